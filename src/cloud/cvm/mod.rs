@@ -1,0 +1,3 @@
+//! The CVM client.
+
+pub mod transport;

@@ -1,0 +1,115 @@
+//! All codes, each with what it means. `docs/diagnostics.md` is made from this table.
+
+/// What a fault means for the run, and so for the exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// The config is wrong: exit 65.
+    Config,
+    /// What the config asks for cannot be reached from here: exit 6.
+    Infeasible,
+    /// A guard refuses: exit 8.
+    Guard,
+    /// State, lock file or cloud do not belong to this config: exit 5.
+    Foreign,
+    /// Somebody else holds the lock: exit 4.
+    Locked,
+    /// The command line is wrong: exit 64.
+    Usage,
+    /// It was tried and did not work: exit 1.
+    Failed,
+}
+
+/// A code: stable, documented, one meaning.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    /// The word.
+    pub word: &'static str,
+    /// What it means for the run.
+    pub class: Class,
+    /// What it means, in a sentence or two.
+    pub meaning: &'static str,
+}
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.word == other.word
+    }
+}
+
+impl Eq for Code {}
+
+macro_rules! codes {
+    ($($name:ident $word:literal $class:ident $meaning:literal)*) => {
+        /// The codes by name.
+        #[expect(missing_docs, reason = "each constant's meaning is its third field")]
+        pub mod codes {
+            use super::{Class, Code};
+            $(pub const $name: Code = Code { word: $word, class: Class::$class, meaning: $meaning };)*
+            /// All of them, in the order of the table.
+            pub const ALL: &[Code] = &[$($name),*];
+        }
+    };
+}
+
+codes! {
+    NO_CONFIG "no-config" Config "The directory holds no *.yaml file."
+    UNREADABLE "unreadable" Config "A file cannot be read."
+    NOT_UTF8 "not-utf8" Config "A file is not UTF-8 text."
+    TOO_LARGE "too-large" Config "A file is larger, or nested deeper, than a config can sensibly be."
+    EMPTY_FILE "empty-file" Config "A file holds nothing. An empty config would mean: delete everything."
+    SYNTAX "syntax" Config "The text is not YAML."
+    SEVERAL_DOCUMENTS "several-documents" Config "A file holds more than one YAML document."
+    MERGE_KEY "merge-key" Config "`<<` merges are not part of this language."
+    ALIAS "alias" Config "Anchors and aliases are not part of this language."
+    DUPLICATE_KEY "duplicate-key" Config "The same key stands twice in a mapping, or in two files."
+    UNKNOWN_KEY "unknown-key" Config "The language has no such key here."
+    MISSING_KEY "missing-key" Config "A key that must be there is not."
+    WRONG_TYPE "wrong-type" Config "A value is of another type than the key takes."
+    INVALID_VALUE "invalid-value" Config "A value is of the right type, but not one that the key takes."
+    INVALID_NAME "invalid-name" Config "A name may hold lower-case letters, digits, `_` and `-`, starts with a letter, and has at most 40 characters."
+    UNSUPPORTED_YET "unsupported-yet" Config "The key belongs to the language, but this build does not support it yet."
+    UNKNOWN_REFERENCE "unknown-reference" Config "A reference names a block or a slot that is not there."
+    WRONG_KIND "wrong-kind" Config "A reference names a block that cannot be used there."
+    CYCLE "cycle" Config "Blocks depend on each other in a circle."
+    CONFLICT "conflict" Config "Two values exclude each other."
+    MISSING_VERSION "missing-version" Config "An image of a machine made by hand needs an explicit version."
+    VERSION_REUSED "version-reused" Config "An explicit version stays, but what it is made of changed."
+    SECOND_SHARE "second-share" Config "An image has two share blocks."
+    OWN_ACCOUNT "own-account" Config "An image cannot be shared with its own owner."
+    ZONE_OUTSIDE "zone-outside" Config "A zone is in another region than its fleet."
+    UNKNOWN_REGION "unknown-region" Config "No such region is known; `plan` asks the cloud."
+    UNKNOWN_ZONE "unknown-zone" Config "No such zone is known; `plan` asks the cloud."
+    UNKNOWN_TYPE "unknown-type" Config "No such instance type is known in the zone; `plan` asks the cloud."
+    IMAGE_NOT_IN_REGION "image-not-in-region" Config "A fleet's image is not in the fleet's region."
+    IMAGE_NOT_FOUND "image-not-found" Config "A look-up finds no usable image."
+    PIN_GONE "pin-gone" Config "The image that a look-up is pinned to is no longer there."
+    SOURCE_NOT_FOUND "source-not-found" Config "The machine that an image is captured from is not there."
+    DISK_TOO_SMALL "disk-too-small" Config "The system disk is smaller than the image."
+    DISK_SHRINKS "disk-shrinks" Config "A system disk can only grow."
+    LOGIN_NOT_KEPT "login-not-kept" Config "Only custom and shared images have a login to keep."
+    USER_DATA_TOO_LARGE "user-data-too-large" Config "User data is at most 16 KiB."
+    IMAGE_QUOTA "image-quota" Infeasible "At some moment a region would hold more custom images than its quota allows."
+    SHARE_CAP "share-cap" Infeasible "An image would be shared with more accounts than allowed."
+    INSTANCE_QUOTA "instance-quota" Infeasible "At some moment a zone would hold more instances than its quota allows."
+    BUILDER_GONE "builder-gone" Infeasible "A version is not captured yet, and what it would be captured from is not in the config."
+    NAME_TAKEN "name-taken" Infeasible "A name that is needed belongs to something that is not ours."
+    BUSY "busy" Infeasible "A thing is in a state in which nothing can be done to it."
+    UNDECLARED_SHARES "undeclared-shares" Guard "An image must go, but accounts that are not in the config use it."
+    PROTECTED "protected" Guard "A thing is protected against deletion."
+    OTHER_CLOUD "other-cloud" Foreign "The state is of another endpoint, account or project."
+    NEWER_STATE "newer-state" Foreign "The state was written by a newer version of this program."
+    NOT_A_STATE "not-a-state" Foreign "The file is not a state of this program."
+    BAD_LOCK_FILE "bad-lock-file" Config "`fleetwright.lock` cannot be read as what this program writes."
+    LOCKED "locked" Locked "Somebody else is applying."
+    FENCED "fenced" Locked "The lock was taken over while this run was under way; it stopped before it wrote anything."
+    STORE "store" Failed "The state cannot be read or written."
+    CLOUD "cloud" Failed "The cloud refused, or could not be reached."
+    IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."
+    SECRET_CHANGED "secret-changed" Failed "A secret's bytes are no longer those that were planned with."
+    NEEDS_APPROVAL "needs-approval" Failed "There is no terminal to ask on, and no `--auto-approve`."
+    USAGE "usage" Usage "The command line is not understood."
+    SELF_CHECK "self-check" Failed "The plan failed its second check; this is a fault of the program."
+    NEWER_MATCH "newer-match" Config "A look-up is pinned, and a newer image matches it. Only a note."
+    DRIFT "drift" Config "Something was changed outside. Only a note."
+    BUILDER_REMOVED "builder-removed" Config "What an image was captured from is no longer in the config. Only a warning: the image stays."
+}

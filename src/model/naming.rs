@@ -1,0 +1,84 @@
+//! Physical names: what things are called in the cloud.
+//!
+//! Image names are unique in a region and at most 60 characters; instance names may be that long when they are
+//! changed later. Longer ones are cut, and a hash of the whole takes the place of what is missing.
+
+use super::addr::Block;
+use super::digest::{Digest, context};
+use super::ids::{Name, Version, Zone};
+
+/// The most characters of an image's or an instance's name
+/// (CreateImage.ImageName, ModifyInstancesAttribute.InstanceName).
+pub const MAX_NAME_CHARS: usize = 60;
+
+/// The tag that marks what is ours.
+pub const TAG_KEY: &str = "fleetwright";
+
+/// The tag's value: one a block, `<project>/<env>/<kind>.<name>`.
+#[must_use]
+pub fn tag_value(project: &Name, env: &Name, block: &Block) -> String {
+    format!("{project}/{env}/{block}")
+}
+
+/// The name of a managed image's version: `<project>-<env>-<image>-<version>`. A version that was captured anew after
+/// all its copies had vanished is told apart by its generation.
+#[must_use]
+pub fn image_name(project: &Name, env: &Name, image: &Name, version: &Version, generation: u32) -> String {
+    let again = if generation > 1 { format!("-r{generation}") } else { String::new() };
+    shorten(format!("{project}-{env}-{image}-{version}{again}"), 0)
+}
+
+/// What comes before the ordinal in the names of a fleet's slots in a zone: `<project>-<env>-<fleet>-<zone tail>-`.
+/// Leaves room for an ordinal of any length.
+#[must_use]
+pub fn instance_prefix(project: &Name, env: &Name, fleet: &Name, zone: &Zone) -> String {
+    const ORDINAL_DIGITS: usize = 10;
+    let mut prefix = shorten(format!("{project}-{env}-{fleet}-{}", zone.tail()), ORDINAL_DIGITS + 1);
+    prefix.push('-');
+    prefix
+}
+
+/// The name of a slot.
+#[must_use]
+pub fn instance_name(project: &Name, env: &Name, fleet: &Name, zone: &Zone, ordinal: u32) -> String {
+    format!("{}{ordinal}", instance_prefix(project, env, fleet, zone))
+}
+
+/// Names are ASCII, so a character is a byte.
+fn shorten(name: String, reserve: usize) -> String {
+    const HASH_DIGITS: usize = 8;
+    let room = MAX_NAME_CHARS - reserve;
+    if name.len() <= room {
+        return name;
+    }
+    let hash = Digest::of(context::NAME, name.as_bytes()).short(HASH_DIGITS);
+    format!("{}-{hash}", &name[..room - HASH_DIGITS - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_to_sixty_characters_and_stay_apart() {
+        let project = Name::new("a-project-with-quite-a-long-name");
+        let image = |tail: &str| {
+            image_name(
+                &project,
+                &Name::new("production"),
+                &Name::new("web"),
+                &Version::new(format!("2026-11-23-{tail}")),
+                1,
+            )
+        };
+        assert_eq!(image("one").len(), MAX_NAME_CHARS);
+        assert_ne!(image("one"), image("two"));
+        let zone = Zone::new("ap-guangzhou-3");
+        let fleet = Name::new("a-fleet-with-quite-a-long-name-too");
+        assert!(instance_name(&project, &Name::new("production"), &fleet, &zone, u32::MAX).len() <= MAX_NAME_CHARS);
+        assert_eq!(
+            instance_name(&Name::new("shop"), &Name::new("default"), &Name::new("web"), &zone, 7),
+            "shop-default-web-3-7"
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! What the cloud was seen to hold. What was not asked is told apart from what was asked for and is not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+use super::ids::{
+    DiskId, DiskType, ImageId, InstanceId, InstanceType, KeyId, Region, RequestId, SecurityGroupId, SnapshotId,
+    SubnetId, Uin, VpcId, Zone,
+};
+use super::limits::Quota;
+
+/// One answer to "is it there?". A thing that nobody asked about has no entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Seen<T> {
+    /// It is.
+    Present(T),
+    /// It was asked for at this cloud time, and was not listed.
+    Absent {
+        /// Cloud time of the answer.
+        asked_ms: Millis,
+    },
+}
+
+impl<T> Seen<T> {
+    /// The thing, where it is there.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(thing) => Some(thing),
+            Self::Absent { .. } => None,
+        }
+    }
+}
+
+/// All that was seen, by region where the cloud keeps it by region.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Observed {
+    /// Cloud time of the newest answer.
+    pub cloud_ms: Millis,
+    /// The regions that exist, where asked.
+    pub regions: Option<BTreeSet<Region>>,
+    /// By region.
+    pub by_region: BTreeMap<Region, RegionSeen>,
+    /// How many calls it took.
+    pub calls: u32,
+}
+
+/// What one region was seen to hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RegionSeen {
+    /// Zones, and whether they are available.
+    pub zones: Option<BTreeMap<Zone, bool>>,
+    /// Which types are offered in which zones.
+    pub types: Option<BTreeMap<(Zone, InstanceType), TypeSeen>>,
+    /// Custom images of the account, all of them.
+    pub custom_images: Option<BTreeMap<ImageId, Image>>,
+    /// Other images that were asked for by id.
+    pub images: BTreeMap<ImageId, Seen<Image>>,
+    /// Custom images: used and allowed.
+    pub image_quota: Option<Quota>,
+    /// Pay-as-you-go instances by zone: used and allowed.
+    pub instance_quota: Option<BTreeMap<Zone, Quota>>,
+    /// Answers to look-ups.
+    pub lookups: BTreeMap<Lookup, Vec<Image>>,
+    /// The accounts that images are shared with.
+    pub shares: BTreeMap<ImageId, BTreeSet<Uin>>,
+    /// Instances that were asked for by id.
+    pub instances: BTreeMap<InstanceId, Seen<Instance>>,
+}
+
+impl Observed {
+    /// What was seen of an instance; `None`: not asked.
+    #[must_use]
+    pub fn instance(&self, region: &Region, id: &InstanceId) -> Option<&Seen<Instance>> {
+        self.by_region.get(region)?.instances.get(id)
+    }
+
+    /// What was seen of an image; `None`: not asked. A listing of all custom images answers for each of them.
+    #[must_use]
+    pub fn image(&self, region: &Region, id: &ImageId) -> Option<Seen<&Image>> {
+        let seen = self.by_region.get(region)?;
+        if let Some(found) = seen.images.get(id) {
+            return Some(match found {
+                Seen::Present(image) => Seen::Present(image),
+                Seen::Absent { asked_ms } => Seen::Absent { asked_ms: *asked_ms },
+            });
+        }
+        let listed = seen.custom_images.as_ref()?;
+        Some(listed.get(id).map_or(Seen::Absent { asked_ms: self.cloud_ms }, Seen::Present))
+    }
+}
+
+/// A question for a public image.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The exact name.
+    pub name: String,
+    /// Only images that fit this type.
+    pub instance_type: Option<InstanceType>,
+}
+
+/// An instance type in a zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TypeSeen {
+    /// Cores.
+    pub cpu: u32,
+    /// Memory in GiB.
+    pub memory_gib: u32,
+}
+
+/// ImageState (API text 2.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ImageState {
+    /// Being made.
+    Creating,
+    /// Usable.
+    Normal,
+    /// Could not be made; holds its name and its place.
+    CreateFailed,
+    /// Being copied, or a copy in the making.
+    Syncing,
+    /// Being imported.
+    Importing,
+    /// Could not be imported.
+    ImportFailed,
+    /// A state that this program does not know.
+    Other(String),
+}
+
+/// ImageType (API text 2.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ImageKind {
+    /// The vendor's own.
+    Public,
+    /// A custom image of this account.
+    Private,
+    /// Another account's, shared with this one.
+    Shared,
+    /// A kind that this program does not know.
+    Other(String),
+}
+
+/// An image, as far as anybody here looks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// Its name, unique among an account's images in a region.
+    pub name: String,
+    /// Its description, maybe empty.
+    pub description: String,
+    /// Its state.
+    pub state: ImageState,
+    /// Its kind.
+    pub kind: ImageKind,
+    /// When it was made.
+    pub created_ms: Millis,
+    /// Its size in GiB: no smaller system disk can hold it.
+    pub size_gib: u32,
+    /// `x86_64`, `arm` or `i386`.
+    pub architecture: String,
+    /// Such as `Ubuntu`, `Windows`.
+    pub platform: String,
+    /// Who made it: an account, or the vendor.
+    pub creator: String,
+    /// Its family, maybe empty.
+    pub family: String,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// Its snapshots.
+    pub snapshots: Vec<SnapshotId>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// InstanceState (API text 2.2).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum InstanceState {
+    /// Being created.
+    Pending,
+    /// Could not be created; cannot be terminated either.
+    LaunchFailed,
+    /// Running.
+    Running,
+    /// Shut down.
+    Stopped,
+    /// On its way up.
+    Starting,
+    /// On its way down.
+    Stopping,
+    /// On its way down and up.
+    Rebooting,
+    /// In the recycle bin.
+    Shutdown,
+    /// Being destroyed.
+    Terminating,
+    /// A state that this program does not know, rescue mode and live migration among them.
+    Other(String),
+}
+
+impl InstanceState {
+    /// Whether it changes by itself.
+    #[must_use]
+    pub fn passing(&self) -> bool {
+        match self {
+            Self::Pending | Self::Starting | Self::Stopping | Self::Rebooting | Self::Terminating => true,
+            Self::LaunchFailed | Self::Running | Self::Stopped | Self::Shutdown | Self::Other(_) => false,
+        }
+    }
+}
+
+/// What an instance did last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LatestOperation {
+    /// Such as `ResetInstance`.
+    pub name: String,
+    /// How it went.
+    pub state: OperationState,
+    /// The request that asked for it.
+    pub request_id: Option<RequestId>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// LatestOperationState (API text 2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OperationState {
+    /// Done.
+    Success,
+    /// Under way.
+    Operating,
+    /// It did not work.
+    Failed,
+    /// Not told, or a value that this program does not know.
+    Unknown,
+}
+
+/// A disk of an instance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Disk {
+    /// Its id, where told.
+    pub id: Option<DiskId>,
+    /// Its type.
+    pub kind: DiskType,
+    /// Its size in GiB.
+    pub size_gib: u32,
+}
+
+/// An instance, as far as anybody here looks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: InstanceState,
+    /// Its type.
+    pub instance_type: InstanceType,
+    /// Where it is.
+    pub zone: Zone,
+    /// What it was made from, or last reset to.
+    pub image: ImageId,
+    /// Its system disk.
+    pub system_disk: Disk,
+    /// Its data disks.
+    pub data_disks: Vec<Disk>,
+    /// Its private cloud.
+    pub vpc: VpcId,
+    /// Its subnet.
+    pub subnet: SubnetId,
+    /// Its security groups.
+    pub security_groups: BTreeSet<SecurityGroupId>,
+    /// Its key pairs.
+    pub keys: BTreeSet<KeyId>,
+    /// `POSTPAID_BY_HOUR`, `PREPAID`, ….
+    pub charge_type: String,
+    /// How its access from the internet is charged, where told.
+    pub internet_charge: Option<String>,
+    /// Outgoing bandwidth in Mbps.
+    pub bandwidth_mbps: u32,
+    /// Its addresses, private ones first.
+    pub addresses: Vec<String>,
+    /// When it was made.
+    pub created_ms: Millis,
+    /// What it did last.
+    pub latest: Option<LatestOperation>,
+    /// Whether the cloud refuses to terminate it.
+    pub protected: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}

@@ -1,0 +1,5 @@
+//! The planner.
+
+pub mod types;
+
+pub use types::*;

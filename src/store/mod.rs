@@ -1,0 +1,148 @@
+//! The state: what is ours in the cloud, the journal of what was done to it, and the lock.
+//!
+//! One writer owns a [`Store`]; every write checks the fence in its own transaction.
+
+mod record;
+
+pub use record::{NewRun, OpRecord, OpState, Record, RunOutcome, TargetOutcome};
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Millis;
+use crate::model::ids::Lineage;
+use crate::model::recorded::{OpId, Recorded, RunId};
+
+/// A state as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// What it remembers.
+    pub recorded: Recorded,
+    /// Operations that are neither settled nor failed, oldest first.
+    pub open: Vec<OpRecord>,
+    /// The first id that no operation has.
+    pub next_op: OpId,
+    /// Every cloud id that was ever recorded; empty where no operation is open.
+    pub ids_ever: BTreeSet<String>,
+}
+
+/// Proof of holding the lock: grows with every holder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Fence(pub u64);
+
+/// Whoever holds the lock.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    /// The person.
+    pub who: String,
+    /// The machine.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// When the process started, as its operating system tells; tells a process from a later one of the same number.
+    pub started: u64,
+}
+
+/// What a lock row says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// Who holds it.
+    pub holder: Holder,
+    /// Since when, by the holder's clock.
+    pub since_ms: Millis,
+    /// Until when, by the holder's clock.
+    pub until_ms: Millis,
+}
+
+/// Why the state could not be read or written.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// Somebody else holds the lock.
+    #[error("{} on {} (process {}) holds the lock", .0.holder.who, .0.holder.host, .0.holder.pid)]
+    Locked(Box<Lease>),
+    /// The lock was taken over.
+    #[error("the lock was taken over by another run")]
+    Fenced,
+    /// The disk is full.
+    #[error("{0}: the disk is full")]
+    Full(String),
+    /// The file or its directory cannot be written.
+    #[error("{0}: cannot be written")]
+    ReadOnly(String),
+    /// A newer version of this program wrote it.
+    #[error("{path}: written with schema {found}, and this build knows schemas up to {known}")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its schema.
+        found: u32,
+        /// The newest schema that is known.
+        known: u32,
+    },
+    /// It is no state.
+    #[error("{0}: not a state of this program")]
+    NotAState(String),
+    /// Anything else.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// A state.
+///
+/// # Guarantees
+/// - `commit` is atomic and durable: when it returns, the records survive a power failure; when it fails, none of them
+///   is there.
+/// - Nothing is written with a fence that is not the newest.
+pub trait Store: Send {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// The state cannot be read, or holds what this build does not know.
+    fn load(&mut self) -> Result<Stored, StoreFault>;
+
+    /// Takes the lock. A lease that has expired at `now_ms`, or whose holder `is_dead`, is taken over.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the state cannot be written.
+    fn lock(
+        &mut self,
+        holder: &Holder,
+        now_ms: Millis,
+        lease_ms: Millis,
+        is_dead: &dyn Fn(&Holder) -> bool,
+    ) -> Result<Fence, StoreFault>;
+
+    /// Extends the lease.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written.
+    fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault>;
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written.
+    fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault>;
+
+    /// Writes all records in one transaction.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written; then none of them is there.
+    fn commit(&mut self, fence: Fence, records: &[Record]) -> Result<(), StoreFault>;
+
+    /// Enters a run into the history, which lies outside the serial.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written.
+    fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault>;
+
+    /// Says how a run ended.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written.
+    fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault>;
+
+    /// The lineage of this state.
+    fn lineage(&self) -> Lineage;
+}

@@ -1,0 +1,245 @@
+//! What is written: changes of the state, and the journal of operations.
+//!
+//! An operation is `intended` (committed with its call, evidence and token) → `sent` (committed before the bytes
+//! leave) → `accepted` (answered; ids known) → `settled` or `failed`, with an outcome for each target. Intended but
+//! not sent was never sent.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::call::Fault;
+use crate::model::Millis;
+use crate::model::addr::{Addr, Block};
+use crate::model::digest::Digest;
+use crate::model::ids::{CloudId, ImageId, RequestId, Version};
+use crate::model::recorded::{Object, OpId, Origin, RunId, Status, VersionRecord};
+use crate::model::spec::ObjectSpec;
+use crate::plan::Step;
+
+/// How far an operation is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpState {
+    /// Written down; the bytes have not left.
+    Intended,
+    /// The bytes may have left; no answer was recorded.
+    Sent,
+    /// The cloud accepted it.
+    Accepted,
+    /// Over, with an outcome for each target.
+    Settled,
+    /// Over: refused, or never executed.
+    Failed,
+}
+
+impl OpState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Intended, Self::Sent, Self::Accepted, Self::Settled, Self::Failed];
+
+    /// The word in the state.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Settled => "settled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How it went for one target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetOutcome {
+    /// As wanted.
+    Done,
+    /// Not as wanted.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// An operation of the journal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OpRecord {
+    /// Its id.
+    pub id: OpId,
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// The step, with all its arguments known, its facts as evidence and the client token in its call. Without the
+    /// targets whose arguments never came.
+    pub step: Step,
+    /// How often it was sent.
+    pub attempt: u32,
+    /// Local time of the intent.
+    pub intended_ms: Millis,
+    /// Cloud time of the intent, as well as it was known.
+    pub cloud_ms: Millis,
+    /// The time that the last attempt was signed with.
+    pub sent_ms: Option<Millis>,
+    /// How far it is.
+    pub state: OpState,
+    /// What the cloud called the request that it accepted.
+    pub request_id: Option<RequestId>,
+    /// Ids that the cloud handed out and that are not bound to a target yet.
+    pub unbound: Vec<CloudId>,
+    /// The id of each target, as far as known.
+    pub ids: Vec<Option<CloudId>>,
+    /// The outcome of each target, as far as known.
+    pub outcomes: Vec<Option<TargetOutcome>>,
+}
+
+/// One change of the state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// A new operation, `intended`.
+    Intend(Box<OpRecord>),
+    /// The bytes are about to leave.
+    Sent {
+        /// Which operation.
+        op: OpId,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The time that it is signed with.
+        sent_ms: Millis,
+    },
+    /// The cloud accepted it.
+    Accepted {
+        /// Which operation.
+        op: OpId,
+        /// What the cloud calls the request.
+        request_id: Option<RequestId>,
+        /// Ids that are not bound to a target yet.
+        unbound: Vec<CloudId>,
+    },
+    /// An id belongs to a target.
+    Bound {
+        /// Which operation.
+        op: OpId,
+        /// Which target.
+        target: u32,
+        /// The id.
+        id: CloudId,
+    },
+    /// How it went for a target.
+    Outcome {
+        /// Which operation.
+        op: OpId,
+        /// Which target.
+        target: u32,
+        /// How.
+        outcome: TargetOutcome,
+    },
+    /// The operation is over, with an outcome for each target.
+    Settled {
+        /// Which operation.
+        op: OpId,
+        /// Local time.
+        settled_ms: Millis,
+    },
+    /// The operation was refused, or never executed.
+    Failed {
+        /// Which operation.
+        op: OpId,
+        /// Local time.
+        settled_ms: Millis,
+        /// Why.
+        fault: Box<Fault>,
+    },
+    /// A thing is ours from now on, or takes the place of the row of the same address and generation.
+    Put(Box<Object>),
+    /// A thing is in another status, has another spec, or runs from another image.
+    Change {
+        /// The thing.
+        addr: Addr,
+        /// Its generation.
+        generation: u32,
+        /// The status.
+        status: Status,
+        /// The new spec; `None`: as before.
+        spec: Option<Arc<ObjectSpec>>,
+        /// What it runs from now; `None`: as before.
+        made_from: Option<ImageId>,
+    },
+    /// A thing is gone.
+    Remove {
+        /// The thing.
+        addr: Addr,
+        /// Its generation.
+        generation: u32,
+    },
+    /// A version was captured, or is about to be.
+    Version(Box<VersionRecord>),
+    /// A version has no copy any more.
+    DropVersion {
+        /// The image block.
+        block: Block,
+        /// The version.
+        version: Version,
+        /// Which capture of it.
+        generation: u32,
+    },
+    /// Which block needs which, in place of what was recorded.
+    Edges(BTreeSet<(Block, Block)>),
+    /// The cloud that this state is of.
+    Origin(Origin),
+    /// How long something took, for estimates.
+    Took {
+        /// The action.
+        action: &'static str,
+        /// Where.
+        region: crate::model::ids::Region,
+        /// How long.
+        ms: Millis,
+    },
+}
+
+/// A run that starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewRun {
+    /// `apply`, `destroy` or `recover`.
+    pub kind: &'static str,
+    /// Who started it.
+    pub who: String,
+    /// On which machine.
+    pub host: String,
+    /// When.
+    pub started_ms: Millis,
+    /// Of the config.
+    pub config_digest: Digest,
+    /// Of the plan, where there is one.
+    pub plan_hash: Option<Digest>,
+    /// The plan as JSON, where there is one.
+    pub plan_json: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunOutcome {
+    /// All was done.
+    Done,
+    /// Some of it was done.
+    Partly,
+    /// Nothing was done.
+    Failed,
+    /// It was interrupted.
+    Interrupted,
+}
+
+impl RunOutcome {
+    /// The word in the state.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
