@@ -76,6 +76,8 @@ pub(super) struct Draft<'a> {
     pub(super) slots: BTreeMap<(Name, u32), SlotAt>,
     /// Steps after which nothing runs from an old version of an image any more, by image block.
     pub(super) moved: BTreeMap<Name, BTreeSet<StepId>>,
+    /// Deletions that wait for a successor out of courtesy only, each with the needs that it cannot do without.
+    pub(super) hasty: BTreeMap<StepId, Vec<Need>>,
     /// Instances that go, from all fleets: terminated together.
     pub(super) going: Vec<Going<'a>>,
     /// Steps that share the current version, by image block and region.
@@ -108,6 +110,7 @@ impl<'a> Draft<'a> {
             current: BTreeMap::new(),
             slots: BTreeMap::new(),
             moved: BTreeMap::new(),
+            hasty: BTreeMap::new(),
             going: Vec::new(),
             shared: BTreeMap::new(),
         }

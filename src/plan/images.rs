@@ -823,6 +823,7 @@ fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
         Found::UnderWay => needs.push(Need::Over(await_copy(draft, object))),
         Found::Usable(_) | Found::Failed => {}
     }
+    let least = needs.clone();
     needs.extend(draft.moved.get(name).into_iter().flatten().copied().map(Need::Success));
     if let Some(current) = draft.current.get(name) {
         needs.extend(current.made_by.iter().copied().map(Need::Success));
@@ -831,5 +832,9 @@ fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
     needs.extend(shared.into_iter().flatten().copied().map(Need::Success));
     let Some(cancelled) = super::shares::cancel_all(draft, object, &reason, &needs) else { return };
     needs.extend(cancelled.map(Need::Success));
-    delete_copy(draft, object, reason, needs);
+    let deletion = delete_copy(draft, object, reason, needs);
+    // What nobody else may launch from is not missed: what runs from it goes on running.
+    if cancelled.is_none() {
+        draft.hasty.insert(deletion, least);
+    }
 }
