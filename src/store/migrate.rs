@@ -44,8 +44,12 @@ pub(super) enum Found {
 
 /// Looks whose file it is.
 pub(super) fn look(conn: &Connection) -> Res<Found> {
-    let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let empty: bool = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
+    // In one statement, so that both are of one moment: another process may be making the state just now.
+    let (id, empty): (i32, bool) = conn.query_row(
+        "SELECT application_id, (SELECT count(*) = 0 FROM sqlite_schema) FROM pragma_application_id",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     Ok(match (id, empty) {
         (APPLICATION_ID, false) => Found::Ours,
         (0, true) => Found::Nothing,

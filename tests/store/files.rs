@@ -63,6 +63,26 @@ fn a_state_is_made_once_with_its_directory() {
 }
 
 #[test]
+fn of_many_who_create_at_once_one_does() {
+    let (_dir, path) = place();
+    let made = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..6)
+            .map(|n| {
+                scope.spawn({
+                    let path = &path;
+                    move || SqliteStore::create(path, &format!("lineage {n}").as_str().into())
+                })
+            })
+            .collect();
+        let made: Vec<_> = tries.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+        assert!(made.iter().all(|made| matches!(made, Ok(_) | Err(StoreFault::Io(_)))), "{made:?}");
+        made.into_iter().flatten().map(|store| store.lineage()).collect::<Vec<_>>()
+    });
+    let there = SqliteStore::open(&path).expect("opened").expect("there");
+    assert_eq!(made, [there.lineage()]);
+}
+
+#[test]
 fn a_creation_that_was_cut_short_counts_as_none() {
     let (_dir, path) = place();
     fs::write(&path, b"").expect("an empty file");
@@ -202,19 +222,12 @@ fn whoever_only_reads_cannot_write() {
     let (_dir, path) = place();
     let (store, fence) = create(&path);
     let shown = path.display().to_string();
-    for open in [true, false] {
-        // Once beside a writer, and once as a file that nobody has open.
-        let mut reader = SqliteStore::open_read_only(&path).expect("opened").expect("there");
-        assert_eq!(reader.commit(fence, &put(0)), Err(StoreFault::ReadOnly(shown.clone())), "{open}");
-        if open {
-            drop(reader);
-        } else {
-            break;
-        }
-    }
+    let mut reader = SqliteStore::open_read_only(&path).expect("opened").expect("there");
+    assert_eq!(reader.commit(fence, &put(0)), Err(StoreFault::ReadOnly(shown.clone())), "beside a writer");
+    drop(reader);
     drop(store);
     let mut reader = SqliteStore::open_read_only(&path).expect("opened").expect("there");
-    assert_eq!(reader.commit(fence, &put(0)), Err(StoreFault::ReadOnly(shown)));
+    assert_eq!(reader.commit(fence, &put(0)), Err(StoreFault::ReadOnly(shown)), "when nobody has it open");
 }
 
 #[test]
