@@ -1,1 +1,3 @@
-//! To be written.
+//! Carrying out a plan.
+
+pub mod events;
