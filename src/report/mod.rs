@@ -2,7 +2,11 @@
 //! Every function here is pure: values in, text out. `docs/json.md` documents the JSON.
 
 pub mod fold;
+pub mod inspect;
+pub mod plan_json;
 pub mod plan_text;
+pub mod progress;
+pub mod state_text;
 pub mod style;
 pub mod table;
 
@@ -12,5 +16,7 @@ mod words;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_more;
 #[cfg(test)]
 mod samples;
