@@ -1,8 +1,6 @@
 //! What a cloud account holds, ours or not: tables and JSON.
 
-use serde::Serialize;
-
-use super::plan_json::pretty;
+use super::node::{Node, object};
 use super::style::{Ink, Line, Page, Style};
 use super::table::{Column, table};
 use super::words;
@@ -11,7 +9,7 @@ use super::words;
 pub const FORMAT: &str = "fleetwright-inspect/1";
 
 /// What an account holds in all its regions, in the order in which it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Inspect {
     /// Instances.
     pub instances: Vec<InspectInstance>,
@@ -20,7 +18,7 @@ pub struct Inspect {
 }
 
 /// An instance.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct InspectInstance {
     /// The account that owns it.
     pub account: String,
@@ -33,7 +31,6 @@ pub struct InspectInstance {
     /// Its state, as the API has it.
     pub state: String,
     /// Its type.
-    #[serde(rename = "type")]
     pub instance_type: String,
     /// The image that it runs from.
     pub image: String,
@@ -44,7 +41,7 @@ pub struct InspectInstance {
 }
 
 /// A custom image.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct InspectImage {
     /// The account that owns it.
     pub account: String,
@@ -75,8 +72,8 @@ pub fn text(held: &Inspect, style: Style) -> String {
         Column::whole("STATE"),
         Column::whole("TYPE"),
         Column::whole("IMAGE"),
-        Column::wraps("ADDRESSES"),
-        Column::wraps("OWNER"),
+        Column::wraps("ADDRESSES").optional(),
+        Column::wraps("OWNER").optional(),
     ];
     const IMAGES: [Column; 8] = [
         Column::whole("ID"),
@@ -86,7 +83,7 @@ pub fn text(held: &Inspect, style: Style) -> String {
         Column::whole("STATE"),
         Column::whole("SIZE"),
         Column::wraps("SHARED WITH"),
-        Column::wraps("OWNER"),
+        Column::wraps("OWNER").optional(),
     ];
     let Inspect { instances, images } = held;
     let mut accounts = instances.iter().map(|row| &row.account).chain(images.iter().map(|row| &row.account));
@@ -142,11 +139,34 @@ pub fn text(held: &Inspect, style: Style) -> String {
 /// The same as JSON.
 #[must_use]
 pub fn json(held: &Inspect) -> String {
-    #[derive(Serialize)]
-    struct Document<'a> {
-        format: &'static str,
-        #[serde(flatten)]
-        held: &'a Inspect,
-    }
-    pretty(&Document { format: FORMAT, held })
+    let Inspect { instances, images } = held;
+    let owned = |owner: &str| if owner.is_empty() { Node::Null } else { owner.into() };
+    let images = images.iter().map(|image| {
+        let InspectImage { account, id, name, region, state, size_gib, shared_with, owner } = image;
+        object! {
+            "id" => id,
+            "account" => account,
+            "name" => name,
+            "region" => region,
+            "state" => state,
+            "size_gib" => *size_gib,
+            "shared_with" => Node::list(shared_with),
+            "owner" => owned(owner),
+        }
+    });
+    let instances = instances.iter().map(|instance| {
+        let InspectInstance { account, id, name, zone, state, instance_type, image, addresses, owner } = instance;
+        object! {
+            "id" => id,
+            "account" => account,
+            "name" => name,
+            "zone" => zone,
+            "state" => state,
+            "type" => instance_type,
+            "image" => image,
+            "addresses" => Node::list(addresses),
+            "owner" => owned(owner),
+        }
+    });
+    object! { "format" => FORMAT, "images" => Node::list(images), "instances" => Node::list(instances) }.pretty()
 }

@@ -12,6 +12,7 @@ pub mod table;
 
 mod diff_text;
 mod groups;
+mod node;
 mod words;
 
 #[cfg(test)]

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::{Value as Json, json};
-
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::addr::Addr;
@@ -15,6 +12,7 @@ use crate::plan::{
     Value,
 };
 
+use super::node::{Node, object};
 use super::words;
 
 /// What `format` says; the number grows when something that was there changes or goes.
@@ -23,79 +21,10 @@ pub const FORMAT: &str = "fleetwright-plan/1";
 /// The plan as JSON, indented, with a line end.
 #[must_use]
 pub fn plan(plan: &Plan) -> String {
-    pretty(&document(plan))
+    document(plan).pretty()
 }
 
-/// Any document as JSON, indented, with a line end.
-pub(super) fn pretty(document: &impl Serialize) -> String {
-    match serde_json::to_string_pretty(document) {
-        Ok(mut text) => {
-            text.push('\n');
-            text
-        }
-        Err(error) => unreachable!("a plain value always has a JSON form: {error}"),
-    }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    format: &'static str,
-    project: &'a str,
-    environment: &'a str,
-    endpoint: &'a str,
-    account: &'a str,
-    lineage: &'a str,
-    serial: u64,
-    config_digest: String,
-    as_of: String,
-    destroy: bool,
-    empty: bool,
-    counts: Counts,
-    calls: Calls,
-    lookups: Vec<Json>,
-    changes: Vec<ChangeJson<'a>>,
-    drift: Vec<Json>,
-    steps: Vec<StepJson<'a>>,
-    peaks: Vec<Json>,
-    assumptions: &'a [String],
-    notes: Vec<Json>,
-}
-
-#[derive(Serialize)]
-struct Calls {
-    total: u32,
-    by_action: BTreeMap<&'static str, u32>,
-}
-
-#[derive(Serialize)]
-struct ChangeJson<'a> {
-    address: String,
-    kind: &'static str,
-    action: Action,
-    actions: &'static [&'static str],
-    id: Option<&'a str>,
-    name: &'a str,
-    #[serde(flatten)]
-    detail: Arc<DetailJson>,
-}
-
-/// Made once for all slots that change alike.
-#[derive(Serialize)]
-struct DetailJson {
-    reasons: Vec<Json>,
-    attributes: Vec<Json>,
-}
-
-#[derive(Serialize)]
-struct StepJson<'a> {
-    id: StepId,
-    needs: Vec<Json>,
-    action: &'static str,
-    region: Option<&'a str>,
-    targets: Vec<Json>,
-}
-
-fn document(plan: &Plan) -> Document<'_> {
+fn document(plan: &Plan) -> Node {
     let Plan {
         format: _,
         lineage,
@@ -114,63 +43,86 @@ fn document(plan: &Plan) -> Document<'_> {
         assumptions,
         notes,
     } = plan;
-    let by_action = plan.calls();
+    let Counts { add, change: update, reset, destroy: destroyed } = plan.counts();
+    let calls = plan.calls();
+    let total: u32 = calls.values().sum();
     let targets: BTreeMap<StepId, &[Target]> = steps.iter().map(|step| (step.id, step.targets.as_slice())).collect();
     let mut details = BTreeMap::new();
-    Document {
-        format: FORMAT,
-        project: origin.project.as_str(),
-        environment: env.as_str(),
-        endpoint: &origin.endpoint,
-        account: origin.account.as_str(),
-        lineage: lineage.as_str(),
-        serial: *serial,
-        config_digest: config_digest.to_string(),
-        as_of: words::rfc3339(*as_of_ms),
-        destroy: *destroy,
-        empty: plan.is_empty(),
-        counts: plan.counts(),
-        calls: Calls { total: by_action.values().sum(), by_action },
-        lookups: lookups.iter().map(lookup).collect(),
-        changes: changes.iter().map(|each| change(each, &mut details)).collect(),
-        drift: drift.iter().map(drifted).collect(),
-        steps: steps.iter().map(|each| step(each, &targets)).collect(),
-        peaks: peaks.iter().map(peak).collect(),
-        assumptions,
-        notes: notes.iter().map(note).collect(),
+    object! {
+        "format" => FORMAT,
+        "project" => origin.project.as_str(),
+        "environment" => env.as_str(),
+        "endpoint" => &origin.endpoint,
+        "account" => origin.account.as_str(),
+        "lineage" => lineage.as_str(),
+        "serial" => number(*serial),
+        "config_digest" => config_digest.to_string(),
+        "as_of" => words::rfc3339(*as_of_ms),
+        "destroy" => *destroy,
+        "empty" => plan.is_empty(),
+        "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
+        "calls" => object! {
+            "total" => total,
+            "by_action" => Node::Object(calls.into_iter().map(|(action, count)| (action, count.into())).collect()),
+        },
+        "lookups" => Node::list(lookups.iter().map(lookup)),
+        "changes" => Node::list(changes.iter().map(|each| change(each, &mut details))),
+        "drift" => Node::list(drift.iter().map(drifted)),
+        "steps" => Node::list(steps.iter().map(|each| step(each, &targets))),
+        "peaks" => Node::list(peaks.iter().map(peak)),
+        "assumptions" => Node::list(assumptions),
+        "notes" => Node::list(notes.iter().map(note)),
     }
 }
 
-fn lookup(pinned: &Pinned) -> Json {
-    let Pinned { block, region, name, id, created_ms, new } = pinned;
-    json!({
-        "address": block,
-        "actions": ["read"],
-        "region": region,
-        "name": name,
-        "id": id,
-        "created": words::rfc3339(*created_ms),
-        "new": new,
-    })
+/// Serials stay far below the point where they would not fit.
+pub(super) fn number(value: u64) -> Node {
+    Node::Number(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn change<'a>(change: &'a Change, details: &mut BTreeMap<*const Detail, Arc<DetailJson>>) -> ChangeJson<'a> {
+fn lookup(pinned: &Pinned) -> Node {
+    let Pinned { block, region, name, id, created_ms, new } = pinned;
+    object! {
+        "address" => block.to_string(),
+        "actions" => Node::list(["read"]),
+        "region" => region.as_str(),
+        "id" => id.as_str(),
+        "name" => name,
+        "created" => words::rfc3339(*created_ms),
+        "new" => *new,
+    }
+}
+
+/// What a detail is in JSON: made once for all slots that change alike.
+type Details = BTreeMap<*const Detail, (Arc<Node>, Arc<Node>)>;
+
+fn change(change: &Change, details: &mut Details) -> Node {
     let Change { addr, action, id, name, detail } = change;
-    let detail = details.entry(Arc::as_ptr(detail)).or_insert_with(|| {
+    let (reasons, attributes) = details.entry(Arc::as_ptr(detail)).or_insert_with(|| {
         let Detail { reasons, attrs } = detail.as_ref();
-        Arc::new(DetailJson {
-            reasons: reasons.iter().map(reason).collect(),
-            attributes: attrs.iter().map(attribute).collect(),
-        })
+        (Arc::new(Node::list(reasons.iter().map(reason))), Arc::new(Node::list(attrs.iter().map(attribute))))
     });
-    ChangeJson {
-        address: addr.to_string(),
-        kind: addr.block.kind.word(),
-        action: *action,
-        actions: actions(*action),
-        id: id.as_ref().map(CloudId::as_str),
-        name,
-        detail: Arc::clone(detail),
+    object! {
+        "address" => addr.to_string(),
+        "kind" => addr.block.kind.word(),
+        "action" => action_word(*action),
+        "actions" => Node::list(actions(*action).iter().copied()),
+        "id" => id.as_ref().map(CloudId::as_str),
+        "name" => name,
+        "reasons" => Node::Shared(Arc::clone(reasons)),
+        "attributes" => Node::Shared(Arc::clone(attributes)),
+    }
+}
+
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Reset => "reset",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+        Action::Forget => "forget",
+        Action::Await => "await",
     }
 }
 
@@ -186,17 +138,13 @@ fn actions(action: Action) -> &'static [&'static str] {
     }
 }
 
-fn reason(reason: &Reason) -> Json {
-    let mut object = json!({ "reason": words::reason_word(reason), "text": words::reason(reason) });
-    let mut set = |key: &str, value: Json| object[key] = value;
+fn reason(reason: &Reason) -> Node {
+    let node = object! { "reason" => words::reason_word(reason), "text" => words::reason(reason) };
     match reason {
-        Reason::ScaledUp { from, to } | Reason::ScaledDown { from, to } => {
-            set("from", json!(from));
-            set("to", json!(to));
-        }
-        Reason::Changed { attrs } | Reason::Drifted { attrs } => set("attributes", json!(attrs)),
-        Reason::NewVersion { inputs } => set("inputs", json!(inputs)),
-        Reason::CopiedBack { from } => set("region", json!(from)),
+        Reason::ScaledUp { from, to } | Reason::ScaledDown { from, to } => node.with("from", *from).with("to", *to),
+        Reason::Changed { attrs } | Reason::Drifted { attrs } => node.with("attributes", Node::list(attrs)),
+        Reason::NewVersion { inputs } => node.with("inputs", Node::list(inputs)),
+        Reason::CopiedBack { from } => node.with("region", from.as_str()),
         Reason::New
         | Reason::Vanished
         | Reason::Recaptured
@@ -208,91 +156,104 @@ fn reason(reason: &Reason) -> Json {
         | Reason::ImageGoes
         | Reason::UnderWay
         | Reason::Undeclared
-        | Reason::ResetFailed => {}
+        | Reason::ResetFailed => node,
     }
-    object
 }
 
-fn attribute(attr: &AttrChange) -> Json {
+fn attribute(attr: &AttrChange) -> Node {
     let AttrChange { name, before, after } = attr;
-    json!({ "name": name, "before": value(before), "after": value(after) })
+    object! { "name" => name, "before" => value(before), "after" => value(after) }
 }
 
-fn value(value: &Value) -> Json {
+fn value(value: &Value) -> Node {
     match value {
-        Value::None => Json::Null,
-        Value::Text(text) => json!(text),
-        Value::List(items) => json!(items),
-        Value::Secret { source, digest } => json!({ "secret": { "source": source, "digest": digest } }),
+        Value::None => Node::Null,
+        Value::Text(text) => text.into(),
+        Value::List(items) => Node::list(items),
+        Value::Secret { source, digest } => {
+            object! { "secret" => object! { "source" => source, "digest" => digest } }
+        }
         Value::Unknown { step, target, addr } => unknown(*step, *target, Some(addr)),
     }
 }
 
-fn unknown(step: StepId, target: u32, addr: Option<&Addr>) -> Json {
-    json!({ "unknown": { "step": step, "target": target, "addr": addr } })
+fn unknown(step: StepId, target: u32, addr: Option<&Addr>) -> Node {
+    object! { "unknown" => object! { "step" => step.0, "target" => target, "addr" => Node::maybe(addr) } }
 }
 
-fn drifted(drift: &Drift) -> Json {
+fn drifted(drift: &Drift) -> Node {
     let Drift { addr, attr, recorded, observed } = drift;
-    json!({ "address": addr, "attribute": attr, "recorded": value(recorded), "observed": value(observed) })
+    object! {
+        "address" => addr.to_string(),
+        "attribute" => attr,
+        "recorded" => value(recorded),
+        "observed" => value(observed),
+    }
 }
 
-fn step<'a>(step: &'a Step, all: &BTreeMap<StepId, &[Target]>) -> StepJson<'a> {
+fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
     let Step { id, needs, does, targets, expect: _, settle: _, holds: _ } = step;
     let (action, region) = match does {
         Do::Call(call) => (call.body.action(), Some(call.region.as_str())),
         Do::Await { region } => ("Await", Some(region.as_str())),
         Do::Forget => ("Forget", None),
     };
-    let needs = needs
-        .iter()
-        .map(|need| match need {
-            Need::Success(step) => json!({ "step": step, "until": "success" }),
-            Need::Over(step) => json!({ "step": step, "until": "over" }),
-        })
-        .collect();
-    let targets = targets
-        .iter()
-        .map(|target| {
-            let Target { addr, generation, id, effect: _ } = target;
-            let id = match id {
-                None => Json::Null,
-                Some(Arg::Known(id)) => json!(id.as_str()),
-                Some(Arg::Output { step, target }) => {
-                    let of = all.get(step).and_then(|targets| targets.get(usize::try_from(*target).ok()?));
-                    unknown(*step, *target, of.map(|target| &target.addr))
-                }
-            };
-            json!({ "address": addr.clone().generation(*generation), "id": id })
-        })
-        .collect();
-    StepJson { id: *id, needs, action, region, targets }
+    let needs = needs.iter().map(|need| match need {
+        Need::Success(step) => object! { "step" => step.0, "until" => "success" },
+        Need::Over(step) => object! { "step" => step.0, "until" => "over" },
+    });
+    let targets = targets.iter().map(|target| {
+        let Target { addr, generation, id, effect: _ } = target;
+        let id = match id {
+            None => Node::Null,
+            Some(Arg::Known(id)) => id.as_str().into(),
+            Some(Arg::Output { step, target }) => {
+                let of = all.get(step).and_then(|targets| targets.get(usize::try_from(*target).ok()?));
+                unknown(*step, *target, of.map(|target| &target.addr))
+            }
+        };
+        object! { "address" => addr.clone().generation(*generation).to_string(), "id" => id }
+    });
+    object! {
+        "id" => id.0,
+        "action" => action,
+        "region" => region,
+        "needs" => Node::list(needs),
+        "targets" => Node::list(targets),
+    }
 }
 
-fn peak(peak: &Peak) -> Json {
+fn peak(peak: &Peak) -> Node {
     let Peak { resource, before, peak, after, limit } = peak;
     let of = match resource {
-        Resource::Images(region) => json!({ "kind": "images", "region": region }),
-        Resource::Instances(region, zone) => json!({ "kind": "instances", "region": region, "zone": zone }),
-        Resource::Shares(addr) => json!({ "kind": "accounts", "address": addr }),
+        Resource::Images(region) => object! { "kind" => "images", "region" => region.as_str() },
+        Resource::Instances(region, zone) => {
+            object! { "kind" => "instances", "region" => region.as_str(), "zone" => zone.as_str() }
+        }
+        Resource::Shares(addr) => object! { "kind" => "accounts", "address" => addr.to_string() },
     };
-    json!({
-        "resource": of,
-        "text": resource.to_string(),
-        "before": before,
-        "peak": peak,
-        "after": after,
-        "limit": limit,
-    })
+    object! {
+        "resource" => of,
+        "text" => resource.to_string(),
+        "before" => *before,
+        "peak" => *peak,
+        "after" => *after,
+        "limit" => *limit,
+    }
 }
 
-/// A diagnostic as JSON.
-fn note(note: &Diagnostic) -> Json {
+fn note(note: &Diagnostic) -> Node {
     let Diagnostic { code, severity, message, place: _, label: _, related: _, notes, help } = note;
     let severity = match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
     };
-    json!({ "code": code.word, "severity": severity, "message": message, "why": notes, "help": help })
+    object! {
+        "code" => code.word,
+        "severity" => severity,
+        "message" => message,
+        "why" => Node::list(notes),
+        "help" => help.as_ref(),
+    }
 }

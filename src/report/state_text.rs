@@ -1,15 +1,17 @@
 //! A state, shown: everything of ours in the cloud, as a table, as a list of addresses, and as JSON.
 
-use serde_json::{Value as Json, json};
-
+use crate::model::addr::Kind;
 use crate::model::desired::Tags;
+use crate::model::digest::SecretRef;
+use crate::model::ids::Uin;
 use crate::model::recorded::{Object, Origin, Recorded, VersionRecord};
 use crate::model::spec::{
     DataDisk, ImageCopySpec, Inputs, Internet, Login, ObjectSpec, ShareCopySpec, SlotNetwork, SlotSpec, SystemDisk,
 };
 
-use super::plan_json::pretty;
-use super::style::{Line, Page, Style};
+use super::node::{Node, object};
+use super::plan_json::number;
+use super::style::{Page, Style};
 use super::table::{Column, table};
 use super::words;
 
@@ -22,46 +24,69 @@ fn in_order(state: &Recorded) -> impl Iterator<Item = &Object> {
     state.by_block().into_values().flatten()
 }
 
-/// The state as a table, by block.
+/// The state as tables: images, shares, fleets; by block.
 #[must_use]
 pub fn show(state: &Recorded, style: Style) -> String {
-    const COLUMNS: [Column; 6] = [
-        Column::whole("ADDRESS"),
-        Column::whole("ID"),
-        Column::wraps("NAME"),
-        Column::whole("WHERE"),
-        Column::whole("STATUS"),
-        Column::wraps("FROM"),
-    ];
-    let mut page = Page::new(style);
-    if let Some(Origin { endpoint, account, project }) = &state.origin {
-        page.plain(&format!("Project {project}, cloud {endpoint}, account {account}, serial {}", state.serial));
-        page.gap();
+    let Recorded { lineage: _, serial, origin, objects, versions: _, edges: _ } = state;
+    let mut head = Page::new(style);
+    if let Some(Origin { endpoint, account, project }) = origin {
+        head.plain(&format!("Project {project}, cloud {endpoint}, account {account}, serial {serial}"));
+        head.gap();
     }
-    let rows: Vec<Vec<String>> = in_order(state)
-        .map(|object| {
-            vec![
-                object.full_addr().to_string(),
-                object.cloud_id.to_string(),
-                object.name.clone(),
-                object.zone.as_ref().map_or_else(|| object.region.to_string(), ToString::to_string),
-                object.status.word().to_owned(),
-                object.made_from.as_ref().map_or_else(String::new, ToString::to_string),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        page.plain(EMPTY);
-        return page.finish();
+    if objects.is_empty() {
+        head.plain(EMPTY);
+        return head.finish();
     }
-    let count = rows.len();
-    let mut text = page.finish();
-    text.push_str(&table(&COLUMNS, &rows, style));
+    let mut text = head.finish();
+    for kind in Kind::ALL {
+        let of_kind: Vec<&Object> = in_order(state).filter(|object| object.kind() == kind).collect();
+        if !of_kind.is_empty() {
+            text.push_str(&kind_table(kind, &of_kind, style));
+            text.push('\n');
+        }
+    }
     let mut end = Page::new(style);
-    end.wrap(0, 0, &Line::new().text(words::plural(count, "object")).text("."));
-    text.push('\n');
+    end.plain(&format!("{}.", words::plural(objects.len(), "object")));
     text.push_str(&end.finish());
     text
+}
+
+/// An address of an image or a share names the region already.
+fn kind_table(kind: Kind, objects: &[&Object], style: Style) -> String {
+    const IMAGES: [Column; 4] =
+        [Column::whole("IMAGE"), Column::whole("ID"), Column::wraps("NAME"), Column::whole("STATUS")];
+    const SHARES: [Column; 4] =
+        [Column::whole("SHARE"), Column::whole("OF IMAGE"), Column::wraps("WITH"), Column::whole("STATUS")];
+    const FLEETS: [Column; 6] = [
+        Column::whole("INSTANCE"),
+        Column::whole("ID"),
+        Column::wraps("NAME"),
+        Column::whole("ZONE"),
+        Column::whole("STATUS"),
+        Column::whole("RUNS FROM").optional(),
+    ];
+    let row = |object: &&Object| {
+        let mut row = vec![object.full_addr().to_string(), object.cloud_id.to_string()];
+        row.push(match object.spec.as_ref() {
+            ObjectSpec::Share(ShareCopySpec { accounts }) => {
+                accounts.iter().map(Uin::as_str).collect::<Vec<_>>().join(", ")
+            }
+            ObjectSpec::Slot(_) | ObjectSpec::Image(_) => object.name.clone(),
+        });
+        if kind == Kind::Fleet {
+            row.push(object.zone.as_ref().map_or_else(|| object.region.to_string(), ToString::to_string));
+        }
+        row.push(object.status.word().to_owned());
+        row.extend(object.made_from.as_ref().map(ToString::to_string));
+        row
+    };
+    let rows: Vec<Vec<String>> = objects.iter().map(row).collect();
+    let columns = match kind {
+        Kind::Image => &IMAGES[..],
+        Kind::Share => &SHARES[..],
+        Kind::Fleet => &FLEETS[..],
+    };
+    table(columns, &rows, style)
 }
 
 /// One address a line, in their order; `ids`: with the id behind it.
@@ -83,20 +108,23 @@ pub fn list(state: &Recorded, ids: bool) -> String {
 #[must_use]
 pub fn json(state: &Recorded) -> String {
     let Recorded { lineage, serial, origin, objects: _, versions, edges } = state;
-    pretty(&json!({
-        "format": FORMAT,
-        "lineage": lineage,
-        "serial": serial,
-        "origin": origin.as_ref().map(|Origin { endpoint, account, project }| {
-            json!({ "endpoint": endpoint, "account": account, "project": project })
+    object! {
+        "format" => FORMAT,
+        "lineage" => lineage.as_str(),
+        "serial" => number(*serial),
+        "origin" => origin.as_ref().map(|Origin { endpoint, account, project }| {
+            object! { "endpoint" => endpoint, "account" => account.as_str(), "project" => project.as_str() }
         }),
-        "objects": in_order(state).map(object).collect::<Vec<_>>(),
-        "versions": versions.iter().map(version).collect::<Vec<_>>(),
-        "needs": edges.iter().map(|(block, needed)| json!({ "block": block, "needs": needed })).collect::<Vec<_>>(),
-    }))
+        "objects" => Node::list(in_order(state).map(object)),
+        "versions" => Node::list(versions.iter().map(version)),
+        "needs" => Node::list(edges.iter().map(|(block, needed)| {
+            object! { "block" => block.to_string(), "needs" => needed.to_string() }
+        })),
+    }
+    .pretty()
 }
 
-fn object(object: &Object) -> Json {
+fn object(object: &Object) -> Node {
     let Object {
         addr,
         generation,
@@ -111,30 +139,39 @@ fn object(object: &Object) -> Json {
         accepted_ms,
         made_by: _,
     } = object;
-    json!({
-        "address": addr.clone().generation(*generation),
-        "kind": addr.block.kind.word(),
-        "region": region,
-        "zone": zone,
-        "id": cloud_id.as_str(),
-        "name": name,
-        "ordinal": ordinal,
-        "status": status.word(),
-        "made_from": made_from,
-        "accepted": words::rfc3339(*accepted_ms),
-        "spec": spec_json(spec),
-    })
-}
-
-fn spec_json(spec: &ObjectSpec) -> Json {
-    match spec {
-        ObjectSpec::Slot(slot) => slot_json(slot),
-        ObjectSpec::Image(ImageCopySpec { description, tags }) => json!({ "description": description, "tags": tags }),
-        ObjectSpec::Share(ShareCopySpec { accounts }) => json!({ "accounts": accounts }),
+    object! {
+        "address" => addr.clone().generation(*generation).to_string(),
+        "kind" => addr.block.kind.word(),
+        "id" => cloud_id.as_str(),
+        "name" => name,
+        "region" => region.as_str(),
+        "zone" => Node::maybe(zone.as_ref()),
+        "ordinal" => *ordinal,
+        "status" => status.word(),
+        "made_from" => Node::maybe(made_from.as_ref()),
+        "accepted" => words::rfc3339(*accepted_ms),
+        "spec" => spec_json(spec),
     }
 }
 
-fn slot_json(slot: &SlotSpec) -> Json {
+fn spec_json(spec: &ObjectSpec) -> Node {
+    match spec {
+        ObjectSpec::Slot(slot) => slot_json(slot),
+        ObjectSpec::Image(ImageCopySpec { description, tags }) => {
+            object! { "description" => description.as_ref(), "tags" => tags_json(tags) }
+        }
+        ObjectSpec::Share(ShareCopySpec { accounts }) => {
+            object! { "accounts" => Node::list(accounts.iter().map(Uin::as_str)) }
+        }
+    }
+}
+
+/// As a list: the keys of objects are names of this format only.
+fn tags_json(tags: &Tags) -> Node {
+    Node::list(tags.iter().map(|(key, value)| object! { "key" => key, "value" => value }))
+}
+
+fn slot_json(slot: &SlotSpec) -> Node {
     let SlotSpec {
         image,
         instance_type,
@@ -146,54 +183,56 @@ fn slot_json(slot: &SlotSpec) -> Json {
         tags,
         user_data,
     } = slot;
-    let tags: &Tags = tags;
-    json!({
-        "image": image.to_string(),
-        "type": instance_type,
-        "system_disk": system_disk_json(system_disk),
-        "data_disks": data_disks_json(data_disks),
-        "vpc": subnet.as_ref().map(|(vpc, _)| vpc),
-        "subnet": subnet.as_ref().map(|(_, subnet)| subnet),
-        "security_groups": security_groups,
-        "internet": internet.as_ref().map(|Internet { charge, bandwidth_mbps, public_ip }| {
-            json!({ "charge": charge.word(), "bandwidth_mbps": bandwidth_mbps, "public_ip": public_ip })
+    object! {
+        "image" => image.to_string(),
+        "type" => instance_type.as_str(),
+        "system_disk" => system_disk_json(system_disk),
+        "data_disks" => data_disks_json(data_disks),
+        "vpc" => subnet.as_ref().map(|(vpc, _)| vpc.as_str()),
+        "subnet" => subnet.as_ref().map(|(_, subnet)| subnet.as_str()),
+        "security_groups" => security_groups.as_ref().map(|groups| Node::list(groups.iter().map(|id| id.as_str()))),
+        "internet" => internet.as_ref().map(|Internet { charge, bandwidth_mbps, public_ip }| {
+            object! { "charge" => charge.word(), "bandwidth_mbps" => *bandwidth_mbps, "public_ip" => *public_ip }
         }),
-        "login": match login {
-            Login::Unset => json!("unset"),
-            Login::Keys(keys) => json!({ "key_ids": keys }),
-            Login::KeepImage => json!("keep_image_login"),
+        "login" => match login {
+            Login::Unset => Node::Null,
+            Login::Keys(keys) => object! { "key_ids" => Node::list(keys.iter().map(|id| id.as_str())) },
+            Login::KeepImage => object! { "keep_image_login" => true },
         },
-        "tags": tags,
-        "user_data": user_data.as_ref().map(|secret| {
-            json!({ "secret": { "source": secret.source.to_string(), "digest": secret.digest.to_string() } })
+        "tags" => tags_json(tags),
+        "user_data" => user_data.as_ref().map(|secret| {
+            let SecretRef { source, digest, content: _ } = secret;
+            object! { "secret" => object! { "source" => source.to_string(), "digest" => digest.to_string() } }
         }),
-    })
+    }
 }
 
-fn system_disk_json(disk: &SystemDisk) -> Json {
+fn system_disk_json(disk: &SystemDisk) -> Node {
     let SystemDisk { kind, size_gib } = disk;
-    json!({ "type": kind, "size_gib": size_gib })
+    object! { "type" => Node::maybe(kind.as_ref()), "size_gib" => *size_gib }
 }
 
-fn data_disks_json(disks: &[DataDisk]) -> Json {
-    disks.iter().map(|DataDisk { kind, size_gib }| json!({ "type": kind, "size_gib": size_gib })).collect()
+fn data_disks_json(disks: &[DataDisk]) -> Node {
+    Node::list(disks.iter().map(|DataDisk { kind, size_gib }| {
+        object! { "type" => kind.as_str(), "size_gib" => *size_gib }
+    }))
 }
 
-fn version(record: &VersionRecord) -> Json {
+fn version(record: &VersionRecord) -> Node {
     let VersionRecord { block, version, generation, inputs, inputs_digest, made_ms } = record;
     let Inputs { instance, base, user_data, system_disk, data_disks } = inputs;
-    json!({
-        "block": block,
-        "version": version,
-        "generation": generation,
-        "inputs_digest": inputs_digest,
-        "inputs": {
-            "instance": instance,
-            "base": base.as_ref().map(ToString::to_string),
-            "user_data": user_data,
-            "system_disk": system_disk_json(system_disk),
-            "data_disks": data_disks_json(data_disks),
+    object! {
+        "block" => block.to_string(),
+        "version" => version.as_str(),
+        "generation" => *generation,
+        "made" => words::rfc3339(*made_ms),
+        "inputs_digest" => inputs_digest.to_string(),
+        "inputs" => object! {
+            "instance" => Node::maybe(instance.as_ref()),
+            "base" => Node::maybe(base.as_ref()),
+            "user_data" => Node::maybe(user_data.as_ref()),
+            "system_disk" => system_disk_json(system_disk),
+            "data_disks" => data_disks_json(data_disks),
         },
-        "made": words::rfc3339(*made_ms),
-    })
+    }
 }

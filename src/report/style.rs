@@ -83,16 +83,16 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut clean, c| {
         match c {
             '\t' => clean.push_str("    "),
-            c if c.is_control() || is_bidi_control(c) => clean.extend(c.escape_default()),
+            c if c.is_control() || is_deceptive(c) => clean.extend(c.escape_default()),
             c => clean.push(c),
         }
         clean
     })
 }
 
-/// Characters that reorder what stands around them.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that reorder what stands around them, and line ends that are no control characters.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A logical line: stretches of text, each in its ink.

@@ -10,19 +10,27 @@ pub struct Column {
     pub title: &'static str,
     /// Whether its cells may be broken into several rows; never so for what people copy.
     pub wraps: bool,
+    /// Whether it is left out where there is no room for it.
+    pub optional: bool,
 }
 
 impl Column {
     /// A column whose cells are never broken.
     #[must_use]
     pub const fn whole(title: &'static str) -> Self {
-        Self { title, wraps: false }
+        Self { title, wraps: false, optional: false }
     }
 
     /// A column whose cells may be broken.
     #[must_use]
     pub const fn wraps(title: &'static str) -> Self {
-        Self { title, wraps: true }
+        Self { title, wraps: true, optional: false }
+    }
+
+    /// The same, left out where there is no room for it.
+    #[must_use]
+    pub const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 }
 
@@ -30,32 +38,50 @@ const GUTTER: usize = 2;
 const NARROWEST: usize = 12;
 
 /// The table as text; the first column stands for the row. A cell that a row lacks is empty; of no rows, nothing is
-/// left but the titles. A column that is empty in all rows is left out.
+/// left but the titles. A column that is empty in all rows is left out, as are
+/// optional ones where there is no room.
 #[must_use]
 pub fn table(columns: &[Column], rows: &[Vec<String>], style: Style) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
-    let shown: Vec<usize> = (0..columns.len())
+    let all: Vec<usize> = (0..columns.len())
         .filter(|&n| rows.is_empty() || n == 0 || rows.iter().any(|row| !cell(row, n).is_empty()))
         .collect();
-    let mut widths: Vec<usize> = shown
+    let natural: Vec<usize> = columns
         .iter()
-        .map(|&n| rows.iter().map(|row| display_width(cell(row, n))).fold(display_width(columns[n].title), usize::max))
+        .enumerate()
+        .map(|(n, column)| {
+            rows.iter().map(|row| display_width(cell(row, n))).fold(display_width(column.title), usize::max)
+        })
         .collect();
     let mut page = Page::new(style);
-    if shrink(columns, &shown, &mut widths, style.columns()) {
+    if let Some((shown, widths)) = fit(columns, &all, &natural, style.columns()) {
         let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
         write_row(&mut page, Ink::Strong, &titles, columns, &shown, &widths);
         for row in &rows {
             write_row(&mut page, Ink::Plain, row, columns, &shown, &widths);
         }
     } else {
-        cards(&mut page, &rows, columns, &shown);
+        cards(&mut page, &rows, columns, &all);
     }
     page.finish()
 }
 
 fn cell(row: &[String], column: usize) -> &str {
     row.get(column).map_or("", String::as_str)
+}
+
+/// Which columns are shown, and how wide: first the widest ones that wrap are narrowed, then optional ones go, the
+/// last one first. `None`: they never fit.
+fn fit(columns: &[Column], all: &[usize], natural: &[usize], room: usize) -> Option<(Vec<usize>, Vec<usize>)> {
+    let mut shown = all.to_vec();
+    loop {
+        let mut widths: Vec<usize> = shown.iter().map(|&n| natural[n]).collect();
+        if shrink(columns, &shown, &mut widths, room) {
+            return Some((shown, widths));
+        }
+        let last = shown.iter().rposition(|&n| columns[n].optional)?;
+        shown.remove(last);
+    }
 }
 
 /// Narrows the widest columns that wrap, until all fit; `false`: they never do.
@@ -169,6 +195,13 @@ mod tests {
         let rows = vec![vec!["a".to_owned(), String::new(), "b".to_owned()]];
         assert_eq!(table(&COLUMNS, &rows, Style::PLAIN), "ADDRESS  NAME\na        b\n");
         assert_eq!(table(&COLUMNS, &[], Style::PLAIN), "ADDRESS  ID  NAME\n");
+    }
+
+    #[test]
+    fn an_optional_column_gives_way() {
+        let columns = [Column::whole("A"), Column::whole("B").optional()];
+        let rows = vec![vec!["a".repeat(15), "b".repeat(10)]];
+        assert_eq!(table(&columns, &rows, Style { width: 20, color: false }), format!("A\n{}\n", "a".repeat(15)));
     }
 
     proptest! {
