@@ -309,4 +309,27 @@ proptest! {
             prop_assert!(display_width(row) <= width || row.split(' ').filter(|word| !word.is_empty()).count() <= 2, "{row:?}");
         }
     }
+
+    #[test]
+    fn whatever_is_lost_stands_in_the_summary(actions in prop::collection::vec(0u8..4, 0..40)) {
+        let mut plan = samples::torn_down(40);
+        plan.changes.truncate(actions.len());
+        for (change, action) in plan.changes.iter_mut().zip(&actions) {
+            change.action = match action {
+                0 => Action::Delete,
+                1 => Action::Reset,
+                2 => Action::Update,
+                _ => Action::Replace,
+            };
+        }
+        let text = super::plan_text::plan(&plan, Style { width: 4000, color: false }, &Default::default());
+        let summary: Vec<&str> = text.lines().take_while(|line| !line.starts_with("Signs:")).collect();
+        for sign in [Action::Delete, Action::Reset, Action::Replace] {
+            let wanted: BTreeSet<u32> =
+                plan.changes.iter().filter(|change| change.action == sign).filter_map(|change| change.addr.slot).collect();
+            let mark = format!(" {} fleet.web[{}]", sign.sign(), super::fold::slots(&wanted, usize::MAX));
+            prop_assert_eq!(wanted.is_empty(), !summary.iter().any(|line| line.contains(&mark)), "{}", mark);
+        }
+        prop_assert!(summary.iter().all(|line| !line.contains('~')));
+    }
 }

@@ -25,6 +25,8 @@ const LIST_INDENT: usize = 2;
 const HANG: usize = 4;
 /// The most lines of drift; it may be as long as the fleet.
 const MAX_DRIFT_LINES: usize = 20;
+/// The most ranges of slots that the summary names: more than elsewhere, for nobody should have to guess.
+const MAX_RANGES_LOST: usize = 32;
 /// The widest column of names before their values, and of addresses in the summary.
 const MAX_NAME_COLUMN: usize = 24;
 const MAX_ADDR_COLUMN: usize = 36;
@@ -91,7 +93,7 @@ fn lost(page: &mut Page, title: &str, groups: &[Group<'_>]) {
     }
     page.gap();
     page.wrap(0, HANG, &Line::new().add(Ink::Lose, title));
-    let addrs: Vec<String> = groups.iter().map(addresses).collect();
+    let addrs: Vec<String> = groups.iter().map(|group| addresses(group, MAX_RANGES_LOST)).collect();
     let column = addrs.iter().map(|addr| display_width(addr)).max().unwrap_or(0).min(MAX_ADDR_COLUMN);
     for (group, addr) in groups.iter().zip(&addrs) {
         let mut line = sign(group.action()).text(" ").text(addr);
@@ -199,7 +201,7 @@ fn look_up(page: &mut Page, found: &Pinned) {
 fn entry(page: &mut Page, group: &Group<'_>) {
     let Change { addr, action, id: _, name: _, detail } = group.first;
     page.gap();
-    let mut head = sign(*action).text(" ").add(Ink::Strong, addresses(group));
+    let mut head = sign(*action).text(" ").add(Ink::Strong, addresses(group, fold::MAX_RANGES));
     if group.changes.len() > 1 {
         head.push(Ink::Plain, format!("  ({})", words::counted(addr, group.changes.len())));
     }
@@ -236,11 +238,11 @@ fn same(name: &str, text: String) -> AttrChange {
     AttrChange { name: name.to_owned(), before: Value::Text(text.clone()), after: Value::Text(text) }
 }
 
-fn addresses(group: &Group<'_>) -> String {
+fn addresses(group: &Group<'_>, ranges: usize) -> String {
     if group.changes.len() == 1 {
         return group.first.addr.to_string();
     }
-    fold::addrs(group.changes.iter().map(|change| &change.addr)).join(", ")
+    fold::addrs_within(group.changes.iter().map(|change| &change.addr), ranges).join(", ")
 }
 
 fn ids(group: &Group<'_>) -> Option<(String, usize)> {

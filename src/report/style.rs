@@ -138,6 +138,24 @@ struct Word {
     width: usize,
 }
 
+impl Word {
+    /// The word; one that no row can hold is broken behind its commas, for a list of slots may be long.
+    fn pieces(self, room: usize) -> Vec<Self> {
+        if self.width <= room {
+            return vec![self];
+        }
+        let mut spaces = self.spaces;
+        self.chars
+            .split_inclusive(|(_, c)| *c == ',')
+            .map(|chars| Self {
+                spaces: std::mem::take(&mut spaces),
+                chars: chars.to_vec(),
+                width: chars.iter().map(|(_, c)| char_width(*c)).sum(),
+            })
+            .collect()
+    }
+}
+
 impl Page {
     pub(super) fn new(style: Style) -> Self {
         Self { style, text: String::new() }
@@ -167,7 +185,7 @@ impl Page {
         let mut column = first;
         let mut at_start = true;
         spaces(&mut row, first);
-        for word in words(line) {
+        for word in words(line).into_iter().flat_map(|word| word.pieces(width - hang)) {
             let fits = column + word.spaces + word.width <= width;
             // a new row must gain something
             if !fits && !at_start && hang < column + word.spaces {
@@ -279,6 +297,12 @@ mod tests {
         let id = "img-0123456789012345678901234567890123456789";
         assert_eq!(wrapped(20, 0, 2, &Line::new().text(format!("id {id} end"))), format!("id\n  {id}\n  end\n"));
         assert_eq!(wrapped(20, 0, 0, &Line::new().text("镜像".repeat(6))), "镜像镜像镜像镜像镜像\n镜像\n");
+    }
+
+    #[test]
+    fn a_list_that_no_row_can_hold_is_broken_behind_its_commas() {
+        let line = Line::new().text("  + fleet.web[10,12,14,16,18,20]");
+        assert_eq!(wrapped(20, 0, 4, &line), "  + fleet.web[10,12,\n    14,16,18,20]\n");
     }
 
     #[test]

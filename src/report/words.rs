@@ -53,8 +53,8 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::Changed { attrs } => of("the config changed", attrs),
         Reason::Drifted { attrs } => of("changed outside", attrs),
         Reason::NewVersion { inputs } => of("the image has a new version", inputs),
-        Reason::Recaptured => "all copies of this version were deleted outside; it is captured anew".to_owned(),
-        Reason::CopiedBack { from } => format!("deleted outside; copied back from {from}"),
+        Reason::Recaptured => "all copies of this version were deleted outside, so it is captured anew".to_owned(),
+        Reason::CopiedBack { from } => format!("deleted outside, and copied back from {from}"),
         Reason::NotInConfig => "no longer in the config".to_owned(),
         Reason::OldVersion => "a newer version takes its place".to_owned(),
         Reason::RegionDropped => "the config no longer has the image in this region".to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::CreationFailed => "the cloud gave its creation up".to_owned(),
         Reason::ImageGoes => "the image is destroyed".to_owned(),
         Reason::UnderWay => "accepted by the cloud, not finished yet".to_owned(),
-        Reason::Undeclared => "added by somebody else; the config says that such accounts go".to_owned(),
+        Reason::Undeclared => "accounts that somebody else added, which the config cancels".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
     }
 }
