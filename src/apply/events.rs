@@ -32,7 +32,7 @@ pub enum Progress {
     Started {
         /// The step.
         step: StepId,
-        /// The API's action, `Await` or `Forget`.
+        /// The API's action, `Await` or `Record`.
         action: &'static str,
         /// Where.
         region: Region,

@@ -1,1 +1,5 @@
 //! To be written.
+mod language;
+mod node;
+mod scan;
+mod typing;

@@ -61,6 +61,7 @@ codes! {
     SEVERAL_DOCUMENTS "several-documents" Config "A file holds more than one YAML document."
     MERGE_KEY "merge-key" Config "`<<` merges are not part of this language."
     ALIAS "alias" Config "Anchors and aliases are not part of this language."
+    TAG "tag" Config "YAML tags (`!…`) are not part of this language."
     DUPLICATE_KEY "duplicate-key" Config "The same key stands twice in a mapping, or in two files."
     UNKNOWN_KEY "unknown-key" Config "The language has no such key here."
     MISSING_KEY "missing-key" Config "A key that must be there is not."

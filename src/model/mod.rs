@@ -5,6 +5,7 @@
 //! Nothing here does I/O, and nothing here knows YAML, SQL or the wire.
 
 pub mod addr;
+pub mod catalog;
 pub mod desired;
 pub mod digest;
 pub mod ids;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod naming;
 pub mod observed;
 pub mod path;
+pub mod pins;
 pub mod recorded;
 pub mod spec;
 

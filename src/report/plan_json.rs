@@ -196,7 +196,7 @@ fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
     let (action, region) = match does {
         Do::Call(call) => (call.body.action(), Some(call.region.as_str())),
         Do::Await { region } => ("Await", Some(region.as_str())),
-        Do::Forget => ("Forget", None),
+        Do::Record => ("Record", None),
     };
     let needs = needs.iter().map(|need| match need {
         Need::Success(step) => object! { "step" => step.0, "until" => "success" },

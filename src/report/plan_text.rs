@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Addr, Block, Kind};
-use crate::plan::{Action, AttrChange, Change, Drift, Peak, Pinned, Plan, Value};
+use crate::plan::{Action, AttrChange, Change, Drift, Peak, Pinned, Plan, Reason, Value};
 
 use super::diff_text;
 use super::fold;
@@ -71,7 +71,9 @@ fn header(page: &mut Page, plan: &Plan) {
 }
 
 fn summary(page: &mut Page, plan: &Plan) {
-    let of = |wanted: fn(Action) -> bool| by_action(plan.changes.iter().filter(move |change| wanted(change.action)));
+    let of = |wanted: fn(Action) -> bool| {
+        by_action(plan.changes.iter().filter(move |change| wanted(change.action) && !is_lone_share(change)))
+    };
     let destroyed = of(|action| matches!(action, Action::Delete | Action::Replace));
     let reset = of(|action| action == Action::Reset);
     lost(page, "Will be destroyed:", &destroyed);
@@ -108,13 +110,26 @@ fn lost(page: &mut Page, title: &str, groups: &[Group<'_>]) {
     }
 }
 
-/// Accounts that a share in place takes its access from.
+/// Whether it is a share without a block: an account that somebody else gave access to an image that goes.
+fn is_lone_share(change: &Change) -> bool {
+    change.addr.block.kind == Kind::Image
+        && change.action == Action::Delete
+        && change.detail.reasons.contains(&Reason::Undeclared)
+}
+
+/// Accounts that lose their access, where that is not plain from a whole share's destruction.
 fn accounts_dropped(change: &Change) -> Option<(&Addr, Vec<&str>)> {
-    if change.addr.block.kind != Kind::Share || change.action != Action::Update {
+    let attrs = &change.detail.attrs;
+    let dropped: Vec<&str> = if is_lone_share(change) {
+        attrs
+            .iter()
+            .filter_map(|attr| if let Value::Text(text) = &attr.before { Some(text.as_str()) } else { None })
+            .collect()
+    } else if change.addr.block.kind == Kind::Share && change.action == Action::Update {
+        attrs.iter().flat_map(|attr| items(&attr.before, &attr.after)).map(String::as_str).collect()
+    } else {
         return None;
-    }
-    let dropped: Vec<&str> =
-        change.detail.attrs.iter().flat_map(|attr| items(&attr.before, &attr.after)).map(String::as_str).collect();
+    };
     (!dropped.is_empty()).then_some((&change.addr, dropped))
 }
 
@@ -207,7 +222,9 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     }
     page.wrap(0, HANG, &head);
     let reasons: Vec<String> = detail.reasons.iter().map(words::reason).collect();
-    let mut why = Line::new().add(if action.destructive() { Ink::Lose } else { Ink::Plain }, words::will(*action));
+    let lone_share = is_lone_share(group.first);
+    let will = if lone_share { "the share will be cancelled" } else { words::will(*action) };
+    let mut why = Line::new().add(if action.destructive() { Ink::Lose } else { Ink::Plain }, will);
     if !reasons.is_empty() {
         why.push(Ink::Plain, format!(": {}", reasons.join("; ")));
     }
@@ -224,6 +241,8 @@ fn entry(page: &mut Page, group: &Group<'_>) {
         }
     });
     let name = names(group).map(|(names, count)| of_count(names, count));
+    // shares have no name of their own
+    let name = name.filter(|name| addr.block.kind != Kind::Share && !lone_share && !name.is_empty());
     let known = [("id", id), ("name", name)];
     let attrs: Vec<AttrChange> = known
         .into_iter()

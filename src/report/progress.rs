@@ -55,7 +55,7 @@ impl ProgressText {
                 self.steps.insert(*step, what);
                 match *action {
                     "Await" => line.text("waiting until it is settled …"),
-                    "Forget" => line.text("forgetting …"),
+                    "Record" => line.text("entering it in the state …"),
                     action => line.text(format!("{action} in {region} …")),
                 }
             }
@@ -68,7 +68,7 @@ impl ProgressText {
                 let line = sign(line, action).text(format!(" {}  ", fold::joined(addrs)));
                 match *action {
                     "Await" => line.add(Ink::Add, "settled"),
-                    "Forget" => line.add(Ink::Add, "forgotten"),
+                    "Record" => line.add(Ink::Add, "entered in the state"),
                     action => line.text(format!("{action} ")).add(Ink::Add, "done"),
                 }
                 .text(if *took_ms > 0 {
@@ -108,7 +108,7 @@ fn sign(line: Line, action: &str) -> Line {
         "TerminateInstances" | "DeleteImages" => Action::Delete,
         "ResetInstance" => Action::Reset,
         "Await" => Action::Await,
-        "Forget" => Action::Forget,
+        "Record" => Action::Forget,
         _ => Action::Update,
     };
     line.add(words::ink(action), action.sign())

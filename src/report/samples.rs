@@ -267,6 +267,8 @@ pub(super) fn mixed() -> Plan {
     let capture = detail(vec![version(&["user_data"])], vec![made("from_instance", text("ins-00001000"))]);
     let old = detail(vec![Reason::OldVersion], vec![]);
     let dropped = detail(vec![Reason::RegionDropped], vec![]);
+    let foreign =
+        detail(vec![Reason::Undeclared, Reason::ImageGoes], vec![attr("account", text("100000000007"), Value::None)]);
     let described = detail(
         vec![Reason::Changed { attrs: vec!["description".to_owned()] }],
         vec![attr(
@@ -321,6 +323,13 @@ pub(super) fn mixed() -> Plan {
             "image.web@11112222/ap-shanghai",
             Action::Delete,
             Some(image(0x12)),
+            "share with 100000000007",
+            &foreign,
+        ),
+        change(
+            "image.web@11112222/ap-shanghai",
+            Action::Delete,
+            Some(image(0x12)),
             "webshop-default-web-11112222",
             &dropped,
         ),
@@ -331,7 +340,7 @@ pub(super) fn mixed() -> Plan {
             "webshop-default-web-3f9a1c02",
             &capture,
         ),
-        change("share.partners@2/ap-guangzhou", Action::Update, Some(image(0x21)), "", &shares),
+        change("share.partners@2/ap-guangzhou", Action::Update, Some(image(0x21)), "share.partners", &shares),
         change("fleet.cache[0]", Action::Await, Some(instance(0x31)), "webshop-default-cache-3-1", &under_way),
         change("fleet.cache[1]", Action::Forget, Some(instance(0x32)), "webshop-default-cache-3-2", &vanished),
         change("fleet.db[0]", Action::Replace, Some(instance(0x41)), "webshop-default-db-3-2", &replaced),
@@ -347,7 +356,7 @@ pub(super) fn mixed() -> Plan {
     let known = |n: u32| Some(Arg::Known(instance(n)));
     let steps = vec![
         step(0, &[], Do::Await { region: region() }, &[("fleet.cache[0]", known(0x31))]),
-        step(1, &[], Do::Forget, &[("fleet.cache[1]", known(0x32))]),
+        step(1, &[], Do::Record, &[("fleet.cache[1]", known(0x32))]),
         step(
             2,
             &[],

@@ -62,7 +62,7 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::CreationFailed => "the cloud gave its creation up".to_owned(),
         Reason::ImageGoes => "the image is destroyed".to_owned(),
         Reason::UnderWay => "accepted by the cloud, not finished yet".to_owned(),
-        Reason::Undeclared => "accounts that somebody else added, which the config cancels".to_owned(),
+        Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
     }
 }
