@@ -244,11 +244,8 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     // shares have no name of their own
     let name = name.filter(|name| addr.block.kind != Kind::Share && !lone_share && !name.is_empty());
     let known = [("id", id), ("name", name)];
-    let attrs: Vec<AttrChange> = known
-        .into_iter()
-        .filter_map(|(name, text)| Some(same(name, text?)))
-        .chain(group.detail().attrs.iter().cloned())
-        .collect();
+    let attrs: Vec<AttrChange> =
+        known.into_iter().filter_map(|(name, text)| Some(same(name, text?))).chain(group.attrs()).collect();
     attributes(page, *action, &attrs);
 }
 

@@ -75,8 +75,8 @@ fn char_width(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// A space at which no line is broken.
-pub(super) const STICKY: char = '\u{a0}';
+/// A space at which no line is broken. Of the private use area: a no-break space may stand in anybody's text.
+pub(super) const STICKY: char = '\u{f8fe}';
 
 /// Text from elsewhere, made harmless: no control character reaches the terminal.
 pub(super) fn clean(text: &str) -> String {

@@ -4,7 +4,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Kind};
 use crate::plan::{Action, Reason, Value};
 
-use super::style::Ink;
+use super::style::{Ink, STICKY};
 
 /// How an action's sign is coloured.
 pub(super) fn ink(action: Action) -> Ink {
@@ -104,7 +104,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::List(items) if items.is_empty() => "(none)".to_owned(),
         Value::List(items) => items.join(", "),
         Value::Secret { source, digest } => secret(source, digest),
-        Value::Unknown { step: _, target: _, addr } => format!("{addr}\u{a0}(new)"),
+        Value::Unknown { step: _, target: _, addr } => format!("{addr}{STICKY}(new)"),
     }
 }
 
@@ -116,7 +116,7 @@ fn secret(source: &str, digest: &str) -> String {
         None if source.starts_with("file ") => source.to_owned(),
         None => format!("file {source}"),
     };
-    format!("{place} (digest\u{a0}{digits})")
+    format!("{place} (digest{STICKY}{digits})")
 }
 
 /// `count` of what an address stands for: `18 instances`.
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(value(&Value::Text(String::new())), "(empty)");
         assert_eq!(value(&Value::List(vec![])), "(none)");
         let secret = |source: &str| {
-            value(&Value::Secret { source: source.into(), digest: "3f9a1c02deadbeef".into() }).replace('\u{a0}', " ")
+            value(&Value::Secret { source: source.into(), digest: "3f9a1c02deadbeef".into() }).replace(STICKY, " ")
         };
         assert_eq!(secret("provision.sh"), "file provision.sh (digest 3f9a1c02)");
         assert_eq!(secret("config: fleets.web.user_data"), "config fleets.web.user_data (digest 3f9a1c02)");
