@@ -87,7 +87,7 @@ impl Writer<'_> {
         let (action, region) = match does {
             Do::Call(call) => (call.body.action(), Some(&call.region)),
             Do::Await { region } => ("await", Some(region)),
-            Do::Forget => ("forget", None),
+            Do::Record => ("record", None),
         };
         let mut insert = self.conn.prepare_cached(
             "INSERT INTO op (id, run, state, action, region, attempt, intended_ms, cloud_ms, sent_ms, request_id, step)
