@@ -226,7 +226,7 @@ pub(crate) fn step(n: u32) -> Step {
         does: match n % 3 {
             0 => Do::Call(Call { account: uin(1), region: region(), body: Body::RunInstances(Box::new(launch)) }),
             1 => Do::Await { region: region() },
-            _ => Do::Forget,
+            _ => Do::Record,
         },
         targets: vec![
             target(0, None, Effect::Make(Box::new(new(None)))),
