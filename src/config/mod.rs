@@ -1,5 +1,154 @@
-//! To be written.
+//! The config: text in, [`Desired`] or faults out, each with its place. All faults are told at once.
+//!
+//! [`read_dir`] does the I/O; [`load`] is pure. A file goes through [`scan`] (text to tree, by saphyr-parser, which knows
+//! places), [`typing`] (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
+//! stop at nothing: each fault leaves its value out, and its block, and nothing else.
+
+mod cloud;
+mod context;
+mod files;
+mod fleet;
+mod image;
 mod language;
 mod node;
+mod parse;
+mod read;
 mod scan;
 mod typing;
+
+pub use files::read_dir;
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Place, SourceMap, codes};
+use crate::model::addr::Kind;
+use crate::model::desired::Desired;
+use crate::model::digest::{Digest, SecretKey, SecretSource, context as digest_context};
+use crate::model::ids::Name;
+use crate::model::path::Path;
+use context::{Context, Index};
+use read::Faults;
+
+/// Reads a file by its path from the config's directory; says why it cannot.
+pub type ReadFile<'a> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'a;
+
+/// The files of a config, as [`read_dir`] finds them or a test makes them up.
+pub struct ConfigFiles<'a> {
+    /// The YAML files: path as it is shown, and bytes.
+    pub yaml: Vec<(String, Vec<u8>)>,
+    /// What was wrong when they were read.
+    pub faults: Vec<Diagnostic>,
+    /// Any other file of the directory or below it.
+    pub others: Box<ReadFile<'a>>,
+}
+
+/// A config that was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it asks for; none where anything is an error.
+    pub desired: Option<Desired>,
+    /// All errors and warnings, by their place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files, and where everything stands in them.
+    pub sources: SourceMap,
+    /// The texts of secrets that stand in the config itself, by the path of [`SecretSource::Config`].
+    pub secret_texts: BTreeMap<String, Vec<u8>>,
+}
+
+/// The bytes behind a secret's source.
+///
+/// # Errors
+/// A sentence that says why they cannot be read.
+pub fn resolve_text(files: &ConfigFiles<'_>, loaded: &Loaded, source: &SecretSource) -> Result<Vec<u8>, String> {
+    match source {
+        SecretSource::File(path) => (files.others)(path),
+        SecretSource::Config(path) => {
+            loaded.secret_texts.get(path).cloned().ok_or_else(|| format!("the config has no text at `{path}`"))
+        }
+    }
+}
+
+/// Reads a config for an environment. `key` is what secrets are digested with.
+#[must_use]
+pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
+    let mut faults = Faults(files.faults.clone());
+    if files.yaml.is_empty() && !faults.0.iter().any(Diagnostic::is_error) {
+        faults.tell(
+            Diagnostic::error(codes::NO_CONFIG, "there is no *.yaml file here")
+                .why("a config is all *.yaml of a directory, not of the directories below it")
+                .help("run fleetwright in the config's directory, or name it with -C"),
+        );
+    }
+    let parse::Parsed { top, mut sources, partial } = parse::parse(files, &mut faults);
+    let partial = partial || faults.0.iter().any(|fault| fault.code == codes::UNREADABLE);
+    environment(files, env, &mut sources, &mut faults);
+
+    let nothing = files.yaml.is_empty();
+    let mut cx = Context::new(faults, Index::of(&top, partial || nothing), files, key);
+    cx.faults.check_keys(&top, &language::TOP, &Path::default());
+    let project = cloud::project(&mut cx, &top);
+    let cloud = cloud::cloud(&mut cx, &top);
+    let mut images = BTreeMap::new();
+    for (name, value) in cx.blocks(&top, Kind::Image) {
+        images.extend(image::image(&mut cx, &name, &value).map(|image| (name, image)));
+    }
+    let (mut shares, mut shared) = (BTreeMap::new(), BTreeMap::new());
+    for (name, value) in cx.blocks(&top, Kind::Share) {
+        shares.extend(image::share(&mut cx, &name, &value, &mut shared).map(|share| (name, share)));
+    }
+    let mut fleets = BTreeMap::new();
+    for (name, value) in cx.blocks(&top, Kind::Fleet) {
+        fleets.extend(fleet::fleet(&mut cx, &name, &value).map(|fleet| (name, fleet)));
+    }
+    cx.tell_cycles();
+
+    let mut diagnostics = cx.faults.0;
+    let place = |fault: &Diagnostic| {
+        let span = fault.place.as_ref().and_then(|place| sources.span(place));
+        span.map(|span| (span.file, span.start, span.end))
+    };
+    diagnostics.sort_by_key(|fault| (place(fault), fault.severity));
+    let digest = digest(files, key, &cx.secret_digests);
+    let whole = !diagnostics.iter().any(Diagnostic::is_error);
+    let desired = match (project, cloud) {
+        (Some(project), Some(cloud)) if whole => {
+            Some(Desired { project, env: env.clone(), cloud, images, shares, fleets, digest })
+        }
+        _ => None,
+    };
+    Loaded { desired, diagnostics, sources, secret_texts: cx.secret_texts }
+}
+
+/// The values of an environment are not supported yet; an environment as such is.
+fn environment(files: &ConfigFiles<'_>, env: &Name, sources: &mut SourceMap, faults: &mut Faults) {
+    if !Name::is_valid(env.as_str()) {
+        faults.tell(
+            Diagnostic::error(codes::INVALID_NAME, format!("`{}` cannot be an environment", read::shown(env.as_str())))
+                .why(codes::INVALID_NAME.meaning)
+                .help("choose another name with -e"),
+        );
+        return;
+    }
+    let path = format!("environments/{env}.yaml");
+    if let Ok(bytes) = (files.others)(&path) {
+        let span = parse::add_source(sources, path.clone(), String::from_utf8_lossy(&bytes).into_owned());
+        faults.unsupported(span, &format!("`{path}`"));
+    }
+}
+
+/// Of the files' names and bytes, and of what they refer to. All of it is keyed: the files may hold secrets.
+fn digest(files: &ConfigFiles<'_>, key: &SecretKey, secrets: &std::collections::BTreeSet<(String, Digest)>) -> Digest {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let mut parts: Vec<(String, Digest)> = files
+        .yaml
+        .iter()
+        .map(|(path, bytes)| (name(path), key.refer(SecretSource::File(String::new()), bytes).digest))
+        .collect();
+    parts.sort();
+    Digest::of_value(digest_context::CONFIG, &(parts, secrets))
+}
+
+/// A place at the very start of a file.
+fn file_start(file: usize) -> Place {
+    Place::Span(crate::diagnostic::Span { file, start: 0, end: 0 })
+}

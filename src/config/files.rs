@@ -1,0 +1,123 @@
+//! The only I/O of the config: reading a directory.
+
+use std::fs;
+use std::path::Path;
+
+use super::ConfigFiles;
+use crate::diagnostic::{Diagnostic, codes};
+
+/// Reads the config of a directory: all its `*.yaml`, in the order of their names. `shown` is how the user wrote the
+/// directory; messages name the files below it that way.
+///
+/// # Errors
+/// Where there is no such directory. What is wrong with single files is in [`ConfigFiles::faults`].
+pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Diagnostic> {
+    if dir.is_file() {
+        return Err(Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
+            .why("a config is all *.yaml of a directory")
+            .help("name the directory that it lies in with -C"));
+    }
+    let entries = fs::read_dir(dir).map_err(|error| {
+        Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
+            .why(error.to_string())
+            .help("run fleetwright in the config's directory, or name it with -C")
+    })?;
+    let mut names = Vec::new();
+    let mut faults = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => names.push(entry.file_name()),
+            Err(error) => faults.push(unreadable(shown, &error.to_string())),
+        }
+    }
+    names.sort();
+    let mut yaml = Vec::new();
+    for name in names {
+        let path = dir.join(&name);
+        let Some(name) = name.to_str() else { continue };
+        let shown = if shown.is_empty() || shown == "." {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", shown.trim_end_matches('/'))
+        };
+        if name.starts_with('.') || path.is_dir() {
+            continue;
+        }
+        if name.ends_with(".yml") {
+            faults.push(
+                Diagnostic::warning(codes::NOT_READ, format!("`{shown}` is not read"))
+                    .why("a config is made of *.yaml files")
+                    .help("rename it to .yaml, or move it out of the directory"),
+            );
+        }
+        if name.ends_with(".yaml") {
+            match fs::read(&path) {
+                Ok(bytes) => yaml.push((shown, bytes)),
+                Err(error) => faults.push(unreadable(&shown, &error.to_string())),
+            }
+        }
+    }
+    let root = dir.to_path_buf();
+    Ok(ConfigFiles { yaml, faults, others: Box::new(move |path| read_below(&root, path)) })
+}
+
+fn unreadable(shown: &str, reason: &str) -> Diagnostic {
+    Diagnostic::error(codes::UNREADABLE, format!("`{shown}` cannot be read"))
+        .why(reason)
+        .help("a config is only used as a whole: make the file readable, or move it away")
+}
+
+/// A file below a directory, wherever links lead.
+fn read_below(root: &Path, path: &str) -> Result<Vec<u8>, String> {
+    const MOST_BYTES: u64 = 1 << 20;
+    let plain = |error: std::io::Error| error.to_string();
+    let full = root.join(path).canonicalize().map_err(plain)?;
+    if !full.starts_with(root.canonicalize().map_err(plain)?) {
+        return Err("it is a link that leads out of the config's directory".to_owned());
+    }
+    let metadata = fs::metadata(&full).map_err(plain)?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err("it is larger than 1 MiB".to_owned());
+    }
+    fs::read(full).map_err(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_by_name_and_without_what_lies_below() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
+        fs::create_dir(dir.path().join("sub")).expect("made");
+        for name in ["b.yaml", "a.yaml", "c.yml", "sub/d.yaml", "run.sh", ".hidden.yaml"] {
+            write(name, name);
+        }
+        let files = read_dir(dir.path(), "conf/").expect("read");
+        let names: Vec<_> = files.yaml.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["conf/a.yaml", "conf/b.yaml"]);
+        assert_eq!(files.faults.len(), 1);
+        assert_eq!(files.faults[0].code, codes::NOT_READ);
+        assert_eq!((files.others)("run.sh"), Ok(b"run.sh".to_vec()));
+        assert!((files.others)("../../etc/passwd").is_err());
+        assert!((files.others)("sub").is_err());
+        let error = read_dir(&dir.path().join("a.yaml"), "a.yaml").err().expect("a file");
+        assert!(error.message.contains("not a directory"));
+        assert_eq!(read_dir(&dir.path().join("none"), "none").err().expect("nothing").code, codes::NO_CONFIG);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_does_not_lead_out() {
+        let outside = tempfile::tempdir().expect("a directory");
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(outside.path().join("secret"), "x").expect("written");
+        std::os::unix::fs::symlink(outside.path().join("secret"), dir.path().join("link")).expect("linked");
+        let files = read_dir(dir.path(), ".").expect("read");
+        assert!((files.others)("link").expect_err("outside").contains("leads out"));
+    }
+}
