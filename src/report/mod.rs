@@ -1,1 +1,3 @@
-//! To be written.
+//! How things are shown.
+
+pub mod diagnostics;
