@@ -40,13 +40,9 @@ pub(super) fn project(cx: &mut Context<'_>, top: &[Pair]) -> Option<Name> {
 pub(super) fn cloud(cx: &mut Context<'_>, top: &[Pair]) -> Option<CloudSpec> {
     let value = top_value(cx, top, "cloud", "{ provider: embedded, region: ap-guangzhou }")?;
     let fields = cx.faults.fields(&value, &language::CLOUD)?;
-    let provider = fields.need("provider", "embedded", &mut cx.faults).and_then(|value| {
-        let word = cx.faults.word(&value, &["embedded", "tencent"])?;
-        if word == "tencent" {
-            cx.faults.unsupported(value.node.span, "the provider `tencent`");
-        }
-        Some(word)
-    });
+    let provider = fields
+        .need("provider", "embedded", &mut cx.faults)
+        .and_then(|value| cx.faults.word(&value, &["embedded"], &["tencent"]));
     let region = fields.need("region", "ap-guangzhou", &mut cx.faults).and_then(|value| cx.region(&value));
     let account = match fields.get("account") {
         None => Some(Uin::new(DEFAULT_ACCOUNT)),
@@ -63,7 +59,7 @@ pub(super) fn cloud(cx: &mut Context<'_>, top: &[Pair]) -> Option<CloudSpec> {
     };
     let latency = match fields.get("latency") {
         None => Some(Latency::default()),
-        Some(value) => cx.faults.word(&value, &["instant", "quick", "realistic"]).map(|word| match word {
+        Some(value) => cx.faults.word(&value, &["instant", "quick", "realistic"], &[]).map(|word| match word {
             "instant" => Latency::Instant,
             "realistic" => Latency::Realistic,
             _ => Latency::Quick,

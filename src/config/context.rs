@@ -130,7 +130,7 @@ impl<'a> Context<'a> {
                 .collect();
             let fault = Diagnostic::error(codes::INVALID_NAME, format!("`{}` cannot be a name", shown(name)))
                 .at_span(span)
-                .why(codes::INVALID_NAME.meaning);
+                .why(NAME_RULE);
             self.tell(match better.as_str() {
                 "" => fault.help("choose another name"),
                 better => fault.help(format!("for example `{better}`")),
@@ -247,7 +247,8 @@ impl<'a> Context<'a> {
             return None;
         }
         if entry.is_some() && catalog::find_zone(text).is_none() {
-            self.tell(unlisted(value, codes::UNKNOWN_ZONE, "zone", text, zones()));
+            let all = format!("the zones known there are {}", listed(zones()));
+            self.tell(unlisted(value, codes::UNKNOWN_ZONE, "zone", text, std::iter::empty()).help(all));
         }
         Some(zone)
     }
@@ -305,6 +306,9 @@ impl<'a> Context<'a> {
     }
 }
 
+/// What a name may be.
+pub(super) const NAME_RULE: &str =
+    "a name holds lower-case letters, digits, `_` and `-`, starts with a letter, and has at most 40 characters";
 const TAG_RULE: &str = "at most 127 letters, digits, spaces and + - = . _ : / @";
 
 fn is_tag_text(text: &str) -> bool {
@@ -336,5 +340,7 @@ pub(super) fn unlisted<'w>(
         Some(near) => fault.label(format!("did you mean `{near}`?")),
         None => fault,
     };
-    fault.why(format!("the list is of {}; `plan` asks the cloud", catalog::DATED))
+    fault
+        .why(format!("the list is of {}; `plan` asks the cloud", catalog::DATED))
+        .help("look at the spelling, or go on if it is new")
 }

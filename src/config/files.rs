@@ -11,16 +11,18 @@ use crate::diagnostic::{Diagnostic, codes};
 ///
 /// # Errors
 /// Where there is no such directory. What is wrong with single files is in [`ConfigFiles::faults`].
-pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Diagnostic> {
+pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Diagnostic>> {
     if dir.is_file() {
-        return Err(Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
+        let fault = Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
             .why("a config is all *.yaml of a directory")
-            .help("name the directory that it lies in with -C"));
+            .help("name the directory that it lies in with -C");
+        return Err(Box::new(fault));
     }
     let entries = fs::read_dir(dir).map_err(|error| {
-        Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
+        let fault = Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
             .why(error.to_string())
-            .help("run fleetwright in the config's directory, or name it with -C")
+            .help("run fleetwright in the config's directory, or name it with -C");
+        Box::new(fault)
     })?;
     let mut names = Vec::new();
     let mut faults = Vec::new();

@@ -6,12 +6,12 @@ use super::context::{Context, ImageKind, unlisted};
 use super::image::id;
 use super::language::{self, DISK_TYPES};
 use super::node::Data;
-use super::read::{Fields, Value, shown};
+use super::read::{Value, shown};
+use super::user_data::user_data;
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::addr::Block;
 use crate::model::catalog;
 use crate::model::desired::{Fleet, Strategy, Update};
-use crate::model::digest::{SecretRef, SecretSource};
 use crate::model::ids::{DiskType, InstanceType, KeyId, Name, Region, SecurityGroupId, SubnetId, VpcId, Zone};
 use crate::model::spec::{DataDisk, Internet, InternetCharge, Login, Network, SystemDisk};
 
@@ -19,7 +19,6 @@ const MOST_INSTANCES: u32 = 100_000;
 const MOST_DATA_DISKS: usize = 20;
 const LARGEST_DISK_GIB: u32 = 32_000;
 const MOST_SECURITY_GROUPS: usize = 5;
-const MOST_USER_DATA_BYTES: usize = 16 * 1024;
 
 pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Fleet> {
     let fields = cx.faults.fields(value, &language::FLEET)?;
@@ -96,7 +95,7 @@ fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType
 }
 
 fn disk_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DiskType> {
-    cx.faults.word(value, DISK_TYPES).map(DiskType::new)
+    cx.faults.word(value, DISK_TYPES, &[]).map(DiskType::new)
 }
 
 fn system_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SystemDisk> {
@@ -221,15 +220,12 @@ fn internet(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Internet> {
     let charge = match fields.get("charge") {
         None => Some(InternetCharge::TrafficPostpaidByHour),
         Some(value) => {
-            let words = InternetCharge::ALL.map(InternetCharge::word);
-            let charge = cx
-                .faults
-                .word(&value, &words)
-                .and_then(|word| InternetCharge::ALL.into_iter().find(|charge| charge.word() == word));
-            if charge == Some(InternetCharge::BandwidthPrepaid) {
-                cx.faults.unsupported(value.node.span, "prepaid bandwidth, like prepaid instances,");
-            }
-            charge
+            // Prepaid bandwidth is only for prepaid instances.
+            let prepaid = InternetCharge::BandwidthPrepaid;
+            let words: Vec<&str> =
+                InternetCharge::ALL.into_iter().filter(|charge| *charge != prepaid).map(InternetCharge::word).collect();
+            let word = cx.faults.word(&value, &words, &[prepaid.word()]);
+            word.and_then(|word| InternetCharge::ALL.into_iter().find(|charge| charge.word() == word))
         }
     };
     let bandwidth = fields.need("bandwidth_mbps", "5", &mut cx.faults).and_then(|v| cx.faults.number(&v, 0, 65_535));
@@ -281,7 +277,7 @@ fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> O
                 .why("the cloud either keeps the image's login or puts keys in its place")
                 .help("keep one of the two");
             if let Some(span) = fields.key("key_ids") {
-                fault = fault.related(Place::Span(span), "these keys would take its place");
+                fault = fault.related(Place::Span(span), "in its place");
             }
             cx.tell(fault);
             None
@@ -310,12 +306,8 @@ fn update(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Update> {
     let fields = cx.faults.fields(value, &language::UPDATE)?;
     let strategy = match fields.get("strategy") {
         None => Some(Strategy::Replace),
-        Some(value) => cx.faults.word(&value, &["replace", "reset", "auto"]).map(|word| match word {
+        Some(value) => cx.faults.word(&value, &["replace", "reset"], &["auto"]).map(|word| match word {
             "reset" => Strategy::Reset,
-            "auto" => {
-                cx.faults.unsupported(value.node.span, "the strategy `auto`");
-                Strategy::Replace
-            }
             _ => Strategy::Replace,
         }),
     };
@@ -326,7 +318,7 @@ fn update(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Update> {
 fn max_unavailable(cx: &mut Context<'_>, value: &Value<'_>) -> Option<u32> {
     match value.node.raw() {
         Some(text) if text.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok()) => {
-            cx.faults.unsupported(value.node.span, "a percentage");
+            cx.faults.unsupported_but(value.node.span, "a percentage", "write a number of instances, at least 1");
             None
         }
         Some("0") => {
@@ -339,90 +331,5 @@ fn max_unavailable(cx: &mut Context<'_>, value: &Value<'_>) -> Option<u32> {
             None
         }
         _ => cx.faults.number(value, 1, u32::MAX),
-    }
-}
-
-fn user_data(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SecretRef> {
-    let fields = cx.faults.fields(value, &language::USER_DATA)?;
-    let (source, bytes, value) = match (fields.get("file"), fields.get("text")) {
-        (Some(_), Some(text)) => {
-            cx.tell(
-                Diagnostic::error(codes::CONFLICT, "`file` and `text` exclude each other")
-                    .at_span(text.key)
-                    .help("keep one of the two"),
-            );
-            return None;
-        }
-        (Some(file), None) => {
-            let (path, bytes) = read_file(cx, &file)?;
-            (SecretSource::File(path), bytes, file)
-        }
-        (None, Some(text)) => {
-            let bytes = cx.faults.text(&text)?.as_bytes().to_vec();
-            (SecretSource::Config(text.path.to_string()), bytes, text)
-        }
-        (None, None) => {
-            missing_user_data(cx, value, &fields);
-            return None;
-        }
-    };
-    if bytes.is_empty() {
-        cx.tell(
-            value.fault(codes::INVALID_VALUE, "this user data is empty").help("write a script, or remove `user_data`"),
-        );
-        return None;
-    }
-    if bytes.len() > MOST_USER_DATA_BYTES {
-        cx.tell(
-            value
-                .fault(codes::USER_DATA_TOO_LARGE, format!("this user data has {} bytes", bytes.len()))
-                .why("the cloud takes at most 16 KiB (16384 bytes)")
-                .help("let a short script fetch the rest, or put it into an image"),
-        );
-        return None;
-    }
-    let secret = cx.key.refer(source, &bytes);
-    cx.secret_digests.insert((secret.source.to_string(), secret.digest));
-    if let SecretSource::Config(path) = &secret.source {
-        cx.secret_texts.insert(path.clone(), bytes);
-    }
-    Some(secret)
-}
-
-fn missing_user_data(cx: &mut Context<'_>, value: &Value<'_>, fields: &Fields<'_>) {
-    if !fields.misspelt("file") && !fields.misspelt("text") {
-        cx.tell(
-            Diagnostic::error(codes::MISSING_KEY, "`user_data` needs `file` or `text`")
-                .at_span(value.key)
-                .help("write `user_data: { file: provision.sh }`"),
-        );
-    }
-}
-
-/// A file of the config's directory, or below it.
-fn read_file(cx: &mut Context<'_>, value: &Value<'_>) -> Option<(String, Vec<u8>)> {
-    let text = cx.faults.text(value)?;
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.is_empty() || text.starts_with('/') || text.contains(['\\', '\0']) || parts.contains(&"..") {
-        cx.tell(
-            value
-                .fault(codes::INVALID_VALUE, format!("`{}` is not a file of this config", shown(text)))
-                .why("a config is whole: what it needs lies in its directory, or below")
-                .help("write a path from the config's directory, with `/` and without `..`"),
-        );
-        return None;
-    }
-    let path = parts.join("/");
-    match (cx.files.others)(&path) {
-        Ok(bytes) => Some((path, bytes)),
-        Err(reason) => {
-            cx.tell(
-                value
-                    .fault(codes::UNREADABLE, format!("`{}` cannot be read", shown(&path)))
-                    .why(reason)
-                    .help("paths are from the config's directory"),
-            );
-            None
-        }
     }
 }

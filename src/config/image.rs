@@ -192,10 +192,11 @@ fn source(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value: &Value<'
 fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
     if let Data::Map(_) = &value.node.data {
         let fields = cx.faults.fields(value, &language::READY)?;
-        let after = fields.need("after", "20m", &mut cx.faults)?;
+        let word = ["running", "stopped"].iter().any(|word| value.node.get(word).is_some());
+        let after = if word { fields.get("after") } else { fields.need("after", "20m", &mut cx.faults) }?;
         return duration(cx, &after).map(Ready::After);
     }
-    cx.faults.word(value, &["running", "stopped"]).map(|word| match word {
+    cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {
         "stopped" => Ready::Stopped,
         _ => Ready::Running,
     })
@@ -280,7 +281,7 @@ pub(super) fn share(
     let accounts = fields.need("accounts", "[\"100000000002\"]", &mut cx.faults).and_then(|value| accounts(cx, &value));
     let undeclared = match fields.get("undeclared") {
         None => Some(Undeclared::default()),
-        Some(value) => cx.faults.word(&value, &["keep", "cancel"]).map(|word| match word {
+        Some(value) => cx.faults.word(&value, &["keep", "cancel"], &[]).map(|word| match word {
             "cancel" => Undeclared::Cancel,
             _ => Undeclared::Keep,
         }),

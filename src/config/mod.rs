@@ -15,6 +15,7 @@ mod parse;
 mod read;
 mod scan;
 mod typing;
+mod user_data;
 
 pub use files::read_dir;
 
@@ -124,7 +125,7 @@ fn environment(files: &ConfigFiles<'_>, env: &Name, sources: &mut SourceMap, fau
     if !Name::is_valid(env.as_str()) {
         faults.tell(
             Diagnostic::error(codes::INVALID_NAME, format!("`{}` cannot be an environment", read::shown(env.as_str())))
-                .why(codes::INVALID_NAME.meaning)
+                .why(context::NAME_RULE)
                 .help("choose another name with -e"),
         );
         return;

@@ -1,7 +1,7 @@
 //! Reading values of the tree as what they should be. Every reader tells what is wrong and answers `None`; nobody stops
 //! at the first fault.
 
-use super::language::{Keys, listed, nearest};
+use super::language::{Keys, either, listed, nearest};
 use super::node::{Data, Node, Pair, ScalarKind};
 use crate::diagnostic::{Code, Diagnostic, Span, codes};
 use crate::model::path::{Path, Seg};
@@ -99,6 +99,13 @@ impl Faults {
 
     /// A mapping with these keys.
     pub(super) fn fields<'a>(&mut self, value: &Value<'a>, keys: &'static Keys) -> Option<Fields<'a>> {
+        if let Data::List(_) | Data::Scalar(_) = &value.node.data
+            && !value.node.is_null()
+        {
+            let fault = self.wrong_type(value, "a mapping (`key: value`)")?;
+            self.tell(fault.help(format!("write a mapping with its keys: {}", listed(keys.known.iter().copied()))));
+            return None;
+        }
         let pairs = self.map(value)?;
         self.check_keys(pairs, keys, &value.path);
         Some(Fields { pairs, at: value.key, path: value.path.clone(), keys })
@@ -114,7 +121,8 @@ impl Faults {
                 None
             }
             Data::Scalar(_) | Data::List(_) => {
-                self.wrong_type(value, "a mapping (`key: value`)").map(|fault| self.tell(fault));
+                let fault = self.wrong_type(value, "a mapping (`key: value`)")?;
+                self.tell(fault.help("write `{}` if it is empty, otherwise one `key: value` a line below it"));
                 None
             }
         }
@@ -154,22 +162,29 @@ impl Faults {
 
     /// Something of the language that this build cannot do.
     pub(super) fn unsupported(&mut self, span: Span, what: &str) {
+        self.unsupported_but(span, what, "leave it out for now");
+    }
+
+    /// The same, with what to write instead.
+    pub(super) fn unsupported_but(&mut self, span: Span, what: &str, help: &str) {
         self.tell(
             Diagnostic::error(codes::UNSUPPORTED_YET, format!("{what} is not supported yet"))
                 .at_span(span)
                 .why("it belongs to the language, but this build would have to ignore it, and it never does that")
-                .help("leave it out for now"),
+                .help(help),
         );
     }
 
     pub(super) fn no_value(&mut self, value: &Value<'_>, empty: &str) {
         let name = value.name();
-        self.tell(
-            value
-                .fault(codes::WRONG_TYPE, format!("`{name}` holds nothing"))
-                .label("no value")
-                .help(format!("give it a value, remove the line, or write `{name}: {empty}` if empty is meant")),
-        );
+        let fault = value.fault(codes::WRONG_TYPE, format!("`{name}` holds nothing")).label("no value");
+        self.tell(if value.path.0.len() == 1 {
+            fault
+                .why("an empty section could mean: delete all that it held")
+                .help(format!("fill it, remove the line, or write `{name}: {empty}` if empty is meant"))
+        } else {
+            fault.help("give it a value, or remove the line")
+        });
     }
 
     /// The fault of a value of another type than `wanted`; none where it was told already.
@@ -196,6 +211,9 @@ impl Faults {
         let fault = value
             .fault(codes::WRONG_TYPE, format!("`{}` takes {wanted}, not {found}", value.name()))
             .label(format!("this is {found}"));
+        if plain.is_none() && wanted == "text" {
+            return Some(fault.help("write a single text"));
+        }
         let in_quotes = plain.filter(|scalar| scalar.kind != ScalarKind::Text && wanted.starts_with("text"));
         Some(match in_quotes {
             Some(scalar) => fault.help(format!("write it in quotes: \"{}\"", scalar.text)),
@@ -228,11 +246,7 @@ impl Faults {
         if fits(text) {
             return Some(text);
         }
-        self.tell(
-            value
-                .fault(code, format!("{} cannot be `{}`", quoted_name(value), shown(text)))
-                .help(format!("write {shape}")),
-        );
+        self.tell(value.fault(code, cannot_be(value, text)).help(format!("write {shape}")));
         None
     }
 
@@ -281,18 +295,23 @@ impl Faults {
         number
     }
 
-    /// One of a few words.
-    pub(super) fn word<'a>(&mut self, value: &Value<'a>, words: &[&str]) -> Option<&'a str> {
+    /// One of a few words; `later` are those that are not supported yet.
+    pub(super) fn word<'a>(&mut self, value: &Value<'a>, words: &[&str], later: &[&str]) -> Option<&'a str> {
         let text = self.text(value)?;
         if words.contains(&text) {
             return Some(text);
         }
-        let fault = value.fault(codes::INVALID_VALUE, format!("{} cannot be `{}`", quoted_name(value), shown(text)));
+        if later.contains(&text) {
+            let help = format!("write {}", either(words.iter().copied()));
+            self.unsupported_but(value.place(), &format!("`{}: {text}`", value.name()), &help);
+            return None;
+        }
+        let fault = value.fault(codes::INVALID_VALUE, cannot_be(value, text));
         let fault = match nearest(text, words.iter().copied()) {
             Some(near) => fault.label(format!("did you mean `{near}`?")),
             None => fault,
         };
-        self.tell(fault.help(format!("write one of {}", listed(words.iter().copied()))));
+        self.tell(fault.help(format!("write {}", either(words.iter().copied()))));
         None
     }
 
@@ -323,8 +342,11 @@ impl Faults {
     }
 }
 
-fn quoted_name(value: &Value<'_>) -> String {
-    format!("`{}`", value.name())
+fn cannot_be(value: &Value<'_>, text: &str) -> String {
+    if text.is_empty() {
+        return format!("`{}` cannot be empty", value.name());
+    }
+    format!("`{}` cannot be `{}`", value.name(), shown(text))
 }
 
 /// A text short enough for a message.

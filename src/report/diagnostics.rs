@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Padding, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Padding, Renderer, Snippet};
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -72,14 +72,14 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap, lines: &[Lines<
     let code = diagnostic.code.word;
     let room = width.saturating_sub(word(diagnostic.severity).len() + code.len() + "[]: ".len());
     let title = level(diagnostic.severity).primary_title(wrap(&diagnostic.message, room)).id(code);
-    let mut elements: Vec<Element<'a>> = snippets(diagnostic, sources, lines);
+    let (mut elements, beyond) = snippets(diagnostic, sources, lines, width);
     let placed = !elements.is_empty();
-    if placed && !(diagnostic.notes.is_empty() && diagnostic.help.is_none()) {
+    if placed && !(diagnostic.notes.is_empty() && diagnostic.help.is_none() && beyond.is_empty()) {
         elements.push(Padding.into());
     }
     // The widest line number, ` = note: ` and a blank.
     let room = width.saturating_sub(if placed { 6 } else { 1 } + "  = note: ".len());
-    for note in &diagnostic.notes {
+    for note in beyond.into_iter().chain(diagnostic.notes.iter().map(String::as_str)) {
         elements.push(Level::NOTE.message(wrap(note, room)).into());
     }
     if let Some(help) = &diagnostic.help {
@@ -95,13 +95,24 @@ struct Mark<'a> {
     label: &'a str,
 }
 
-/// The snippets of a diagnostic: marks of one file that are near each other share one.
-fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap, lines: &[Lines<'a>]) -> Vec<Element<'a>> {
+/// The snippets of a diagnostic, and the labels that would stick out of them. Marks of one file that are near each
+/// other share a snippet.
+fn snippets<'a>(
+    diagnostic: &'a Diagnostic,
+    sources: &'a SourceMap,
+    lines: &[Lines<'a>],
+    width: usize,
+) -> (Vec<Element<'a>>, Vec<&'a str>) {
+    let mut beyond = Vec::new();
     let primary = diagnostic.place.as_ref().map(|place| (place, true, diagnostic.label.as_str()));
     let related = diagnostic.related.iter().map(|(place, label)| (place, false, label.as_str()));
     let marks = primary.into_iter().chain(related).filter_map(|(place, primary, label)| {
         let span = sources.span(place).filter(|span| span.file < lines.len())?;
-        Some(Mark { span, primary, label })
+        let sticks_out = lines[span.file].sticks_out(span, label, width);
+        if sticks_out {
+            beyond.push(label);
+        }
+        Some(Mark { span, primary, label: if sticks_out { "" } else { label } })
     });
     let mut shared: Vec<Vec<Mark<'a>>> = Vec::new();
     for mark in marks {
@@ -116,19 +127,21 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap, lines: &[Lin
             None => shared.push(vec![mark]),
         }
     }
-    shared.iter().map(|marks| snippet(marks, sources, &lines[marks[0].span.file])).collect()
+    let snippets = shared.iter().map(|marks| snippet(marks, sources, &lines[marks[0].span.file], width)).collect();
+    (snippets, beyond)
 }
 
-fn snippet<'a>(marks: &[Mark<'a>], sources: &'a SourceMap, lines: &Lines<'a>) -> Element<'a> {
+fn snippet<'a>(marks: &[Mark<'a>], sources: &'a SourceMap, lines: &Lines<'a>, width: usize) -> Element<'a> {
     let source = &sources.sources[marks[0].span.file];
     if source.text.is_empty() {
-        return Origin::path(source.path.as_str()).into();
+        return Snippet::source("\n").path(source.path.as_str()).annotation(AnnotationKind::Primary.span(0..0)).into();
     }
     let numbers = || marks.iter().map(|mark| lines.number(mark.span.start));
     let (first, last) = (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0));
     let (from, to) = (lines.start(first), lines.end(last));
     let annotations = marks.iter().map(|mark| {
         let (start, end) = lines.clip(mark.span);
+        let end = start + prefix(&source.text[start..end], width / 2);
         let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
         let annotation: Annotation<'a> = kind.span(start - from..end - from);
         if mark.label.is_empty() { annotation } else { annotation.label(mark.label) }
@@ -183,6 +196,16 @@ impl<'a> Lines<'a> {
         (start, border(span.end).clamp(start, end))
     }
 
+    /// Whether a label reaches beyond the width beside a line that does not. Longer lines are trimmed with their labels.
+    fn sticks_out(&self, span: Span, label: &str, width: usize) -> bool {
+        let (start, end) = self.clip(span);
+        let number = self.number(start);
+        let room = width.saturating_sub((number + 1).to_string().len() + " | ".len());
+        let line = &self.text[self.start(number)..self.end(number)];
+        let before = columns(&self.text[self.start(number)..end]).max(1);
+        !label.is_empty() && columns(line) <= room && before + 1 + label.width() > room
+    }
+
     /// Line and column of a byte, in characters, both from 1.
     fn position(&self, byte: usize) -> (usize, usize) {
         let (start, _) = self.clip(Span { file: 0, start: byte, end: byte });
@@ -230,6 +253,21 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
 /// The path whose key or value stands at a span.
 fn path_of(sources: &SourceMap, span: Span) -> Option<&Path> {
     sources.entries.iter().find(|(_, entry)| entry.value == span || entry.key == Some(span)).map(|(path, _)| path)
+}
+
+/// The columns that a line takes; the renderer shows a tab as four blanks.
+fn columns(line: &str) -> usize {
+    line.chars().map(|c| if c == '\t' { 4 } else { c.width().unwrap_or(1) }).sum()
+}
+
+/// How many bytes of a line take at most `most` columns.
+fn prefix(line: &str, most: usize) -> usize {
+    let mut used = 0;
+    let rest = line.char_indices().find(|(_, c)| {
+        used += if *c == '\t' { 4 } else { c.width().unwrap_or(1) };
+        used > most
+    });
+    rest.map_or(line.len(), |(at, _)| at)
 }
 
 /// A text in lines of at most `width` columns; a word that is longer has a line of its own. Line breaks stay.
