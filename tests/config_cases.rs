@@ -1,5 +1,6 @@
 //! Whole configs with golden diagnostics, at 80 columns and without colour. `UPDATE_GOLDENS=1` writes the goldens anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,7 @@ fn the_reference_of_codes_is_what_the_table_says() {
 fn load_texts(texts: &[(&str, &[u8])]) -> Loaded {
     let files = ConfigFiles {
         yaml: texts.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect(),
+        environments: BTreeSet::new(),
         faults: Vec::new(),
         others: Box::new(|path| if path == "run.sh" { Ok(b"#!/bin/sh\n".to_vec()) } else { Err("not there".into()) }),
     };

@@ -145,17 +145,18 @@ impl<'a> Context<'a> {
         let Some(kind) = self.index.images.get(text).copied() else {
             if !self.index.partial {
                 let fault = value.fault(codes::UNKNOWN_REFERENCE, format!("there is no image `{}`", shown(text)));
+                const MOST_LISTED: usize = 20;
                 let images = || self.index.images.keys().map(String::as_str);
                 let fault = match nearest(text, images()) {
                     Some(near) => fault.label(format!("did you mean `{near}`?")),
                     None => fault.label("no such block in `images`"),
                 };
-                let all = listed(images());
-                self.tell(
-                    fault
-                        .why(format!("the images of this config are {all}"))
-                        .help("name an image of this config here, or add the image to `images`"),
-                );
+                let fault = match self.index.images.len() {
+                    0 => fault.why("this config has no images"),
+                    1..=MOST_LISTED => fault.why(format!("the images of this config are {}", listed(images()))),
+                    many => fault.why(format!("none of the {many} images of this config has that name")),
+                };
+                self.tell(fault.help("name an image of this config here, or add the image to `images`"));
             }
             return None;
         };

@@ -1,5 +1,6 @@
 //! The only I/O of the config: reading a directory.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -60,7 +61,19 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
         }
     }
     let root = dir.to_path_buf();
-    Ok(ConfigFiles { yaml, faults, others: Box::new(move |path| read_below(&root, path)) })
+    Ok(ConfigFiles {
+        yaml,
+        environments: environments(dir),
+        faults,
+        others: Box::new(move |path| read_below(&root, path)),
+    })
+}
+
+/// The environments that have a file, readable or not.
+fn environments(dir: &Path) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(dir.join("environments")) else { return BTreeSet::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect()
 }
 
 fn unreadable(shown: &str, reason: &str) -> Diagnostic {

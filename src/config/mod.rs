@@ -19,7 +19,7 @@ mod user_data;
 
 pub use files::read_dir;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Place, SourceMap, codes};
 use crate::model::addr::Kind;
@@ -37,6 +37,8 @@ pub type ReadFile<'a> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'a;
 pub struct ConfigFiles<'a> {
     /// The YAML files: path as it is shown, and bytes.
     pub yaml: Vec<(String, Vec<u8>)>,
+    /// The names of the environments that have a file, `environments/NAME.yaml`.
+    pub environments: BTreeSet<String>,
     /// What was wrong when they were read.
     pub faults: Vec<Diagnostic>,
     /// Any other file of the directory or below it.
@@ -84,8 +86,8 @@ pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
     let partial = partial || faults.0.iter().any(|fault| fault.code == codes::UNREADABLE);
     environment(files, env, &mut sources, &mut faults);
 
-    let nothing = files.yaml.is_empty();
-    let mut cx = Context::new(faults, Index::of(&top, partial || nothing), files, key);
+    // Where nothing could be read, nothing is missed either: why it could not is told already.
+    let mut cx = Context::new(faults, Index::of(&top, partial || top.is_empty()), files, key);
     cx.faults.check_keys(&top, &language::TOP, &Path::default());
     let project = cloud::project(&mut cx, &top);
     let cloud = cloud::cloud(&mut cx, &top);
@@ -130,15 +132,16 @@ fn environment(files: &ConfigFiles<'_>, env: &Name, sources: &mut SourceMap, fau
         );
         return;
     }
-    let path = format!("environments/{env}.yaml");
-    if let Ok(bytes) = (files.others)(&path) {
+    if files.environments.contains(env.as_str()) {
+        let path = format!("environments/{env}.yaml");
+        let bytes = (files.others)(&path).unwrap_or_default();
         let span = parse::add_source(sources, path.clone(), String::from_utf8_lossy(&bytes).into_owned());
         faults.unsupported(span, &format!("`{path}`"));
     }
 }
 
 /// Of the files' names and bytes, and of what they refer to. All of it is keyed: the files may hold secrets.
-fn digest(files: &ConfigFiles<'_>, key: &SecretKey, secrets: &std::collections::BTreeSet<(String, Digest)>) -> Digest {
+fn digest(files: &ConfigFiles<'_>, key: &SecretKey, secrets: &BTreeSet<(String, Digest)>) -> Digest {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let mut parts: Vec<(String, Digest)> = files
         .yaml

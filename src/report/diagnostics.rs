@@ -1,8 +1,9 @@
 //! Diagnostics as text and as JSON, and the reference of all codes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Padding, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Padding, Renderer, Snippet};
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -11,6 +12,8 @@ use crate::model::path::Path;
 
 /// Lines further apart than this are shown as two snippets.
 const FARTHEST_LINES: usize = 200;
+/// Of longer lines only an excerpt is rendered.
+const LONG_LINE_BYTES: usize = 4096;
 /// The narrowest that texts are wrapped to.
 const NARROWEST: usize = 40;
 
@@ -127,8 +130,13 @@ fn snippets<'a>(
             None => shared.push(vec![mark]),
         }
     }
-    let snippets = shared.iter().map(|marks| snippet(marks, sources, &lines[marks[0].span.file], width)).collect();
-    (snippets, beyond)
+    let snippets = shared.iter().flat_map(|marks| match &lines[marks[0].span.file] {
+        lines if marks.iter().any(|mark| lines.is_long(mark.span)) => {
+            marks.iter().flat_map(|mark| excerpt(mark, sources, lines, width)).collect()
+        }
+        lines => vec![snippet(marks, sources, lines, width)],
+    });
+    (snippets.collect(), beyond)
 }
 
 fn snippet<'a>(marks: &[Mark<'a>], sources: &'a SourceMap, lines: &Lines<'a>, width: usize) -> Element<'a> {
@@ -151,6 +159,23 @@ fn snippet<'a>(marks: &[Mark<'a>], sources: &'a SourceMap, lines: &Lines<'a>, wi
         .line_start(first + 1)
         .annotations(annotations)
         .into()
+}
+
+/// The surroundings of a mark in a line that is so long that the renderer should not see all of it, again and again.
+fn excerpt<'a>(mark: &Mark<'a>, sources: &'a SourceMap, lines: &Lines<'a>, width: usize) -> [Element<'a>; 2] {
+    let source = &sources.sources[mark.span.file];
+    let (start, end) = lines.clip(mark.span);
+    let number = lines.number(start);
+    let (line, column) = lines.position(start);
+    let line_start = lines.start(number);
+    let from = source.text.floor_char_boundary(start.saturating_sub(width)).max(line_start);
+    let to = source.text.ceil_char_boundary((start + 2 * width).min(lines.end(number)));
+    let end = (start + prefix(&source.text[start..end], width / 2)).min(to);
+    let annotation = AnnotationKind::Primary.span(start - from..end - from);
+    let annotation = if mark.label.is_empty() { annotation } else { annotation.label(mark.label) };
+    let origin = Origin::path(source.path.as_str()).line(line).char_column(column);
+    let snippet = Snippet::source(&source.text[from..to]).line_start(line).annotation(annotation);
+    [origin.into(), snippet.into()]
 }
 
 /// Where the lines of a text start.
@@ -196,6 +221,11 @@ impl<'a> Lines<'a> {
         (start, border(span.end).clamp(start, end))
     }
 
+    fn is_long(&self, span: Span) -> bool {
+        let number = self.number(span.start);
+        self.end(number) - self.start(number) > LONG_LINE_BYTES
+    }
+
     /// Whether a label reaches beyond the width beside a line that does not. Longer lines are trimmed with their labels.
     fn sticks_out(&self, span: Span, label: &str, width: usize) -> bool {
         let (start, end) = self.clip(span);
@@ -203,7 +233,7 @@ impl<'a> Lines<'a> {
         let room = width.saturating_sub((number + 1).to_string().len() + " | ".len());
         let line = &self.text[self.start(number)..self.end(number)];
         let before = columns(&self.text[self.start(number)..end]).max(1);
-        !label.is_empty() && columns(line) <= room && before + 1 + label.width() > room
+        !label.is_empty() && line.len() <= LONG_LINE_BYTES && columns(line) <= room && before + 1 + label.width() > room
     }
 
     /// Line and column of a byte, in characters, both from 1.
@@ -218,10 +248,11 @@ impl<'a> Lines<'a> {
 #[must_use]
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let lines: Vec<Lines<'_>> = sources.sources.iter().map(|source| Lines::of(&source.text)).collect();
+    let paths = paths(sources);
     let place = |span: Span| -> Option<Value> {
         let (source, lines) = (sources.sources.get(span.file)?, lines.get(span.file)?);
         let ((line, column), (end_line, end_column)) = (lines.position(span.start), lines.position(span.end));
-        let path = path_of(sources, span).map(|path| path.to_string());
+        let path = paths.get(&span).map(ToString::to_string);
         Some(json!({
             "file": source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column,
             "start": span.start, "end": span.end, "path": path,
@@ -251,8 +282,12 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
 }
 
 /// The path whose key or value stands at a span.
-fn path_of(sources: &SourceMap, span: Span) -> Option<&Path> {
-    sources.entries.iter().find(|(_, entry)| entry.value == span || entry.key == Some(span)).map(|(path, _)| path)
+fn paths(sources: &SourceMap) -> BTreeMap<Span, &Path> {
+    let spans = sources
+        .entries
+        .iter()
+        .flat_map(|(path, entry)| [Some(entry.value), entry.key].into_iter().flatten().map(move |span| (span, path)));
+    spans.collect()
 }
 
 /// The columns that a line takes; the renderer shows a tab as four blanks.
@@ -366,6 +401,14 @@ error[unknown-key]: a fleet has no key `x`
         let out = render(&[fault(&text, "WRONG")], &sources(&text), 80, false);
         assert!(out.lines().all(|line| line.width() <= 80), "{out}");
         assert!(out.contains("WRONG") && out.contains("^^^^^ here") && out.contains("fleet.yaml:1:"), "{out}");
+    }
+
+    #[test]
+    fn of_a_very_long_line_an_excerpt_is_shown() {
+        let text = format!("a: 1\nk: [{} WRONG, {}]\n", "网, ".repeat(3000), "two, ".repeat(3000));
+        let out = render(&[fault(&text, "WRONG")], &sources(&text), 80, false);
+        assert!(out.lines().all(|line| line.width() <= 80), "{out}");
+        assert!(out.contains("^^^^^ here") && out.contains("--> fleet.yaml:2:9006\n"), "{out}");
     }
 
     #[test]
