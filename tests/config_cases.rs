@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleetwright::config::{ConfigFiles, Loaded, load, read_dir};
+use fleetwright::config::{ConfigFiles, Loaded, load, read_dir, resolve_text};
 use fleetwright::diagnostic::{Class, Diagnostic, SourceMap, codes};
-use fleetwright::model::digest::SecretKey;
+use fleetwright::model::digest::{SecretKey, SecretSource};
 use fleetwright::model::ids::{Lineage, Name};
 use fleetwright::report::diagnostics::{reference, render, render_json};
 use proptest::prelude::*;
@@ -154,13 +154,16 @@ fn the_reference_of_codes_is_what_the_table_says() {
 }
 
 fn load_texts(texts: &[(&str, &[u8])]) -> Loaded {
-    let files = ConfigFiles {
+    load(&files(texts), &Name::new("default"), &key())
+}
+
+fn files(texts: &[(&str, &[u8])]) -> ConfigFiles<'static> {
+    ConfigFiles {
         yaml: texts.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect(),
         environments: BTreeSet::new(),
         faults: Vec::new(),
         others: Box::new(|path| if path == "run.sh" { Ok(b"#!/bin/sh\n".to_vec()) } else { Err("not there".into()) }),
-    };
-    load(&files, &Name::new("default"), &key())
+    }
 }
 
 fn code_words(loaded: &Loaded) -> Vec<&str> {
@@ -202,7 +205,10 @@ fn a_text_in_the_config_can_be_read_back() {
     let loaded = load_texts(&[("a.yaml", text.as_bytes())]);
     let secret = loaded.desired.as_ref().and_then(|desired| desired.fleets["web"].user_data.clone()).expect("a secret");
     assert_eq!(secret.source.to_string(), "config: fleets.web.user_data.text");
-    assert_eq!(loaded.secret_texts["fleets.web.user_data.text"], b"echo ${HOME}");
+    let files = files(&[]);
+    assert_eq!(resolve_text(&files, &loaded, &secret.source), Ok(b"echo ${HOME}".to_vec()));
+    assert_eq!(resolve_text(&files, &loaded, &SecretSource::File("run.sh".into())), Ok(b"#!/bin/sh\n".to_vec()));
+    assert!(resolve_text(&files, &loaded, &SecretSource::Config("fleets.no".into())).is_err());
 }
 
 const VALID: &str = "project: webshop

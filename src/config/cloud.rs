@@ -16,7 +16,8 @@ const DEFAULT_ACCOUNT: &str = "100000000001";
 const WITH_KEYS: [&str; 4] = ["100000000001", "100000000002", "100000000003", "100000000004"];
 
 fn top_value<'n>(cx: &mut Context<'_>, top: &'n [Pair], key: &str, example: &str) -> Option<Value<'n>> {
-    let pair = top.iter().find(|pair| pair.key == key && !pair.void);
+    let mut pairs = top.iter().filter(|pair| pair.key == key && !pair.void);
+    let pair = if cx.faults.last { pairs.next_back() } else { pairs.next() };
     if pair.is_none() && !cx.index.partial && !misspelt(top, key) {
         let place = cx.files.yaml.first().map_or("fleet.yaml", |(path, _)| path.as_str());
         let fault = Diagnostic::error(codes::MISSING_KEY, format!("`{key}` is missing: no file of the config has it"))

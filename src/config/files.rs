@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use super::ConfigFiles;
+use super::parse::MAX_BYTES;
 use crate::diagnostic::{Diagnostic, codes};
 
 /// Reads the config of a directory: all its `*.yaml`, in the order of their names. `shown` is how the user wrote the
@@ -37,7 +39,13 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
     let mut yaml = Vec::new();
     for name in names {
         let path = dir.join(&name);
-        let Some(name) = name.to_str() else { continue };
+        let Some(name) = name.to_str() else {
+            let name = name.to_string_lossy();
+            if name.ends_with(".yaml") {
+                faults.push(unreadable(&name, "its name is not UTF-8"));
+            }
+            continue;
+        };
         let shown = if shown.is_empty() || shown == "." {
             name.to_owned()
         } else {
@@ -54,9 +62,9 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
             );
         }
         if name.ends_with(".yaml") {
-            match fs::read(&path) {
+            match read_start(&path) {
                 Ok(bytes) => yaml.push((shown, bytes)),
-                Err(error) => faults.push(unreadable(&shown, &error.to_string())),
+                Err(reason) => faults.push(unreadable(&shown, &reason)),
             }
         }
     }
@@ -67,6 +75,18 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
         faults,
         others: Box::new(move |path| read_below(&root, path)),
     })
+}
+
+/// A file, as far as it can matter: one byte more than the largest that is taken.
+fn read_start(path: &Path) -> Result<Vec<u8>, String> {
+    let plain = |error: std::io::Error| error.to_string();
+    if !fs::metadata(path).map_err(plain)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(plain)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(plain)?;
+    Ok(bytes)
 }
 
 /// The environments that have a file, readable or not.
@@ -84,20 +104,16 @@ fn unreadable(shown: &str, reason: &str) -> Diagnostic {
 
 /// A file below a directory, wherever links lead.
 fn read_below(root: &Path, path: &str) -> Result<Vec<u8>, String> {
-    const MOST_BYTES: u64 = 1 << 20;
     let plain = |error: std::io::Error| error.to_string();
     let full = root.join(path).canonicalize().map_err(plain)?;
     if !full.starts_with(root.canonicalize().map_err(plain)?) {
         return Err("it is a link that leads out of the config's directory".to_owned());
     }
-    let metadata = fs::metadata(&full).map_err(plain)?;
-    if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    if metadata.len() > MOST_BYTES {
+    let bytes = read_start(&full)?;
+    if bytes.len() > MAX_BYTES {
         return Err("it is larger than 1 MiB".to_owned());
     }
-    fs::read(full).map_err(plain)
+    Ok(bytes)
 }
 
 #[cfg(test)]

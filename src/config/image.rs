@@ -38,16 +38,18 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     }
     let managed = managed(cx, name, &fields, captured.as_ref(), public.as_ref());
     match public {
-        Some(public) if captured.is_none() => {
-            let inner = cx.faults.fields(&public, &language::PUBLIC)?;
-            let wanted = inner.need("name", "\"Ubuntu Server 22.04 LTS 64bit\"", &mut cx.faults)?;
-            let name = cx.faults.shaped(&wanted, codes::INVALID_VALUE, "the exact name of a public image", |text| {
-                !text.trim().is_empty() && text.chars().count() <= 128
-            })?;
-            Some(Image::Public { name: name.to_owned() })
-        }
-        _ => managed.map(Image::Managed),
+        Some(public) => self::public(cx, &public),
+        None => managed.map(Image::Managed),
     }
+}
+
+fn public(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Image> {
+    let fields = cx.faults.fields(value, &language::PUBLIC)?;
+    let name = fields.need("name", "\"Ubuntu Server 22.04 LTS 64bit\"", &mut cx.faults)?;
+    let name = cx.faults.shaped(&name, codes::INVALID_VALUE, "the exact name of a public image", |text| {
+        !text.trim().is_empty() && text.chars().count() <= 128
+    })?;
+    Some(Image::Public { name: name.to_owned() })
 }
 
 /// What stands beside `from_instance`, and that itself. All of it is read even where it does not belong.
@@ -265,7 +267,7 @@ pub(super) fn share(
                     .help("name an image with `from_instance`"),
             );
         }
-        if let Some((other, span)) = shared.get(&image) {
+        if let Some((other, span)) = shared.get(&image).filter(|(other, _)| other != name) {
             cx.tell(
                 value
                     .fault(codes::SECOND_SHARE, format!("image `{image}` has two shares"))
@@ -313,5 +315,20 @@ fn check_account(cx: &mut Context<'_>, value: &Value<'_>, account: &Uin) {
                 .why("images are shared with main accounts; all their sub-accounts see them then")
                 .help("name its main account"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(parse_duration("90s"), Some(90_000));
+        assert_eq!(parse_duration("1h30m"), Some(90 * 60_000));
+        assert_eq!(parse_duration("30d"), Some(30 * 24 * HOUR_MS));
+        for wrong in ["", "90", "0s", "31d", "1 h", "h", "-1h", "1.5h", "1ms", "9999999999999999999d", "1h٣m"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
     }
 }

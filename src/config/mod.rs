@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Place, SourceMap, codes};
 use crate::model::addr::Kind;
-use crate::model::desired::Desired;
+use crate::model::desired::{CloudSpec, Desired, Fleet, Image, Share};
 use crate::model::digest::{Digest, SecretKey, SecretSource, context as digest_context};
 use crate::model::ids::Name;
 use crate::model::path::Path;
@@ -74,8 +74,8 @@ pub fn resolve_text(files: &ConfigFiles<'_>, loaded: &Loaded, source: &SecretSou
 /// Reads a config for an environment. `key` is what secrets are digested with.
 #[must_use]
 pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
-    let mut faults = Faults(files.faults.clone());
-    if files.yaml.is_empty() && !faults.0.iter().any(Diagnostic::is_error) {
+    let mut faults = Faults { list: files.faults.clone(), last: false };
+    if files.yaml.is_empty() && !files.faults.iter().any(Diagnostic::is_error) {
         faults.tell(
             Diagnostic::error(codes::NO_CONFIG, "there is no *.yaml file here")
                 .why("a config is all *.yaml of a directory, not of the directories below it")
@@ -83,43 +83,72 @@ pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
         );
     }
     let parse::Parsed { top, mut sources, partial } = parse::parse(files, &mut faults);
-    let partial = partial || faults.0.iter().any(|fault| fault.code == codes::UNREADABLE);
     environment(files, env, &mut sources, &mut faults);
+    // Where something could not be read, nothing is missed: why it could not is told already.
+    let partial = partial || top.is_empty() || faults.list.iter().any(|fault| fault.code == codes::UNREADABLE);
+    let twice = faults.list.iter().any(|fault| fault.code == codes::DUPLICATE_KEY);
 
-    // Where nothing could be read, nothing is missed either: why it could not is told already.
-    let mut cx = Context::new(faults, Index::of(&top, partial || top.is_empty()), files, key);
-    cx.faults.check_keys(&top, &language::TOP, &Path::default());
-    let project = cloud::project(&mut cx, &top);
-    let cloud = cloud::cloud(&mut cx, &top);
-    let mut images = BTreeMap::new();
-    for (name, value) in cx.blocks(&top, Kind::Image) {
-        images.extend(image::image(&mut cx, &name, &value).map(|image| (name, image)));
+    let mut cx = Context::new(faults, Index::of(&top, partial), files, key);
+    let blocks = read_all(&mut cx, &top);
+    let mut diagnostics = cx.faults.list;
+    if twice {
+        let faults = Faults { list: Vec::new(), last: true };
+        let mut cx = Context::new(faults, Index::of(&top, partial), files, key);
+        read_all(&mut cx, &top);
+        diagnostics.extend(cx.faults.list);
     }
-    let (mut shares, mut shared) = (BTreeMap::new(), BTreeMap::new());
-    for (name, value) in cx.blocks(&top, Kind::Share) {
-        shares.extend(image::share(&mut cx, &name, &value, &mut shared).map(|share| (name, share)));
+    let diagnostics = in_order(diagnostics, &sources);
+
+    let whole = !diagnostics.iter().any(Diagnostic::is_error);
+    let digest = digest(files, key, &cx.secret_digests);
+    let desired = blocks.filter(|_| whole).map(|(project, cloud, Blocks { images, shares, fleets })| Desired {
+        project,
+        env: env.clone(),
+        cloud,
+        images,
+        shares,
+        fleets,
+        digest,
+    });
+    Loaded { desired, diagnostics, sources, secret_texts: cx.secret_texts }
+}
+
+struct Blocks {
+    images: BTreeMap<Name, Image>,
+    shares: BTreeMap<Name, Share>,
+    fleets: BTreeMap<Name, Fleet>,
+}
+
+/// Reads everything, telling the faults.
+fn read_all(cx: &mut Context<'_>, top: &[node::Pair]) -> Option<(Name, CloudSpec, Blocks)> {
+    cx.faults.check_keys(top, &language::TOP, &Path::default());
+    let project = cloud::project(cx, top);
+    let cloud = cloud::cloud(cx, top);
+    let mut blocks = Blocks { images: BTreeMap::new(), shares: BTreeMap::new(), fleets: BTreeMap::new() };
+    for (name, value) in cx.blocks(top, Kind::Image) {
+        blocks.images.extend(image::image(cx, &name, &value).map(|image| (name, image)));
     }
-    let mut fleets = BTreeMap::new();
-    for (name, value) in cx.blocks(&top, Kind::Fleet) {
-        fleets.extend(fleet::fleet(&mut cx, &name, &value).map(|fleet| (name, fleet)));
+    let mut shared = BTreeMap::new();
+    for (name, value) in cx.blocks(top, Kind::Share) {
+        blocks.shares.extend(image::share(cx, &name, &value, &mut shared).map(|share| (name, share)));
+    }
+    for (name, value) in cx.blocks(top, Kind::Fleet) {
+        blocks.fleets.extend(fleet::fleet(cx, &name, &value).map(|fleet| (name, fleet)));
     }
     cx.tell_cycles();
+    Some((project?, cloud?, blocks))
+}
 
-    let mut diagnostics = cx.faults.0;
+/// By their places, none twice.
+fn in_order(mut diagnostics: Vec<Diagnostic>, sources: &SourceMap) -> Vec<Diagnostic> {
     let place = |fault: &Diagnostic| {
         let span = fault.place.as_ref().and_then(|place| sources.span(place));
         span.map(|span| (span.file, span.start, span.end))
     };
     diagnostics.sort_by_key(|fault| (place(fault), fault.severity));
-    let digest = digest(files, key, &cx.secret_digests);
-    let whole = !diagnostics.iter().any(Diagnostic::is_error);
-    let desired = match (project, cloud) {
-        (Some(project), Some(cloud)) if whole => {
-            Some(Desired { project, env: env.clone(), cloud, images, shares, fleets, digest })
-        }
-        _ => None,
-    };
-    Loaded { desired, diagnostics, sources, secret_texts: cx.secret_texts }
+    let mut told = BTreeSet::new();
+    diagnostics.retain(|fault| told.insert((place(fault), fault.code.word, fault.message.clone())));
+    diagnostics
 }
 
 /// The values of an environment are not supported yet; an environment as such is.

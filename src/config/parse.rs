@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Source, SourceMap, Span, codes};
 use crate::model::path::Path;
 
 /// The largest file, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// The sections that may stand in several files.
 const SECTIONS: [&str; 4] = ["images", "shares", "fleets", "backups"];
@@ -61,8 +61,8 @@ fn file(path: &str, bytes: &[u8], parsed: &mut Parsed, faults: &mut Faults) -> O
         None
     };
     if bytes.len() > MAX_BYTES {
-        let fault = Diagnostic::error(codes::TOO_LARGE, format!("`{path}` has {} bytes", bytes.len()))
-            .why(format!("a file of a config has at most 1 MiB ({MAX_BYTES} bytes)"))
+        let fault = Diagnostic::error(codes::TOO_LARGE, format!("`{path}` is larger than 1 MiB"))
+            .why(format!("a file of a config has at most {MAX_BYTES} bytes"))
             .help("split it into several *.yaml files: all of a directory are one config");
         return refuse(parsed, String::new(), fault);
     }
@@ -124,17 +124,17 @@ fn tree(file: usize, text: &str, partial: &mut bool, faults: &mut Faults) -> Opt
     let mut pairs = Vec::new();
     for (chunk, text) in chunks {
         let Some(mut root) = chunk.root else {
-            faults.0.extend(chunk.faults);
+            faults.list.extend(chunk.faults);
             continue;
         };
-        typing::assign(&mut root, text, chunk.faults.is_empty(), &mut faults.0);
-        faults.0.extend(chunk.faults);
+        typing::assign(&mut root, text, chunk.faults.is_empty(), &mut faults.list);
+        faults.list.extend(chunk.faults);
         if let Data::Map(more) = root.data {
             pairs.extend(more);
         }
     }
     let root = Node { span: Span { file, start: 0, end: text.len() }, data: Data::Map(pairs) };
-    duplicates(&root, &mut faults.0);
+    duplicates(&root, &mut faults.list);
     Some(root)
 }
 
@@ -151,12 +151,12 @@ fn finish(file: usize, text: &str, scanned: Scanned, faults: &mut Faults) -> Opt
             });
             return Some(Node { span, data });
         }
-        faults.0.extend(found);
+        faults.list.extend(found);
         return None;
     };
-    typing::assign(&mut root, text, found.is_empty() && !broken, &mut faults.0);
-    faults.0.extend(found);
-    duplicates(&root, &mut faults.0);
+    typing::assign(&mut root, text, found.is_empty() && !broken, &mut faults.list);
+    faults.list.extend(found);
+    duplicates(&root, &mut faults.list);
     Some(root)
 }
 

@@ -8,7 +8,11 @@ use crate::model::path::{Path, Seg};
 
 /// The faults so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults(pub(super) Vec<Diagnostic>);
+pub(super) struct Faults {
+    pub(super) list: Vec<Diagnostic>,
+    /// Of a key that stands twice the last value is read, not the first.
+    pub(super) last: bool,
+}
 
 /// A value, and how to speak of it.
 #[derive(Clone, Debug)]
@@ -27,6 +31,7 @@ pub(super) struct Fields<'a> {
     pub(super) at: Span,
     pub(super) path: Path,
     keys: &'static Keys,
+    last: bool,
 }
 
 impl<'a> Value<'a> {
@@ -62,7 +67,8 @@ impl<'a> Value<'a> {
 impl<'a> Fields<'a> {
     /// The value of a key, where it is there.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
-        let pair = self.pairs.iter().find(|pair| pair.key == key && !pair.void)?;
+        let mut pairs = self.pairs.iter().filter(|pair| pair.key == key && !pair.void);
+        let pair = if self.last { pairs.next_back() } else { pairs.next() }?;
         Some(Value { node: &pair.value, key: pair.key_span, path: self.path.key(key) })
     }
 
@@ -94,7 +100,7 @@ impl<'a> Fields<'a> {
 
 impl Faults {
     pub(super) fn tell(&mut self, fault: Diagnostic) {
-        self.0.push(fault);
+        self.list.push(fault);
     }
 
     /// A mapping with these keys.
@@ -108,7 +114,7 @@ impl Faults {
         }
         let pairs = self.map(value)?;
         self.check_keys(pairs, keys, &value.path);
-        Some(Fields { pairs, at: value.key, path: value.path.clone(), keys })
+        Some(Fields { pairs, at: value.key, path: value.path.clone(), keys, last: self.last })
     }
 
     /// A mapping with any keys.

@@ -3,35 +3,37 @@
 use super::context::Context;
 use super::language;
 use super::read::{Fields, Value, shown};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::digest::{SecretRef, SecretSource};
 
 const MOST_BYTES: usize = 16 * 1024;
 
 pub(super) fn user_data(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SecretRef> {
     let fields = cx.faults.fields(value, &language::USER_DATA)?;
-    let (source, bytes, value) = match (fields.get("file"), fields.get("text")) {
-        (Some(_), Some(text)) => {
-            cx.tell(
-                Diagnostic::error(codes::CONFLICT, "`file` and `text` exclude each other")
-                    .at_span(text.key)
-                    .help("keep one of the two"),
-            );
-            return None;
-        }
-        (Some(file), None) => {
-            let (path, bytes) = read_file(cx, &file)?;
-            (SecretSource::File(path), bytes, file)
-        }
-        (None, Some(text)) => {
-            let bytes = cx.faults.text(&text)?.as_bytes().to_vec();
-            (SecretSource::Config(text.path.to_string()), bytes, text)
-        }
-        (None, None) => {
-            missing_user_data(cx, value, &fields);
-            return None;
-        }
-    };
+    let (file, text) = (fields.get("file"), fields.get("text"));
+    match (&file, &text) {
+        (Some(file), Some(text)) => cx.tell(
+            Diagnostic::error(codes::CONFLICT, "`file` and `text` exclude each other")
+                .at_span(text.key)
+                .related(Place::Span(file.key), "and this")
+                .help("keep one of the two"),
+        ),
+        (None, None) => missing_user_data(cx, value, &fields),
+        (Some(_), None) | (None, Some(_)) => {}
+    }
+    let from_file = file.and_then(|value| {
+        let (path, bytes) = read_file(cx, &value)?;
+        secret(cx, &value, SecretSource::File(path), bytes)
+    });
+    let from_text = text.and_then(|value| {
+        let bytes = cx.faults.text(&value)?.as_bytes().to_vec();
+        secret(cx, &value, SecretSource::Config(value.path.to_string()), bytes)
+    });
+    from_file.or(from_text)
+}
+
+/// The reference to a secret of these bytes, if they are fit to be user data.
+fn secret(cx: &mut Context<'_>, value: &Value<'_>, source: SecretSource, bytes: Vec<u8>) -> Option<SecretRef> {
     if bytes.is_empty() {
         cx.tell(
             value.fault(codes::INVALID_VALUE, "this user data is empty").help("write a script, or remove `user_data`"),
