@@ -90,7 +90,13 @@ pub(super) static FROM_INSTANCE: Keys = Keys {
     ..NONE
 };
 
-pub(super) static READY: Keys = Keys { what: "`ready`", known: &["after"], around: Some(&FROM_INSTANCE), ..NONE };
+pub(super) static READY: Keys = Keys {
+    what: "`ready`",
+    known: &["after"],
+    hints: &[("stopped", "write `ready: stopped`"), ("running", "write `ready: running`")],
+    around: Some(&FROM_INSTANCE),
+    ..NONE
+};
 
 pub(super) static SHARE: Keys =
     Keys { what: "a share", known: &["image", "accounts", "undeclared"], later: &["revoke"], ..NONE };
@@ -222,11 +228,20 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// `a`, `b` and `c`.
 pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    joined(words, "and")
+}
+
+/// `a`, `b` or `c`.
+pub(super) fn either<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    joined(words, "or")
+}
+
+fn joined<'a>(words: impl IntoIterator<Item = &'a str>, last_word: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
         [] => "nothing".to_owned(),
         [one] => one.clone(),
-        [many @ .., last] => format!("{} and {last}", many.join(", ")),
+        [many @ .., last] => format!("{} {last_word} {last}", many.join(", ")),
     }
 }
 

@@ -57,7 +57,9 @@ impl Scanner<'_> {
             let (event, span) = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    let at = self.byte(error.marker());
+                    // At the end of the text the last thing that stands there tells more.
+                    let last = self.text.trim_end().char_indices().next_back().map_or(0, |(at, _)| at);
+                    let at = self.byte(error.marker()).min(last);
                     let fault = syntax_fault(error.info(), self.mark(at));
                     self.out.faults.push(fault);
                     self.give_up();
@@ -77,7 +79,6 @@ impl Scanner<'_> {
                                 .why("one file holds one document: what follows a second `---` is easily overlooked")
                                 .help("put the second document into a file of its own, or remove the `---`"),
                         );
-                        break;
                     }
                 }
                 Event::Alias(_) => {
@@ -172,7 +173,12 @@ impl Scanner<'_> {
     /// A finished value goes into what is around it.
     fn node(&mut self, node: Node) {
         match self.stack.last_mut() {
-            None => self.out.root = Some(node),
+            None => match (&mut self.out.root, node.data) {
+                // A second document is a fault of its own; what it holds is read all the same.
+                (Some(Node { data: Data::Map(pairs), .. }), Data::Map(more)) => pairs.extend(more),
+                (Some(_), _) => {}
+                (root @ None, data) => *root = Some(Node { span: node.span, data }),
+            },
             Some(Frame::List { items, .. }) => items.push(node),
             Some(Frame::Map { pairs, key, .. }) => match key.take() {
                 Some(Key { text, span, void }) => {

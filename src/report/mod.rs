@@ -1,6 +1,7 @@
 //! How things are shown: plans, states, progress, the cloud's holdings; as text for people and as JSON for programs.
 //! Every function here is pure: values in, text out. `docs/json.md` documents the JSON.
 
+pub mod diagnostics;
 pub mod fold;
 pub mod inspect;
 pub mod plan_json;
