@@ -6,3 +6,4 @@
 pub mod fault;
 pub mod sign;
 pub mod transport;
+pub mod wire;
