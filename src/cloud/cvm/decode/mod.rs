@@ -145,7 +145,9 @@ impl<'a> Reading<'a> {
         if *status != 200 {
             return Err(self.unreadable(&format!("the status was {status}")));
         }
-        let read::Envelope { response } = serde_json::from_slice::<read::Envelope<T>>(body)
+        // Checked as a whole, which is quicker than text by text.
+        let text = std::str::from_utf8(body).map_err(|_| self.unreadable("the answer is not UTF-8"))?;
+        let read::Envelope { response } = serde_json::from_str::<read::Envelope<T>>(text)
             .map_err(|error| self.unreadable(&format!("the answer cannot be read: {error}")))?;
         let request_id = response.request_id();
         let request_id = (!request_id.is_empty()).then(|| RequestId::new(request_id));

@@ -2,6 +2,7 @@ use super::*;
 use crate::cloud::call::{Arg, Class, Executed, Launch};
 use crate::cloud::cvm::wire;
 use crate::model::spec::{Login, SlotNetwork, SystemDisk};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn describe(query: Query) -> Body {
@@ -230,6 +231,17 @@ fn whatever_is_not_the_services_answer_leaves_a_change_in_doubt() {
         assert_eq!((fault.class, fault.executed), (Class::Transport, Executed::Unknown), "{bytes}");
         let fault = answer_to(describe(Query::Regions), status, bytes).expect_err(bytes);
         assert_eq!((fault.class, fault.executed), (Class::Transport, Executed::No), "{bytes}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, text in r#"\{"Response":\{("TotalCount":-?[0-9]{1,20},)?"InstanceSet":[\[\{a-z0-9:",\}\]]{0,40}\}\}"#) {
+        for body in [describe(Query::InstancesById { ids: vec![] }), share()] {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                prop_assert!(answer_to(body.clone(), 200, bytes).is_err());
+            }
+        }
     }
 }
 
