@@ -1,0 +1,332 @@
+//! What an answer means: bytes in, a reply or a fault out.
+//!
+//! Answers are read leniently: fields that are new, absent or `null` are no trouble, and an enumeration's new values
+//! arrive as `Other` (API text 1.6). Texts that repeat within a page share their bytes.
+
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::cloud::call::{Answer, Body, Call, Fault, Page, Query, Reply, TagFailure};
+use crate::model::Millis;
+use crate::model::ids::{
+    CloudId, DiskType, ImageId, InstanceId, InstanceType, KeyId, Region, RequestId, SecurityGroupId, SnapshotId,
+    SubnetId, Uin, VpcId, Zone,
+};
+use crate::model::limits::Quota;
+use crate::model::observed::{
+    Disk, Image, ImageKind, ImageState, Instance, InstanceState, LatestOperation, OperationState, TypeSeen,
+};
+
+use super::fault;
+use super::transport::HttpResponse;
+use read::{Answered, List, Text};
+
+/// The answer of a tag filter whose key nobody carries: an empty list, not an error.
+const TAG_KEY_NOT_FOUND: &str = "InvalidParameterValue.TagKeyNotFound";
+
+/// Decodes the answer to `call`. `signed_ms` stands in for the server's clock where the transport tells none.
+///
+/// # Errors
+/// The service's own error, by its class; or the answer is none of the service's, so that a change is in doubt.
+pub fn decode(call: &Call, response: &HttpResponse, signed_ms: Millis) -> Result<Answer, Fault> {
+    let reading = Reading { call, response, signed_ms };
+    match &call.body {
+        Body::RunInstances(_) => reading.reply(|answer: read::Launched<'_>| {
+            let ids: Vec<_> =
+                answer.instance_id_set.0.iter().map(|id| CloudId::Instance(InstanceId::new(&*id.0))).collect();
+            (!ids.is_empty()).then_some(Reply::Ids(ids)).ok_or("no ids of instances")
+        }),
+        // A null id is documented (API text 4.6); the image then has to be found by its name.
+        Body::CreateImage { .. } => reading.reply(|answer: read::ImageMade<'_>| match answer.image_id.0.as_ref() {
+            "" => Err("no id of an image"),
+            id => Ok(Reply::Ids(vec![CloudId::Image(ImageId::new(id))])),
+        }),
+        Body::SyncImages { .. } => reading.reply(|answer: read::Copied<'_>| {
+            let copy = |copy: &read::Copy<'_>| (Region::new(&*copy.region.0), ImageId::new(&*copy.image_id.0));
+            Ok(Reply::Copies(answer.image_set.0.iter().map(copy).collect()))
+        }),
+        Body::ShareImage { .. }
+        | Body::DescribeImageAs { .. }
+        | Body::DeleteImages { .. }
+        | Body::TerminateInstances { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResetInstance { .. }
+        | Body::ResizeInstance { .. }
+        | Body::ModifyInstances { .. } => reading.reply(|_: read::Accepted<'_>| Ok(Reply::Done)),
+        Body::TagResources { .. } | Body::UntagResources { .. } => reading.reply(|answer: read::TagsSet<'_>| {
+            let failure = |failed: read::TagRefusal<'_>| TagFailure {
+                id: failed.resource.0.rsplit('/').next().unwrap_or_default().to_owned(),
+                code: failed.code.owned(),
+                message: failed.message.owned(),
+            };
+            Ok(Reply::Tagged { failed: answer.failed_resources.0.into_iter().map(failure).collect() })
+        }),
+        Body::Describe(query) => reading.query(query),
+    }
+}
+
+struct Reading<'a> {
+    call: &'a Call,
+    response: &'a HttpResponse,
+    signed_ms: Millis,
+}
+
+impl<'a> Reading<'a> {
+    fn query(&self, query: &Query) -> Result<Answer, Fault> {
+        match query {
+            Query::Regions => self.reply(|answer: read::Regions<'_>| {
+                Ok(Reply::Regions(answer.region_set.0.iter().map(|region| Region::new(&*region.region.0)).collect()))
+            }),
+            Query::Zones => self.reply(|answer: read::Zones<'_>| {
+                let zone = |zone: &read::Zone<'_>| (Zone::new(&*zone.zone.0), zone.zone_state.0 == "AVAILABLE");
+                Ok(Reply::Zones(answer.zone_set.0.iter().map(zone).collect()))
+            }),
+            Query::Types => self.reply(|answer: read::Types<'_>| {
+                let mut shared = Shared::default();
+                let mut types = BTreeMap::new();
+                for config in &answer.instance_type_config_set.0 {
+                    let key =
+                        (Zone::new(shared.get(&config.zone.0)), InstanceType::new(shared.get(&config.instance_type.0)));
+                    types.insert(key, TypeSeen { cpu: count(config.cpu), memory_gib: count(config.memory) });
+                }
+                Ok(Reply::Types(types))
+            }),
+            Query::ImageQuota => self.reply(|answer: read::ImageQuota<'_>| match answer.image_num_quota {
+                Some(total) => Ok(Reply::ImageQuota(count(Some(total)))),
+                None => Err("no quota"),
+            }),
+            Query::AccountQuota => self.reply(|answer: read::AccountQuota<'_>| Ok(account_quota(&answer))),
+            Query::ImagesById { .. }
+            | Query::CustomImages { .. }
+            | Query::CustomImagesNamed { .. }
+            | Query::PublicImages { .. } => self.reply(|answer: read::Images<'_>| {
+                let mut shared = Shared::default();
+                let items = answer.image_set.0.into_iter().map(|image| to_image(image, &mut shared)).collect();
+                Ok(Reply::Images(Page { total: count(answer.total_count), items }))
+            }),
+            Query::Shares { .. } => self.reply(|answer: read::Shares<'_>| {
+                let accounts = answer.share_permission_set.0.iter();
+                Ok(Reply::Shares(accounts.map(|share| Uin::new(&*share.account_id.0)).collect()))
+            }),
+            Query::InstancesById { .. } => self.reply(instances),
+            Query::InstancesTagged { .. } => match self.reply(instances) {
+                Err(Fault { code: Some(code), request_id: Some(request_id), .. }) if code == TAG_KEY_NOT_FOUND => {
+                    let reply = Reply::Instances(Page { total: 0, items: Vec::new() });
+                    Ok(Answer { reply, request_id, cloud_ms: self.cloud_ms() })
+                }
+                other => other,
+            },
+            Query::InstanceStates { .. } => self.reply(|answer: read::States<'_>| {
+                let state = |seen: &read::State<'_>| {
+                    (InstanceId::new(&*seen.instance_id.0), instance_state(&seen.instance_state.0))
+                };
+                Ok(Reply::States(answer.instance_status_set.0.iter().map(state).collect()))
+            }),
+            Query::UserData { .. } => self.reply(|answer: read::Attributes<'_>| {
+                let mut data = BTreeMap::new();
+                for instance in &answer.instance_set.0 {
+                    let text = instance.attributes.as_ref().map_or("", |attributes| &attributes.user_data.0);
+                    let bytes = BASE64.decode(text).map_err(|_| "user data that is not Base64")?;
+                    data.insert(InstanceId::new(&*instance.instance_id.0), bytes);
+                }
+                Ok(Reply::UserData(data))
+            }),
+        }
+    }
+
+    fn reply<T: Answered<'a>>(&self, to_reply: impl FnOnce(T) -> Result<Reply, &'static str>) -> Result<Answer, Fault> {
+        let HttpResponse { status, body, .. } = self.response;
+        if *status != 200 {
+            return Err(self.unreadable(&format!("the status was {status}")));
+        }
+        // Checked as a whole, which is quicker than text by text.
+        let text = std::str::from_utf8(body).map_err(|_| self.unreadable("the answer is not UTF-8"))?;
+        let read::Envelope { response } = serde_json::from_str::<read::Envelope<T>>(text)
+            .map_err(|error| self.unreadable(&format!("the answer cannot be read: {error}")))?;
+        let request_id = response.request_id();
+        let request_id = (!request_id.is_empty()).then(|| RequestId::new(request_id));
+        if let Some(error) = response.error() {
+            let (code, message) = (error.code.0.to_string(), error.message.0.to_string());
+            return Err(fault::refused(self.mutates(), code, message, request_id, self.response.cloud_ms));
+        }
+        let Some(request_id) = request_id else {
+            return Err(self.unreadable("the answer has no RequestId"));
+        };
+        match to_reply(response) {
+            Ok(reply) => Ok(Answer { reply, request_id, cloud_ms: self.cloud_ms() }),
+            Err(what) => {
+                let fault = self.unreadable(&format!("the answer has {what}"));
+                Err(Fault { request_id: Some(request_id), ..fault })
+            }
+        }
+    }
+
+    fn mutates(&self) -> bool {
+        fault::mutates(&self.call.body)
+    }
+
+    fn cloud_ms(&self) -> Millis {
+        self.response.cloud_ms.unwrap_or(self.signed_ms)
+    }
+
+    fn unreadable(&self, what: &str) -> Fault {
+        let message = format!("{}: {what}", self.call.body.action());
+        fault::unreadable(self.mutates(), message, self.response.cloud_ms)
+    }
+}
+
+/// Texts that repeat within a page.
+#[derive(Default)]
+struct Shared(BTreeSet<Arc<str>>);
+
+impl Shared {
+    fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(text);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+}
+
+fn instances(answer: read::Instances<'_>) -> Result<Reply, &'static str> {
+    let mut shared = Shared::default();
+    let items = answer.instance_set.0.into_iter().map(|instance| to_instance(instance, &mut shared)).collect();
+    Ok(Reply::Instances(Page { total: count(answer.total_count), items }))
+}
+
+fn account_quota(answer: &read::AccountQuota<'_>) -> Reply {
+    let quota = answer.account_quota_overview.as_ref().and_then(|overview| overview.account_quota.as_ref());
+    let to_quota = |used, total| Quota { used: count(used), total: count(total) };
+    Reply::AccountQuota {
+        images: quota.and_then(|quota| quota.image_quota_set.0.first()).map(|q| to_quota(q.used_quota, q.total_quota)),
+        instances: quota
+            .into_iter()
+            .flat_map(|quota| &quota.post_paid_quota_set.0)
+            .map(|q| (Zone::new(&*q.zone.0), to_quota(q.used_quota, q.total_quota)))
+            .collect(),
+    }
+}
+
+fn to_image(image: read::Image<'_>, shared: &mut Shared) -> Image {
+    Image {
+        id: ImageId::new(&*image.image_id.0),
+        state: match image.image_state.0.as_ref() {
+            "CREATING" => ImageState::Creating,
+            "NORMAL" => ImageState::Normal,
+            "CREATEFAILED" => ImageState::CreateFailed,
+            "SYNCING" => ImageState::Syncing,
+            "IMPORTING" => ImageState::Importing,
+            "IMPORTFAILED" => ImageState::ImportFailed,
+            other => ImageState::Other(other.to_owned()),
+        },
+        kind: match image.image_type.0.as_ref() {
+            "PUBLIC_IMAGE" => ImageKind::Public,
+            "PRIVATE_IMAGE" => ImageKind::Private,
+            "SHARED_IMAGE" => ImageKind::Shared,
+            other => ImageKind::Other(other.to_owned()),
+        },
+        created_ms: time_ms(&image.created_time.0),
+        size_gib: count(image.image_size),
+        deprecated: image.image_deprecated.unwrap_or(false),
+        snapshots: image.snapshot_set.0.iter().map(|s| SnapshotId::new(shared.get(&s.snapshot_id.0))).collect(),
+        tags: tags(image.tags),
+        name: image.image_name.owned(),
+        description: image.image_description.owned(),
+        architecture: image.architecture.owned(),
+        platform: image.platform.owned(),
+        creator: image.image_creator.owned(),
+        family: image.image_family.owned(),
+    }
+}
+
+fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
+    let mut disk = |disk: &read::Disk<'_>| Disk {
+        id: (!disk.disk_id.0.is_empty()).then(|| (*disk.disk_id.0).into()),
+        kind: DiskType::new(shared.get(&disk.disk_type.0)),
+        size_gib: count(disk.disk_size),
+    };
+    let system_disk = disk(&instance.system_disk.unwrap_or_default());
+    let data_disks = instance.data_disks.0.iter().map(disk).collect();
+    let network = instance.virtual_private_cloud.unwrap_or_default();
+    let internet = instance.internet_accessible.unwrap_or_default();
+    let addresses = instance.private_ip_addresses.0.into_iter().chain(instance.public_ip_addresses.0);
+    Instance {
+        id: InstanceId::new(&*instance.instance_id.0),
+        state: instance_state(&instance.instance_state.0),
+        instance_type: InstanceType::new(shared.get(&instance.instance_type.0)),
+        zone: Zone::new(shared.get(&instance.placement.unwrap_or_default().zone.0)),
+        image: ImageId::new(shared.get(&instance.image_id.0)),
+        system_disk,
+        data_disks,
+        vpc: VpcId::new(shared.get(&network.vpc_id.0)),
+        subnet: SubnetId::new(shared.get(&network.subnet_id.0)),
+        security_groups: ids(&instance.security_group_ids, shared, SecurityGroupId::new),
+        keys: ids(&instance.login_settings.unwrap_or_default().key_ids, shared, KeyId::new),
+        internet_charge: Some(internet.internet_charge_type.owned()).filter(|charge| !charge.is_empty()),
+        bandwidth_mbps: count(internet.internet_max_bandwidth_out),
+        addresses: addresses.map(Text::owned).collect(),
+        created_ms: time_ms(&instance.created_time.0),
+        latest: (!instance.latest_operation.0.is_empty()).then(|| LatestOperation {
+            name: instance.latest_operation.owned(),
+            state: match instance.latest_operation_state.0.as_ref() {
+                "SUCCESS" => OperationState::Success,
+                "OPERATING" => OperationState::Operating,
+                "FAILED" => OperationState::Failed,
+                _ => OperationState::Unknown,
+            },
+            request_id: Some(instance.latest_operation_request_id.0)
+                .filter(|id| !id.is_empty())
+                .map(|id| RequestId::new(&*id)),
+            error: Some(instance.latest_operation_error_msg.owned()).filter(|error| !error.is_empty()),
+        }),
+        protected: instance.disable_api_termination.unwrap_or(false),
+        tags: tags(instance.tags),
+        name: instance.instance_name.owned(),
+        charge_type: instance.instance_charge_type.owned(),
+    }
+}
+
+fn instance_state(word: &str) -> InstanceState {
+    match word {
+        "PENDING" => InstanceState::Pending,
+        "LAUNCH_FAILED" => InstanceState::LaunchFailed,
+        "RUNNING" => InstanceState::Running,
+        "STOPPED" => InstanceState::Stopped,
+        "STARTING" => InstanceState::Starting,
+        "STOPPING" => InstanceState::Stopping,
+        "REBOOTING" => InstanceState::Rebooting,
+        "SHUTDOWN" => InstanceState::Shutdown,
+        "TERMINATING" => InstanceState::Terminating,
+        other => InstanceState::Other(other.to_owned()),
+    }
+}
+
+fn ids<T: Ord>(texts: &List<Text<'_>>, shared: &mut Shared, new: impl Fn(Arc<str>) -> T) -> BTreeSet<T> {
+    texts.0.iter().map(|text| new(shared.get(&text.0))).collect()
+}
+
+fn tags(tags: List<read::Tag<'_>>) -> BTreeMap<String, String> {
+    tags.0.into_iter().map(|tag| (tag.key.owned(), tag.value.owned())).collect()
+}
+
+/// Both forms of time are read, `Z` and `+00:00` (API text 1.10). One that is missing or of another form is the epoch:
+/// older than anything.
+fn time_ms(text: &str) -> Millis {
+    text.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond)
+}
+
+/// Counts and sizes; nothing, or what no count can be, is 0.
+fn count(number: Option<i64>) -> u32 {
+    number.map_or(0, |number| u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! What a call is on the wire: service, action, region and JSON body. The only place that puts secrets into bytes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::cloud::Secrets;
+use crate::cloud::call::{Arg, Body, Call, Class, Fault, InstanceAttr, Launch, PAGE, Query};
+use crate::model::desired::Tags;
+use crate::model::digest::SecretRef;
+use crate::model::ids::{CloudId, Region};
+use crate::model::spec::Login;
+
+use super::fault;
+use super::wire::requests::{
+    CreateImage, DeleteImages, DescribeAccountQuota, DescribeImageQuota, DescribeImageSharePermission, DescribeImages,
+    DescribeInstanceTypeConfigs, DescribeInstances, DescribeInstancesAttributes, DescribeInstancesStatus,
+    DescribeRegions, DescribeZones, ModifyImageAttribute, ModifyImageSharePermission, ModifyInstancesAttribute,
+    ResetInstance, ResetInstancesType, RunInstances, StartInstances, StopInstances, SyncImages, TagResources,
+    TerminateInstances, UnTagResources,
+};
+use super::wire::{Request, TAG, shapes};
+
+/// A request, but for signature and host. It has no debug output: its body may hold secrets.
+pub struct Outgoing {
+    /// `cvm` or `tag`.
+    pub service: &'static str,
+    /// The service's API version.
+    pub version: &'static str,
+    /// The action.
+    pub action: &'static str,
+    /// The region; `None` for the tag service, which has none.
+    pub region: Option<Region>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// Encodes a call.
+///
+/// # Errors
+/// The call still waits for an earlier step's output, or a secret cannot be read. Nothing was sent then, and no
+/// message holds a secret.
+pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
+    match &call.body {
+        Body::RunInstances(launch) => pack(call, &run_instances(launch, secrets)?),
+        Body::CreateImage { name, instance, power_off, description, tags } => pack(
+            call,
+            &CreateImage {
+                image_name: Some(name.clone()),
+                instance_id: Some(known(instance)?.to_string()),
+                image_description: description.clone(),
+                force_poweroff: Some(power_off.to_string()),
+                tag_specification: tag_specification("image", tags),
+                ..CreateImage::default()
+            },
+        ),
+        Body::SyncImages { image, to, name } => pack(
+            call,
+            &SyncImages {
+                image_ids: Some(vec![known(image)?.to_string()]),
+                destination_regions: Some(texts(to)),
+                image_name: Some(name.clone()),
+                image_set_required: Some(true),
+                ..SyncImages::default()
+            },
+        ),
+        Body::ShareImage { image, accounts, cancel } => pack(
+            call,
+            &ModifyImageSharePermission {
+                image_id: Some(known(image)?.to_string()),
+                account_ids: Some(texts(accounts)),
+                permission: Some(if *cancel { "CANCEL" } else { "SHARE" }.to_owned()),
+            },
+        ),
+        Body::DescribeImageAs { image, description } => pack(
+            call,
+            &ModifyImageAttribute {
+                image_id: Some(known(image)?.to_string()),
+                image_description: Some(description.clone()),
+                ..ModifyImageAttribute::default()
+            },
+        ),
+        Body::DeleteImages { images } => pack(
+            call,
+            &DeleteImages { image_ids: Some(texts(images)), delete_binded_snap: Some(true), ..DeleteImages::default() },
+        ),
+        Body::TerminateInstances { instances } => {
+            pack(call, &TerminateInstances { instance_ids: Some(texts(instances)), ..TerminateInstances::default() })
+        }
+        Body::StopInstances { instances } => pack(
+            call,
+            &StopInstances {
+                instance_ids: Some(texts(instances)),
+                stop_type: Some("SOFT_FIRST".to_owned()),
+                ..StopInstances::default()
+            },
+        ),
+        Body::StartInstances { instances } => pack(call, &StartInstances { instance_ids: Some(texts(instances)) }),
+        Body::ResetInstance { instance, image, login, user_data } => pack(
+            call,
+            &ResetInstance {
+                instance_id: Some(instance.to_string()),
+                image_id: Some(known(image)?.to_string()),
+                login_settings: login_settings(login),
+                user_data: user_data.as_ref().map(|secret| encoded(secret, secrets)).transpose()?,
+                ..ResetInstance::default()
+            },
+        ),
+        Body::ResizeInstance { instance, instance_type } => pack(
+            call,
+            &ResetInstancesType {
+                instance_ids: Some(vec![instance.to_string()]),
+                instance_type: Some(instance_type.to_string()),
+                ..ResetInstancesType::default()
+            },
+        ),
+        Body::ModifyInstances { instances, set } => {
+            let mut request = ModifyInstancesAttribute { instance_ids: Some(texts(instances)), ..Default::default() };
+            match set {
+                InstanceAttr::Name(name) => request.instance_name = Some(name.clone()),
+                InstanceAttr::SecurityGroups(groups) => request.security_groups = Some(texts(groups)),
+            }
+            pack(call, &request)
+        }
+        Body::TagResources { resources, tags } => {
+            let tag = |(key, value): (&String, &String)| shapes::ServiceTag {
+                tag_key: Some(key.clone()),
+                tag_value: Some(value.clone()),
+                category: None,
+            };
+            pack(
+                call,
+                &TagResources {
+                    resource_list: Some(descriptors(call, resources)?),
+                    tags: Some(tags.iter().map(tag).collect()),
+                },
+            )
+        }
+        Body::UntagResources { resources, keys } => pack(
+            call,
+            &UnTagResources {
+                resource_list: Some(descriptors(call, resources)?),
+                tag_keys: Some(keys.iter().cloned().collect()),
+            },
+        ),
+        Body::Describe(query) => describe(call, query),
+    }
+}
+
+/// Every read that has pages says how long they are: the default would be 20 (API text 1.10).
+fn describe(call: &Call, query: &Query) -> Result<Outgoing, Fault> {
+    let limit = Some(i64::from(PAGE));
+    let offset = |offset: u32| (offset > 0).then_some(i64::from(offset));
+    let images = |filters: Vec<shapes::Filter>, from: u32| DescribeImages {
+        filters: Some(filters),
+        offset: offset(from),
+        limit,
+        ..DescribeImages::default()
+    };
+    match query {
+        Query::Regions => pack(call, &DescribeRegions::default()),
+        Query::Zones => pack(call, &DescribeZones::default()),
+        Query::Types => pack(call, &DescribeInstanceTypeConfigs::default()),
+        Query::ImageQuota => pack(call, &DescribeImageQuota::default()),
+        Query::AccountQuota => pack(call, &DescribeAccountQuota::default()),
+        Query::ImagesById { ids } => {
+            pack(call, &DescribeImages { image_ids: Some(texts(ids)), limit, ..DescribeImages::default() })
+        }
+        Query::CustomImages { offset } => pack(call, &images(vec![filter("image-type", ["PRIVATE_IMAGE"])], *offset)),
+        Query::CustomImagesNamed { names, offset } => {
+            let filters = vec![filter("image-type", ["PRIVATE_IMAGE"]), filter("image-name", names)];
+            pack(call, &images(filters, *offset))
+        }
+        Query::PublicImages { name, instance_type, offset } => {
+            let filters = vec![filter("image-type", ["PUBLIC_IMAGE"]), filter("image-name", [name])];
+            let instance_type = instance_type.as_ref().map(ToString::to_string);
+            pack(call, &DescribeImages { instance_type, ..images(filters, *offset) })
+        }
+        Query::Shares { image } => pack(call, &DescribeImageSharePermission { image_id: Some(image.to_string()) }),
+        Query::InstancesById { ids } => {
+            pack(call, &DescribeInstances { instance_ids: Some(texts(ids)), limit, ..DescribeInstances::default() })
+        }
+        Query::InstancesTagged { key, value, offset: from } => pack(
+            call,
+            &DescribeInstances {
+                filters: Some(vec![filter(&format!("tag:{key}"), [value])]),
+                offset: offset(*from),
+                limit,
+                ..DescribeInstances::default()
+            },
+        ),
+        Query::InstanceStates { ids } => {
+            pack(call, &DescribeInstancesStatus { instance_ids: Some(texts(ids)), limit, ..Default::default() })
+        }
+        Query::UserData { ids } => pack(
+            call,
+            &DescribeInstancesAttributes {
+                instance_ids: Some(texts(ids)),
+                attributes: Some(vec!["UserData".to_owned()]),
+            },
+        ),
+    }
+}
+
+fn run_instances(launch: &Launch, secrets: &dyn Secrets) -> Result<RunInstances, Fault> {
+    let Launch {
+        zone,
+        image,
+        instance_type,
+        system_disk,
+        data_disks,
+        network,
+        internet,
+        login,
+        name_prefix,
+        first_ordinal,
+        count,
+        tags,
+        user_data,
+        token,
+    } = launch;
+    // `{R:x}` counts up from x (API text 5.1). It is not used for one, whose name would stay the pattern's business.
+    let name = match count {
+        1 => format!("{name_prefix}{first_ordinal}"),
+        _ => format!("{name_prefix}{{R:{first_ordinal}}}"),
+    };
+    let declared_disk = system_disk.kind.is_some() || system_disk.size_gib.is_some();
+    Ok(RunInstances {
+        instance_charge_type: Some("POSTPAID_BY_HOUR".to_owned()),
+        placement: Some(shapes::Placement { zone: Some(zone.to_string()), ..shapes::Placement::default() }),
+        image_id: Some(known(image)?.to_string()),
+        instance_type: Some(instance_type.to_string()),
+        system_disk: declared_disk.then(|| shapes::SystemDisk {
+            disk_type: system_disk.kind.as_ref().map(ToString::to_string),
+            disk_size: system_disk.size_gib.map(i64::from),
+            ..shapes::SystemDisk::default()
+        }),
+        data_disks: some_of(data_disks.iter().map(|disk| shapes::DataDisk {
+            disk_size: Some(i64::from(disk.size_gib)),
+            disk_type: Some(disk.kind.to_string()),
+            ..shapes::DataDisk::default()
+        })),
+        virtual_private_cloud: network.subnet.as_ref().map(|(vpc, subnet)| shapes::VirtualPrivateCloud {
+            vpc_id: Some(vpc.to_string()),
+            subnet_id: Some(subnet.to_string()),
+            ..shapes::VirtualPrivateCloud::default()
+        }),
+        internet_accessible: internet.as_ref().map(|internet| shapes::InternetAccessible {
+            internet_charge_type: Some(internet.charge.word().to_owned()),
+            internet_max_bandwidth_out: Some(i64::from(internet.bandwidth_mbps)),
+            public_ip_assigned: Some(internet.public_ip),
+            ..shapes::InternetAccessible::default()
+        }),
+        instance_count: Some(i64::from(*count)),
+        instance_name: Some(name),
+        login_settings: login_settings(login),
+        security_group_ids: some_of(network.security_groups.iter().flatten().map(ToString::to_string)),
+        client_token: token.clone(),
+        tag_specification: tag_specification("instance", tags),
+        user_data: user_data.as_ref().map(|secret| encoded(secret, secrets)).transpose()?,
+        ..RunInstances::default()
+    })
+}
+
+fn pack<R: Request>(call: &Call, request: &R) -> Result<Outgoing, Fault> {
+    let body = serde_json::to_vec(request)
+        .map_err(|_| fault::unsendable(Class::Invalid, format!("{} has no JSON form", R::ACTION)))?;
+    let region = (R::SERVICE != TAG.0).then(|| call.region.clone());
+    Ok(Outgoing { service: R::SERVICE, version: R::VERSION, action: R::ACTION, region, body })
+}
+
+fn known<T>(arg: &Arg<T>) -> Result<&T, Fault> {
+    match arg {
+        Arg::Known(value) => Ok(value),
+        Arg::Output { step, target } => Err(fault::unsendable(
+            Class::Invalid,
+            format!("the call needs what {step} makes for its target {target}, which is not known yet"),
+        )),
+    }
+}
+
+/// Base64 of a secret (API text 5.1). The sentence of a reader that failed is passed on: by its contract it holds no
+/// secret.
+fn encoded(secret: &SecretRef, secrets: &dyn Secrets) -> Result<String, Fault> {
+    match secrets.read(secret) {
+        Ok(bytes) => Ok(BASE64.encode(bytes)),
+        Err(why) => Err(fault::unsendable(Class::Invalid, format!("user data from {}: {why}", secret.source))),
+    }
+}
+
+/// `KeepImageLogin` is a text (API text 1.10).
+fn login_settings(login: &Login) -> Option<shapes::LoginSettings> {
+    match login {
+        Login::Unset => None,
+        Login::Keys(keys) => {
+            Some(shapes::LoginSettings { key_ids: Some(texts(keys)), ..shapes::LoginSettings::default() })
+        }
+        Login::KeepImage => Some(shapes::LoginSettings {
+            keep_image_login: Some("true".to_owned()),
+            ..shapes::LoginSettings::default()
+        }),
+    }
+}
+
+fn tag_specification(resource: &str, tags: &Tags) -> Option<Vec<shapes::TagSpecification>> {
+    let tags =
+        some_of(tags.iter().map(|(key, value)| shapes::Tag { key: Some(key.clone()), value: Some(value.clone()) }))?;
+    Some(vec![shapes::TagSpecification { resource_type: Some(resource.to_owned()), tags: Some(tags) }])
+}
+
+/// The six-part names of things (API text 7).
+fn descriptors(call: &Call, resources: &[Arg<CloudId>]) -> Result<Vec<String>, Fault> {
+    let Call { account, region, .. } = call;
+    let descriptor = |resource: &Arg<CloudId>| {
+        let (prefix, id) = match known(resource)? {
+            CloudId::Image(id) => ("image", id.as_str()),
+            CloudId::Instance(id) => ("instance", id.as_str()),
+        };
+        Ok(format!("qcs::cvm:{region}:uin/{account}:{prefix}/{id}"))
+    };
+    resources.iter().map(descriptor).collect()
+}
+
+fn filter<T: ToString>(name: &str, values: impl IntoIterator<Item = T>) -> shapes::Filter {
+    shapes::Filter {
+        name: Some(name.to_owned()),
+        values: Some(values.into_iter().map(|value| value.to_string()).collect()),
+    }
+}
+
+fn texts<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+/// `None` for nothing: an empty list is not the same to the API as no list.
+fn some_of<T>(items: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.into_iter().collect();
+    (!items.is_empty()).then_some(items)
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

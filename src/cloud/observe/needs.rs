@@ -1,0 +1,291 @@
+//! What a plan has to know about the cloud.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::addr::{Block, Kind};
+use crate::model::desired::{CloudSpec, Desired, Image, InstanceSource};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Uin};
+use crate::model::observed::Lookup;
+use crate::model::recorded::Recorded;
+
+/// What has to be asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Needs {
+    /// As whom.
+    pub account: Uin,
+    /// The region that questions without one are asked in: the cloud block's.
+    pub home: Region,
+    /// Which regions there are. A region that turns out not to be among them is then no fault: its entry stays empty.
+    pub regions_list: bool,
+    /// By region.
+    pub regions: BTreeMap<Region, RegionNeeds>,
+}
+
+/// What has to be asked in one region.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RegionNeeds {
+    /// The zones.
+    pub zones: bool,
+    /// The instance types.
+    pub types: bool,
+    /// The quotas: of instances, and where `custom_images` is asked too, of custom images.
+    pub quotas: bool,
+    /// All custom images of the account.
+    pub custom_images: bool,
+    /// Images by id. Only those that neither the listing nor a look-up answers cost a call.
+    pub images: BTreeSet<ImageId>,
+    /// Public images by name.
+    pub lookups: BTreeSet<Lookup>,
+    /// Images whose shares are asked.
+    pub shares: BTreeSet<ImageId>,
+    /// Instances by id.
+    pub instances: BTreeSet<InstanceId>,
+}
+
+impl Needs {
+    /// What a plan from `recorded` to `desired` needs.
+    ///
+    /// Images that a lock file pins are not known here: [`Needs::pin`] adds them.
+    #[must_use]
+    pub fn of(desired: &Desired, recorded: &Recorded) -> Self {
+        let mut needs = Self::nothing(&desired.cloud);
+        needs.add_recorded(recorded, true);
+        for fleet in desired.fleets.values() {
+            needs.regions_list = true;
+            let region = needs.region(&fleet.region);
+            region.zones = true;
+            region.types = true;
+            region.quotas = true;
+            if let Some(Image::Public { name }) = desired.images.get(&fleet.image) {
+                let instance_type = Some(fleet.instance_type.clone());
+                region.lookups.insert(Lookup { name: name.clone(), instance_type });
+            }
+        }
+        for image in desired.images.values() {
+            let Image::Managed(image) = image else { continue };
+            needs.regions_list = true;
+            let mut regions = match &image.source {
+                InstanceSource::Slot { fleet, .. } => fleet_regions(fleet, desired, recorded),
+                InstanceSource::Id(id) => {
+                    let home = needs.home.clone();
+                    needs.region(&home).instances.insert(id.clone());
+                    BTreeSet::from([home])
+                }
+            };
+            regions.extend(image.regions.iter().flatten().cloned());
+            for region in &regions {
+                let region = needs.region(region);
+                region.custom_images = true;
+                region.quotas = true;
+            }
+        }
+        needs
+    }
+
+    /// What it takes to destroy all that is recorded. Nothing is made then, so no quota and no offer is asked for.
+    #[must_use]
+    pub fn of_destroy(cloud: &CloudSpec, recorded: &Recorded) -> Self {
+        let mut needs = Self::nothing(cloud);
+        needs.add_recorded(recorded, false);
+        needs
+    }
+
+    /// Asks for one more image by its id.
+    pub fn pin(&mut self, region: &Region, image: &ImageId) {
+        self.region(region).images.insert(image.clone());
+    }
+
+    fn nothing(cloud: &CloudSpec) -> Self {
+        Self {
+            account: cloud.account.clone(),
+            home: cloud.region.clone(),
+            regions_list: false,
+            regions: BTreeMap::new(),
+        }
+    }
+
+    fn region(&mut self, region: &Region) -> &mut RegionNeeds {
+        self.regions.entry(region.clone()).or_default()
+    }
+
+    /// Every instance, every copy of an image, and the shares of each copy.
+    fn add_recorded(&mut self, recorded: &Recorded, quotas: bool) {
+        for object in &recorded.objects {
+            let region = self.region(&object.region);
+            match &object.cloud_id {
+                CloudId::Instance(id) => {
+                    region.instances.insert(id.clone());
+                }
+                CloudId::Image(id) => {
+                    region.shares.insert(id.clone());
+                    region.custom_images = true;
+                    region.quotas |= quotas;
+                }
+            }
+        }
+    }
+}
+
+/// Where a fleet is, or was.
+fn fleet_regions(fleet: &Name, desired: &Desired, recorded: &Recorded) -> BTreeSet<Region> {
+    let block = Block::fleet(fleet);
+    let was = recorded.objects.iter().filter(|object| object.kind() == Kind::Fleet && object.addr.block == block);
+    let is = desired.fleets.get(fleet).map(|fleet| fleet.region.clone());
+    was.map(|object| object.region.clone()).chain(is).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::addr::Addr;
+    use crate::model::desired::{Fleet, Latency, ManagedImage, Provider, Ready, Strategy, Update};
+    use crate::model::digest::{Digest, context};
+    use crate::model::ids::Lineage;
+    use crate::model::limits::LimitOverrides;
+    use crate::model::recorded::{Object, Status};
+    use crate::model::spec::{ImageCopySpec, Login, Network, ObjectSpec, SystemDisk};
+
+    const HOME: &str = "ap-guangzhou";
+    const AWAY: &str = "ap-shanghai";
+
+    fn managed(source: InstanceSource, regions: Option<&[&str]>) -> Image {
+        Image::Managed(ManagedImage {
+            source,
+            power_off: true,
+            ready: Ready::Running,
+            ready_timeout_ms: 0,
+            version: None,
+            description: None,
+            tags: BTreeMap::new(),
+            regions: regions.map(|regions| regions.iter().map(|region| Region::new(*region)).collect()),
+        })
+    }
+
+    fn fleet(image: &str, region: &str) -> Fleet {
+        Fleet {
+            image: image.into(),
+            count: 1,
+            region: region.into(),
+            zones: vec![format!("{region}-1").as_str().into()],
+            instance_type: "S5.MEDIUM4".into(),
+            system_disk: SystemDisk::default(),
+            data_disks: Vec::new(),
+            network: Network::default(),
+            internet: None,
+            login: Login::Unset,
+            tags: BTreeMap::new(),
+            user_data: None,
+            update: Update { strategy: Strategy::Replace, max_unavailable: 1 },
+        }
+    }
+
+    fn desired(images: &[(&str, Image)], fleets: &[(&str, Fleet)]) -> Desired {
+        Desired {
+            project: "shop".into(),
+            env: "default".into(),
+            cloud: CloudSpec {
+                provider: Provider::Embedded { latency: Latency::Instant },
+                region: HOME.into(),
+                account: "100000000001".into(),
+                limits: LimitOverrides::default(),
+            },
+            images: images.iter().map(|(name, image)| (Name::new(*name), image.clone())).collect(),
+            shares: BTreeMap::new(),
+            fleets: fleets.iter().map(|(name, fleet)| (Name::new(*name), fleet.clone())).collect(),
+            digest: Digest::of(context::CONFIG, b""),
+        }
+    }
+
+    fn recorded(objects: &[(Addr, &str, CloudId)]) -> Recorded {
+        let object = |(addr, region, cloud_id): &(Addr, &str, CloudId)| Object {
+            addr: addr.clone(),
+            generation: 1,
+            region: Region::new(*region),
+            cloud_id: cloud_id.clone(),
+            name: "n".to_owned(),
+            zone: None,
+            ordinal: None,
+            status: Status::Ready,
+            spec: std::sync::Arc::new(ObjectSpec::Image(ImageCopySpec { description: None, tags: BTreeMap::new() })),
+            made_from: None,
+            accepted_ms: 0,
+            made_by: None,
+        };
+        Recorded { objects: objects.iter().map(object).collect(), ..Recorded::empty(Lineage::new("l")) }
+    }
+
+    fn slot(fleet: &str, region: &'static str, id: &str) -> (Addr, &'static str, CloudId) {
+        (Addr::slot(Block::fleet(&fleet.into()), 0), region, CloudId::Instance(id.into()))
+    }
+
+    fn copy(image: &str, region: &'static str, id: &str) -> (Addr, &'static str, CloudId) {
+        let addr = Addr::copy(Block::image(&image.into()), "v1".into(), region.into());
+        (addr, region, CloudId::Image(id.into()))
+    }
+
+    #[test]
+    fn a_fleet_from_a_public_image_needs_offers_quotas_and_the_image_that_fits_its_type() {
+        let images = [("ubuntu", Image::Public { name: "Ubuntu 22".to_owned() })];
+        let fleets = [("web", fleet("ubuntu", AWAY)), ("api", fleet("ubuntu", AWAY))];
+        let needs = Needs::of(&desired(&images, &fleets), &recorded(&[]));
+        let lookup = Lookup { name: "Ubuntu 22".to_owned(), instance_type: Some("S5.MEDIUM4".into()) };
+        let expected = RegionNeeds {
+            zones: true,
+            types: true,
+            quotas: true,
+            lookups: BTreeSet::from([lookup]),
+            ..RegionNeeds::default()
+        };
+        assert_eq!(needs.regions, BTreeMap::from([(AWAY.into(), expected)]));
+        assert!(needs.regions_list);
+        assert_eq!((needs.account.as_str(), needs.home.as_str()), ("100000000001", HOME));
+    }
+
+    #[test]
+    fn a_managed_image_is_listed_for_where_it_is_captured_and_where_it_will_be() {
+        let source = InstanceSource::Slot { fleet: "builder".into(), slot: 0 };
+        let by_hand = InstanceSource::Id("ins-hand".into());
+        let listed = |needs: &Needs| -> Vec<String> {
+            let listed = needs.regions.iter().filter(|(_, wanted)| wanted.custom_images && wanted.quotas);
+            listed.map(|(region, _)| region.to_string()).collect()
+        };
+        let images = [("web", managed(source.clone(), Some(&["ap-beijing"])))];
+        let fleets = [("builder", fleet("web", AWAY))];
+        assert_eq!(listed(&Needs::of(&desired(&images, &fleets), &recorded(&[]))), ["ap-beijing", AWAY]);
+
+        // The fleet is no longer in the config; its slot still is where it was.
+        let needs = Needs::of(&desired(&images, &[]), &recorded(&[slot("builder", AWAY, "ins-1")]));
+        assert_eq!(listed(&needs), ["ap-beijing", AWAY]);
+
+        let needs = Needs::of(&desired(&[("hand", managed(by_hand, None))], &[]), &recorded(&[]));
+        assert_eq!(listed(&needs), [HOME]);
+        assert_eq!(needs.regions[HOME].instances, BTreeSet::from(["ins-hand".into()]));
+    }
+
+    #[test]
+    fn what_is_recorded_is_asked_for_whether_it_stays_or_goes() {
+        let recorded = recorded(&[
+            slot("web", HOME, "ins-1"),
+            slot("api", HOME, "ins-2"),
+            copy("web", AWAY, "img-1"),
+            (Addr::of(Block::share(&"s".into())), AWAY, CloudId::Image("img-1".into())),
+        ]);
+        let desired = desired(&[], &[]);
+        let (plan, destroy) = (Needs::of(&desired, &recorded), Needs::of_destroy(&desired.cloud, &recorded));
+        for (needs, quotas) in [(&plan, true), (&destroy, false)] {
+            let instances = BTreeSet::from(["ins-1".into(), "ins-2".into()]);
+            let home = RegionNeeds { instances, ..RegionNeeds::default() };
+            let shares = BTreeSet::from(["img-1".into()]);
+            let away = RegionNeeds { custom_images: true, quotas, shares, ..RegionNeeds::default() };
+            assert_eq!(needs.regions, BTreeMap::from([(HOME.into(), home), (AWAY.into(), away)]));
+            assert!(!needs.regions_list);
+        }
+    }
+
+    #[test]
+    fn pins_are_asked_for_by_id() {
+        let mut needs = Needs::of_destroy(&desired(&[], &[]).cloud, &recorded(&[]));
+        needs.pin(&HOME.into(), &"img-1".into());
+        assert_eq!(needs.regions[HOME].images, BTreeSet::from(["img-1".into()]));
+    }
+}
