@@ -65,7 +65,8 @@ pub(super) fn queries(call: &Call) -> Vec<Call> {
         }
         Body::SyncImages { image, to, name } => {
             let source = image.known().map(|image| by_image(&call.region, vec![image.clone()]));
-            let named = |region: &Region| read(region, Query::CustomImagesNamed { names: vec![name.clone()], offset: 0 });
+            let named =
+                |region: &Region| read(region, Query::CustomImagesNamed { names: vec![name.clone()], offset: 0 });
             source.into_iter().chain(to.iter().map(named)).collect()
         }
         Body::ShareImage { image, .. } => {
@@ -152,13 +153,10 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
             let seen = id.known().and_then(|id| image(&call.region, id));
             whole(yes_if(seen.is_some_and(|seen| seen.description == *description)))
         }
-        Body::DeleteImages { images } => {
-            images.iter().map(|id| yes_if(image(&call.region, id).is_none())).collect()
+        Body::DeleteImages { images } => images.iter().map(|id| yes_if(image(&call.region, id).is_none())).collect(),
+        Body::TerminateInstances { .. } => {
+            each(&|seen| matches!(seen.state, InstanceState::Terminating | InstanceState::Shutdown), true)
         }
-        Body::TerminateInstances { .. } => each(
-            &|seen| matches!(seen.state, InstanceState::Terminating | InstanceState::Shutdown),
-            true,
-        ),
         Body::StopInstances { .. } => {
             each(&|seen| matches!(seen.state, InstanceState::Stopping | InstanceState::Stopped), false)
         }

@@ -133,7 +133,13 @@ pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>
         Takes::Rebuild,
         false,
     );
-    note(recorded.login != *login, "login", &|| (show_login(&recorded.login), show_login(login)), Takes::Rebuild, false);
+    note(
+        recorded.login != *login,
+        "login",
+        &|| (show_login(&recorded.login), show_login(login)),
+        Takes::Rebuild,
+        false,
+    );
     if let (Login::Keys(keys), true) = (login, recorded.login == *login) {
         note(seen.keys != *keys, "login.key_ids", &|| (list(&seen.keys), list(keys)), Takes::Nothing, true);
     }
@@ -172,7 +178,13 @@ pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>
         Takes::Resize,
         recorded.instance_type == *instance_type,
     );
-    note(seen.name != wanted.name, "name", &|| (text(&seen.name), Shown::Text(wanted.name.into())), Takes::Modify, true);
+    note(
+        seen.name != wanted.name,
+        "name",
+        &|| (text(&seen.name), Shown::Text(wanted.name.into())),
+        Takes::Modify,
+        true,
+    );
     if let Some(groups) = security_groups {
         note(
             seen.security_groups != *groups,

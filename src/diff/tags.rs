@@ -34,7 +34,8 @@ pub fn tags(recorded: &Tags, wanted: &Tags, observed: &Tags) -> TagDiff {
             diff.set.insert(key.clone(), value.clone());
         }
     }
-    diff.unset = recorded.keys().filter(|key| !wanted.contains_key(*key) && observed.contains_key(*key)).cloned().collect();
+    diff.unset =
+        recorded.keys().filter(|key| !wanted.contains_key(*key) && observed.contains_key(*key)).cloned().collect();
     diff
 }
 

@@ -131,7 +131,8 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
             for user in input.recorded.objects.iter().filter(|object| uses(object, image)) {
                 let ends = ends.get(&user.cloud_id).into_iter().flatten();
                 for end in ends.filter(|end| !before.contains(end)) {
-                    wrong.push(format!("{} deletes {id} without waiting for {end}, which moves {}", step.id, user.addr));
+                    wrong
+                        .push(format!("{} deletes {id} without waiting for {end}, which moves {}", step.id, user.addr));
                 }
             }
         }
@@ -232,7 +233,8 @@ fn pair(
             left[giver] -= 1;
         } else {
             let others: Vec<usize> = given[giver].iter().filter(|(_, n)| **n > 0).map(|(other, _)| *other).collect();
-            let Some(moved) = others.into_iter().find(|other| *other != taker && pair(*other, over, left, given, tried))
+            let Some(moved) =
+                others.into_iter().find(|other| *other != taker && pair(*other, over, left, given, tried))
             else {
                 continue;
             };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::input::PlanInput;
 use super::rollout::Going;
 use super::types::{
-    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, Settle, Step, Target, Until, Value,
+    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, Settle, Step, Target,
+    Until, Value,
 };
 use crate::cloud::call::{Arg, Body, Call, StepId};
 use crate::diagnostic::Diagnostic;

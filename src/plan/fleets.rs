@@ -51,7 +51,11 @@ pub(super) fn now<'a>(draft: &Draft<'a>, object: &Object) -> Now<'a> {
         },
         Some(Seen::Absent { asked_ms }) => {
             let young = asked_ms - object.accepted_ms < draft.input.options.visible_ms;
-            if object.status == Status::Creating && young { Now::UnderWay(None) } else { Now::Missing(Reason::Vanished) }
+            if object.status == Status::Creating && young {
+                Now::UnderWay(None)
+            } else {
+                Now::Missing(Reason::Vanished)
+            }
         }
         None => Now::UnderWay(None),
     }
@@ -123,7 +127,12 @@ fn image_at(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> Option<ImageAt
         draft.faults.push(
             Diagnostic::error(
                 codes::IMAGE_NOT_IN_REGION,
-                format!("fleet.{name} runs in {}, and image.{} is only in {}", fleet.region, fleet.image, regions.join(", ")),
+                format!(
+                    "fleet.{name} runs in {}, and image.{} is only in {}",
+                    fleet.region,
+                    fleet.image,
+                    regions.join(", ")
+                ),
             )
             .at(Desired::path(Kind::Fleet, name).key("image"))
             .why("an instance can only be launched from an image of its own region")
@@ -234,7 +243,9 @@ fn choose_slots<'o>(
             }
         }
         while dropped.len() < excess {
-            let Some(slots) = by_zone.values_mut().max_by_key(|slots| (slots.len(), slots.last().copied())) else { break };
+            let Some(slots) = by_zone.values_mut().max_by_key(|slots| (slots.len(), slots.last().copied())) else {
+                break;
+            };
             let Some(highest) = slots.pop_last() else { break };
             dropped.insert(highest);
         }
@@ -384,7 +395,11 @@ pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason) {
         draft.faults.push(
             Diagnostic::error(
                 codes::PROTECTED,
-                format!("{} ({}) must go, but the cloud protects it against termination", row.full_addr(), row.cloud_id),
+                format!(
+                    "{} ({}) must go, but the cloud protects it against termination",
+                    row.full_addr(),
+                    row.cloud_id
+                ),
             )
             .why("somebody switched DisableApiTermination on")
             .help("switch it off in the console, or keep the slot in the config"),

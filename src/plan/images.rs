@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::draft::{Current, Draft, ImageAt, NewStep, SlotAt, at_once, detail, known, settle};
-use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Settle, Target, Until, Value};
+use super::types::{
+    Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Settle, Target, Until, Value,
+};
 use crate::cloud::call::{Arg, Body, StepId, TagTarget};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
@@ -65,10 +67,13 @@ pub(super) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) 
     let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([home.clone()]));
     if !regions.contains(&home) {
         draft.faults.push(
-            Diagnostic::error(codes::CONFLICT, format!("image.{name} is captured in {home}, which is not among its regions"))
-                .at(path.key("regions"))
-                .why("an image is always there where it is captured; copies are made from it")
-                .help(format!("add {home} to `regions`")),
+            Diagnostic::error(
+                codes::CONFLICT,
+                format!("image.{name} is captured in {home}, which is not among its regions"),
+            )
+            .at(path.key("regions"))
+            .why("an image is always there where it is captured; copies are made from it")
+            .help(format!("add {home} to `regions`")),
         );
         return;
     }
@@ -143,7 +148,9 @@ pub(super) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) 
     for (region, (id, needs)) in ready {
         if planning.regions.contains(&region) {
             let use_ = ImageUse::Made { image: name.clone(), version: version.clone(), generation };
-            draft.images.insert((name.clone(), region), ImageAt { use_, id, ready: needs, size_gib: planning.size_gib });
+            draft
+                .images
+                .insert((name.clone(), region), ImageAt { use_, id, ready: needs, size_gib: planning.size_gib });
         }
     }
     draft.current.insert(name.clone(), Current { version, generation, made_by });
@@ -151,12 +158,17 @@ pub(super) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) 
 
 /// Where the image is captured, what it is made of, and how large it will be. The inputs are unknown where the builder
 /// is no longer in the config.
-fn source(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<(Region, Option<(Inputs, Option<Digest>)>, u32)> {
+fn source(
+    draft: &mut Draft<'_>,
+    name: &Name,
+    image: &ManagedImage,
+) -> Option<(Region, Option<(Inputs, Option<Digest>)>, u32)> {
     let desired = draft.input.desired;
     match &image.source {
         InstanceSource::Id(id) => {
             let home = desired.cloud.region.clone();
-            let size = draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
+            let size =
+                draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
             let inputs = Inputs {
                 instance: Some(id.clone()),
                 base: None,
@@ -229,8 +241,11 @@ fn version(
             (None, Some(derived)) => Version::new(derived.short(VERSION_DIGITS)),
             (None, None) => {
                 draft.faults.push(
-                    Diagnostic::error(codes::MISSING_VERSION, format!("image.{name} is captured by hand and has no version"))
-                        .at(Desired::path(Kind::Image, name)),
+                    Diagnostic::error(
+                        codes::MISSING_VERSION,
+                        format!("image.{name} is captured by hand and has no version"),
+                    )
+                    .at(Desired::path(Kind::Image, name)),
                 );
                 return None;
             }
@@ -260,9 +275,10 @@ fn version(
 
 /// An explicit version must not change what it is made of.
 fn check_reuse(draft: &mut Draft<'_>, planning: &Planning<'_>, version: &Version, generation: u32, inputs: &Inputs) {
-    let recorded = draft.input.recorded.versions.iter().find(|record| {
-        record.block == planning.block && record.version == *version && record.generation == generation
-    });
+    let recorded =
+        draft.input.recorded.versions.iter().find(|record| {
+            record.block == planning.block && record.version == *version && record.generation == generation
+        });
     let Some(recorded) = recorded.filter(|recorded| recorded.inputs != *inputs) else { return };
     let changed = changed_inputs(&recorded.inputs, inputs).join(", ");
     draft.faults.push(
@@ -297,7 +313,9 @@ fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
     match draft.input.observed.image(&object.region, id) {
         Some(Seen::Present(seen)) => match &seen.state {
             ImageState::Normal => Found::Usable(seen),
-            ImageState::Creating | ImageState::Syncing | ImageState::Importing | ImageState::Other(_) => Found::UnderWay,
+            ImageState::Creating | ImageState::Syncing | ImageState::Importing | ImageState::Other(_) => {
+                Found::UnderWay
+            }
             ImageState::CreateFailed | ImageState::ImportFailed => Found::Failed,
         },
         Some(Seen::Absent { asked_ms }) => {
@@ -508,7 +526,9 @@ fn capture(
             (InstanceSource::Slot { fleet, slot }, Arg::Output { step, target }) => {
                 Value::Unknown { step: *step, target: *target, addr: Addr::slot(Block::fleet(fleet), *slot) }
             }
-            (InstanceSource::Slot { fleet, slot }, Arg::Known(id)) => Value::Text(format!("fleet.{fleet}[{slot}] ({id})")),
+            (InstanceSource::Slot { fleet, slot }, Arg::Known(id)) => {
+                Value::Text(format!("fleet.{fleet}[{slot}] ({id})"))
+            }
             (InstanceSource::Id(id), _) => Value::Text(id.to_string()),
         },
     }];
@@ -521,7 +541,11 @@ fn capture(
 fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
     let mut attrs = Vec::new();
     if let Some(description) = &image.description {
-        attrs.push(AttrChange { name: "description".into(), before: Value::None, after: Value::Text(description.clone()) });
+        attrs.push(AttrChange {
+            name: "description".into(),
+            before: Value::None,
+            after: Value::Text(description.clone()),
+        });
     }
     if !image.tags.is_empty() {
         let after = draft.show(&diff::show_tags(&image.tags), None);
@@ -568,7 +592,12 @@ fn name_free(
 }
 
 /// The slot that the image is captured from, and what must be over before.
-fn builder(draft: &mut Draft<'_>, planning: &Planning<'_>, fleet: &Name, slot: u32) -> Option<(Arg<InstanceId>, Vec<Need>)> {
+fn builder(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    fleet: &Name,
+    slot: u32,
+) -> Option<(Arg<InstanceId>, Vec<Need>)> {
     let Some(SlotAt { id, mut ready, state, generation }) = draft.slots.get(&(fleet.clone(), slot)).cloned() else {
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REFERENCE, format!("fleet.{fleet} will have no slot {slot}"))
@@ -593,7 +622,11 @@ fn builder(draft: &mut Draft<'_>, planning: &Planning<'_>, fleet: &Name, slot: u
             does: Do::Await { region: planning.home.clone() },
             targets: vec![Target { addr, generation, id: Some(instance), effect: Effect::Nothing }],
             expect: Vec::new(),
-            settle: Settle { until, expected_ms: draft.input.pace.launch_ms, deadline_ms: planning.image.ready_timeout_ms },
+            settle: Settle {
+                until,
+                expected_ms: draft.input.pace.launch_ms,
+                deadline_ms: planning.image.ready_timeout_ms,
+            },
             holds: Vec::new(),
         });
         ready.push(Need::Success(step));
@@ -609,7 +642,8 @@ fn handmade(draft: &mut Draft<'_>, planning: &Planning<'_>, id: &InstanceId) -> 
             InstanceState::Running | InstanceState::Stopped => Some(Arg::Known(id.clone())),
             other => {
                 draft.faults.push(
-                    Diagnostic::error(codes::BUSY, format!("{id} is in state {other:?}: it cannot be captured now")).at(path),
+                    Diagnostic::error(codes::BUSY, format!("{id} is in state {other:?}: it cannot be captured now"))
+                        .at(path),
                 );
                 None
             }
@@ -665,12 +699,16 @@ fn copy(
         .collect();
     let mut all_needs = needs.clone();
     all_needs.extend(removed.values().chain(forgotten).copied().map(Need::Success));
-    let does = draft.call(&from, Body::SyncImages { image: source.clone(), to: missing.clone(), name: physical.clone() });
+    let does =
+        draft.call(&from, Body::SyncImages { image: source.clone(), to: missing.clone(), name: physical.clone() });
     let sync = draft.step(NewStep {
         needs: all_needs,
         does,
         targets,
-        expect: missing.iter().map(|region| Fact::NameFree { region: region.clone(), name: physical.clone() }).collect(),
+        expect: missing
+            .iter()
+            .map(|region| Fact::NameFree { region: region.clone(), name: physical.clone() })
+            .collect(),
         settle: settle(Until::Copied, draft.input.pace.copy_ms),
         holds: missing
             .iter()
@@ -717,7 +755,12 @@ fn join(regions: &BTreeSet<Region>) -> String {
 }
 
 /// Copies take no tags when they are made, and whether they keep the description is not documented.
-fn dress_copies(draft: &mut Draft<'_>, planning: &Planning<'_>, sync: StepId, missing: &BTreeSet<Region>) -> Vec<StepId> {
+fn dress_copies(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    sync: StepId,
+    missing: &BTreeSet<Region>,
+) -> Vec<StepId> {
     let Planning { image, block, home, .. } = planning;
     let output = |n: usize| (sync, u32::try_from(n).unwrap_or(u32::MAX));
     let spec = Arc::new(ObjectSpec::Image(copy_spec(image)));
@@ -775,7 +818,8 @@ fn dress_copies(draft: &mut Draft<'_>, planning: &Planning<'_>, sync: StepId, mi
 /// All that is recorded of an image and not wanted any more: older versions, dropped regions, removed blocks. Runs
 /// after everything else, for it waits for whoever uses them.
 pub(super) fn leftovers(draft: &mut Draft<'_>) {
-    let blocks: Vec<Block> = draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
+    let blocks: Vec<Block> =
+        draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
     for block in blocks {
         let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
         let declared = match draft.input.desired.images.get(&block.name) {

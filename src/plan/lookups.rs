@@ -18,7 +18,8 @@ pub(super) fn public_images(draft: &mut Draft<'_>) {
     let desired = draft.input.desired;
     for (name, image) in &desired.images {
         let Image::Public { name: wanted } = image else { continue };
-        let mut regions: std::collections::BTreeMap<&Region, BTreeSet<&InstanceType>> = std::collections::BTreeMap::new();
+        let mut regions: std::collections::BTreeMap<&Region, BTreeSet<&InstanceType>> =
+            std::collections::BTreeMap::new();
         for fleet in desired.fleets.values().filter(|fleet| fleet.image == *name) {
             regions.entry(&fleet.region).or_default().insert(&fleet.instance_type);
         }
@@ -57,7 +58,9 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
             )
             .at(path)
             .why("a pin keeps a new public image from rebuilding everything unasked".to_owned())
-            .help(format!("take the entry of {wanted:?} in {region} out of fleetwright.lock: the newest match is pinned then")),
+            .help(format!(
+                "take the entry of {wanted:?} in {region} out of fleetwright.lock: the newest match is pinned then"
+            )),
             None => {
                 let types: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
                 Diagnostic::error(codes::IMAGE_NOT_FOUND, format!("no public image in {region} has this name"))
@@ -134,9 +137,9 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
                         .help(format!("its zones are {}", known.join(", "))),
                 );
             }
-            Some(Some(false)) => draft.faults.push(
-                Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances")).at(at),
-            ),
+            Some(Some(false)) => draft
+                .faults
+                .push(Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances")).at(at)),
             Some(Some(true)) | None => {
                 let offered = |types: &std::collections::BTreeMap<_, _>| {
                     types.contains_key(&(zone.clone(), fleet.instance_type.clone()))
@@ -153,12 +156,16 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
             }
         }
     }
-    if fleet.login == Login::KeepImage && matches!(draft.input.desired.images.get(&fleet.image), Some(Image::Public { .. }))
+    if fleet.login == Login::KeepImage
+        && matches!(draft.input.desired.images.get(&fleet.image), Some(Image::Public { .. }))
     {
         draft.faults.push(
-            Diagnostic::error(codes::LOGIN_NOT_KEPT, format!("image.{} is public: it has no login to keep", fleet.image))
-                .at(path.key("login").key("keep_image_login"))
-                .help("log in by keys: `login: { key_ids: [skey-…] }`"),
+            Diagnostic::error(
+                codes::LOGIN_NOT_KEPT,
+                format!("image.{} is public: it has no login to keep", fleet.image),
+            )
+            .at(path.key("login").key("keep_image_login"))
+            .help("log in by keys: `login: { key_ids: [skey-…] }`"),
         );
     }
 }

@@ -149,8 +149,10 @@ fn reorder(draft: &mut Draft<'_>, resource: &Resource, room: &Room) {
     match resource {
         Resource::Images(_) => reorder_images(draft, resource, room),
         Resource::Instances(..) => {
-            let takes: Vec<StepId> = holds(&draft.steps, resource).filter(|(_, s, _)| *s > 0).map(|(id, ..)| id).collect();
-            let gives: Vec<StepId> = holds(&draft.steps, resource).filter(|(.., e)| *e < 0).map(|(id, ..)| id).collect();
+            let takes: Vec<StepId> =
+                holds(&draft.steps, resource).filter(|(_, s, _)| *s > 0).map(|(id, ..)| id).collect();
+            let gives: Vec<StepId> =
+                holds(&draft.steps, resource).filter(|(.., e)| *e < 0).map(|(id, ..)| id).collect();
             for take in takes {
                 for give in &gives {
                     wait_for(draft, take, *give);
@@ -179,7 +181,8 @@ fn wait_for(draft: &mut Draft<'_>, step: StepId, other: StepId) -> bool {
 /// an old version that nobody needs goes before the new one is there.
 fn reorder_images(draft: &mut Draft<'_>, resource: &Resource, room: &Room) {
     let creations: Vec<StepId> = holds(&draft.steps, resource).filter(|(_, s, _)| *s > 0).map(|(id, ..)| id).collect();
-    let mut deletions: Vec<StepId> = holds(&draft.steps, resource).filter(|(.., e)| *e < 0).map(|(id, ..)| id).collect();
+    let mut deletions: Vec<StepId> =
+        holds(&draft.steps, resource).filter(|(.., e)| *e < 0).map(|(id, ..)| id).collect();
     let free = room.limit.saturating_sub(room.used) as usize;
     for (n, creation) in creations.iter().enumerate().skip(free) {
         // A deletion that waits for this creation, or for a later one, cannot make room for it.
@@ -225,9 +228,8 @@ fn refuse(draft: &mut Draft<'_>, peak: &Peak) {
     };
     let mut fault = Diagnostic::error(code, format!("{most} {resource} at the worst moment, and {limit} are allowed"))
         .why(format!("{before} are there now, {after} would be there in the end"));
-    let first = draft.steps.iter().find(|step| {
-        step.holds.iter().any(|hold| hold.resource == *resource && hold.at_start > 0)
-    });
+    let first =
+        draft.steps.iter().find(|step| step.holds.iter().any(|hold| hold.resource == *resource && hold.at_start > 0));
     if let Some(target) = first.and_then(|step| step.targets.first()) {
         let block = &target.addr.block;
         let path = Desired::path(block.kind, &block.name);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, at_once, known, settle};
 use super::fleets::{instance_fact, prefix, sources};
-use super::types::{
-    Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value,
+use super::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
+use crate::cloud::call::{
+    Arg, Body, InstanceAttr, Launch, MAX_BATCH, MAX_LAUNCH, MAX_TAG_RESOURCES, StepId, TagTarget,
 };
-use crate::cloud::call::{Arg, Body, InstanceAttr, Launch, MAX_BATCH, MAX_LAUNCH, MAX_TAG_RESOURCES, StepId, TagTarget};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{SlotDiff, Takes, made_with};
 use crate::model::addr::{Addr, Block, Kind};
@@ -139,7 +139,8 @@ impl<'a> Rolling<'a> {
     /// What a slot is once its attributes were changed in place: what only a new disk brings stays as it was.
     fn spec_in_place(&self, work: &Work<'_>, rebuilt: bool) -> Option<Arc<ObjectSpec>> {
         let wanted = self.specs.get(&work.zone)?;
-        let (ObjectSpec::Slot(wanted_spec), ObjectSpec::Slot(recorded)) = (wanted.as_ref(), work.row.spec.as_ref()) else {
+        let (ObjectSpec::Slot(wanted_spec), ObjectSpec::Slot(recorded)) = (wanted.as_ref(), work.row.spec.as_ref())
+        else {
             return None;
         };
         if rebuilt {
@@ -147,8 +148,10 @@ impl<'a> Rolling<'a> {
         }
         let SlotSpec { image, instance_type: _, system_disk, data_disks, network, internet, login, tags: _, user_data } =
             recorded.as_ref();
-        let network =
-            SlotNetwork { subnet: network.subnet.clone(), security_groups: wanted_spec.network.security_groups.clone() };
+        let network = SlotNetwork {
+            subnet: network.subnet.clone(),
+            security_groups: wanted_spec.network.security_groups.clone(),
+        };
         Some(Arc::new(ObjectSpec::Slot(Box::new(SlotSpec {
             image: image.clone(),
             instance_type: wanted_spec.instance_type.clone(),
@@ -523,12 +526,16 @@ fn stop(draft: &mut Draft<'_>, resized: &[&Work<'_>], gate: &[Need]) -> (Vec<Nee
     (steps.into_iter().map(Need::Success).collect(), running.iter().map(|work| work.slot).collect())
 }
 
-fn resize(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, needs: Vec<Need>, rebuilt: bool) -> StepId {
+fn resize(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'_>,
+    work: &Work<'_>,
+    needs: Vec<Need>,
+    rebuilt: bool,
+) -> StepId {
     let region = work.row.region.clone();
-    let body = Body::ResizeInstance {
-        instance: work.seen.id.clone(),
-        instance_type: rolling.fleet.instance_type.clone(),
-    };
+    let body =
+        Body::ResizeInstance { instance: work.seen.id.clone(), instance_type: rolling.fleet.instance_type.clone() };
     let does = draft.call(&region, body);
     let spec = rolling.spec_in_place(work, rebuilt);
     draft.step(NewStep {

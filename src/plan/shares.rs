@@ -26,9 +26,10 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .collect();
     for (region, at) in places {
         let addr = Addr::copy(block.clone(), version.clone(), region.clone());
-        let row = draft.objects_of(&block).into_iter().find(|object| {
-            object.addr == addr && at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id))
-        });
+        let row = draft
+            .objects_of(&block)
+            .into_iter()
+            .find(|object| object.addr == addr && at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
         let planning = Planning { name, share, addr, generation, region, at, row };
         one_copy(draft, &planning);
     }
@@ -64,8 +65,10 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let there = at.id.known().map(|id| seen(draft, region, id)).unwrap_or_default();
     let ours = ours(*row);
     let add: BTreeSet<Uin> = wanted.difference(&there).cloned().collect();
-    let foreign: BTreeSet<Uin> = there.iter().filter(|uin| !wanted.contains(*uin) && !ours.contains(*uin)).cloned().collect();
-    let mut remove: BTreeSet<Uin> = ours.iter().filter(|uin| !wanted.contains(*uin) && there.contains(*uin)).cloned().collect();
+    let foreign: BTreeSet<Uin> =
+        there.iter().filter(|uin| !wanted.contains(*uin) && !ours.contains(*uin)).cloned().collect();
+    let mut remove: BTreeSet<Uin> =
+        ours.iter().filter(|uin| !wanted.contains(*uin) && there.contains(*uin)).cloned().collect();
     let full = addr.clone().generation(*generation);
     match share.undeclared {
         Undeclared::Cancel => remove.extend(foreign.iter().cloned()),
@@ -119,12 +122,22 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
             continue;
         }
         let last = steps.len() + 1 == usize::from(!add.is_empty()) + usize::from(!remove.is_empty());
-        let recorded = if last { wanted.clone() } else if cancel { &ours - accounts } else { all_ours.clone() };
+        let recorded = if last {
+            wanted.clone()
+        } else if cancel {
+            &ours - accounts
+        } else {
+            all_ours.clone()
+        };
         let effect_target = if entered_already { target(Effect::Become(spec(recorded))) } else { entered(recorded) };
         entered_already = true;
         let mut needs = at.ready.clone();
         needs.extend(steps.iter().copied().map(Need::Success));
-        let expect = at.id.known().map(|image| Fact::Shared { region: region.clone(), image: image.clone(), accounts: expected.clone() });
+        let expect = at.id.known().map(|image| Fact::Shared {
+            region: region.clone(),
+            image: image.clone(),
+            accounts: expected.clone(),
+        });
         let body = Body::ShareImage { image: at.id.clone(), accounts: accounts.clone(), cancel };
         let weight = i64::try_from(accounts.len()).unwrap_or(i64::MAX);
         let (at_start, at_end) = if cancel { (0, -weight) } else { (weight, 0) };
@@ -204,14 +217,18 @@ fn over_cap(
     .at(Desired::path(Kind::Share, name).key("accounts"))
     .why(format!("{} now, {} declared", there.len(), share.accounts.len()));
     if share.undeclared == Undeclared::Keep && !foreign.is_empty() {
-        fault = fault.why(format!("{} of those that have it now are not declared, and `undeclared: keep` lets them stay", foreign.len()));
+        fault = fault.why(format!(
+            "{} of those that have it now are not declared, and `undeclared: keep` lets them stay",
+            foreign.len()
+        ));
     }
     draft.faults.push(fault);
 }
 
 /// Shares that are recorded and not wanted any more, while their image stays.
 pub(super) fn leftovers(draft: &mut Draft<'_>) {
-    let blocks: Vec<Block> = draft.objects.keys().filter(|block| block.kind == Kind::Share).map(|block| (*block).clone()).collect();
+    let blocks: Vec<Block> =
+        draft.objects.keys().filter(|block| block.kind == Kind::Share).map(|block| (*block).clone()).collect();
     for block in blocks {
         for object in draft.objects_of(&block) {
             let Some(image) = object.cloud_id.image() else { continue };
@@ -233,13 +250,9 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
 
 /// Whether the image of a share is one of ours that is planned to go, or is gone.
 fn image_goes(draft: &Draft<'_>, share: &Object) -> bool {
-    let Some(row) = draft
-        .input
-        .recorded
-        .objects
-        .iter()
-        .find(|object| object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region)
-    else {
+    let Some(row) = draft.input.recorded.objects.iter().find(|object| {
+        object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region
+    }) else {
         return false;
     };
     let stays = draft.images.get(&(row.addr.block.name.clone(), row.region.clone()));
@@ -248,7 +261,12 @@ fn image_goes(draft: &Draft<'_>, share: &Object) -> bool {
 
 /// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that
 /// somebody else added are named one by one, and need a word from the command line. `None`: refused.
-pub(super) fn cancel_all(draft: &mut Draft<'_>, copy: &Object, reason: &Reason, needs: &[Need]) -> Option<Option<StepId>> {
+pub(super) fn cancel_all(
+    draft: &mut Draft<'_>,
+    copy: &Object,
+    reason: &Reason,
+    needs: &[Need],
+) -> Option<Option<StepId>> {
     let Some(image) = copy.cloud_id.image() else { return Some(None) };
     let there = seen(draft, &copy.region, image);
     let rows: Vec<&Object> = draft
@@ -256,7 +274,9 @@ pub(super) fn cancel_all(draft: &mut Draft<'_>, copy: &Object, reason: &Reason, 
         .recorded
         .objects
         .iter()
-        .filter(|object| object.kind() == Kind::Share && object.cloud_id == copy.cloud_id && object.region == copy.region)
+        .filter(|object| {
+            object.kind() == Kind::Share && object.cloud_id == copy.cloud_id && object.region == copy.region
+        })
         .collect();
     let ours: BTreeSet<Uin> = rows.iter().flat_map(|row| ours(Some(row))).collect();
     let foreign: BTreeSet<Uin> = there.difference(&ours).cloned().collect();
@@ -265,7 +285,11 @@ pub(super) fn cancel_all(draft: &mut Draft<'_>, copy: &Object, reason: &Reason, 
         draft.faults.push(
             Diagnostic::error(
                 codes::UNDECLARED_SHARES,
-                format!("{} must go, but accounts that are not in the config use it: {}", copy.full_addr(), names.join(", ")),
+                format!(
+                    "{} must go, but accounts that are not in the config use it: {}",
+                    copy.full_addr(),
+                    names.join(", ")
+                ),
             )
             .why("an image can only be deleted when it is shared with nobody")
             .help("to cancel these shares as well: --cancel-undeclared-shares"),
@@ -273,9 +297,16 @@ pub(super) fn cancel_all(draft: &mut Draft<'_>, copy: &Object, reason: &Reason, 
         return None;
     }
     for uin in &foreign {
-        let attrs = vec![AttrChange { name: "account".into(), before: Value::Text(uin.to_string()), after: Value::None }];
+        let attrs =
+            vec![AttrChange { name: "account".into(), before: Value::Text(uin.to_string()), after: Value::None }];
         let detail = detail(vec![Reason::Undeclared, Reason::ImageGoes], attrs);
-        draft.change(copy.full_addr(), Action::Delete, Some(copy.cloud_id.clone()), &format!("share with {uin}"), &detail);
+        draft.change(
+            copy.full_addr(),
+            Action::Delete,
+            Some(copy.cloud_id.clone()),
+            &format!("share with {uin}"),
+            &detail,
+        );
     }
     if there.is_empty() && rows.is_empty() {
         return Some(None);

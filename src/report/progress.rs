@@ -130,7 +130,11 @@ pub fn outcome(outcome: &Outcome, again: &str, style: Style) -> String {
         }
         if let Some(fault) = store {
             page.gap();
-            page.wrap(0, HANG, &Line::new().add(Ink::Lose, "Stopped:").text(format!(" the state cannot be written: {fault}")));
+            page.wrap(
+                0,
+                HANG,
+                &Line::new().add(Ink::Lose, "Stopped:").text(format!(" the state cannot be written: {fault}")),
+            );
         }
         page.gap();
     }

@@ -85,7 +85,11 @@ impl Engine {
         let Some(call) = op.call() else { return };
         let by_token = matches!(call.body, Body::RunInstances(_)) && cloud_now - op.record.cloud_ms < horizon;
         if by_token && tries <= most {
-            self.tell_recovering_if(id, "no answer was recorded; the same request is made again, under the same token", out);
+            self.tell_recovering_if(
+                id,
+                "no answer was recorded; the same request is made again, under the same token",
+                out,
+            );
             self.enqueue(id, now + if tries > 1 { LOOK_AGAIN_MS } else { 0 });
             return;
         }
@@ -197,7 +201,8 @@ impl Engine {
             return;
         }
         let believable = self.believable(id, now);
-        let resend = !self.recovering && resend_is_safe(&call.body) && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1);
+        let resend =
+            !self.recovering && resend_is_safe(&call.body) && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1);
         if resend || believable <= now {
             self.not_all_took(now, id, &call, &took, out);
             return;
@@ -213,7 +218,8 @@ impl Engine {
             );
             out.push(Command::Tell(Progress::Waiting { why, until_ms: believable }));
         }
-        let next = if self.set.window_ms == 0 { now + LOOK_AGAIN_MS } else { (now + LOOK_WHILE_WAITING_MS).min(believable) };
+        let next =
+            if self.set.window_ms == 0 { now + LOOK_AGAIN_MS } else { (now + LOOK_WHILE_WAITING_MS).min(believable) };
         self.look_at(id, next);
     }
 
@@ -387,9 +393,9 @@ fn take(doubt: &mut Doubt, call: &Call, reply: Reply) {
         (Reply::Images(page), Body::Describe(query)) => {
             if let Query::CustomImagesNamed { names, offset } = query {
                 let more = next(*offset, page.total, page.items.len());
-                doubt.open.extend(
-                    more.map(|offset| page_from(Query::CustomImagesNamed { names: names.clone(), offset })),
-                );
+                doubt
+                    .open
+                    .extend(more.map(|offset| page_from(Query::CustomImagesNamed { names: names.clone(), offset })));
             }
             let images = doubt.found.images.entry(call.region.clone()).or_default();
             images.extend(page.items.into_iter().map(|item| (item.id.clone(), item)));

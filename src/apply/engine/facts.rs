@@ -37,7 +37,14 @@ struct Seen {
 
 impl Facts {
     pub(super) fn seen_at(ms: Millis) -> Self {
-        Self { read_ms: ms, asked: Vec::new(), reading: Vec::new(), open: BTreeMap::new(), seen: Seen::default(), tries: 0 }
+        Self {
+            read_ms: ms,
+            asked: Vec::new(),
+            reading: Vec::new(),
+            open: BTreeMap::new(),
+            seen: Seen::default(),
+            tries: 0,
+        }
     }
 
     pub(super) fn fresh(&self, now: Millis, fresh_ms: Millis) -> bool {
@@ -70,7 +77,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn facts_read(&mut self, now: Millis, id: CallId, result: Result<Answer, Fault>, out: &mut Vec<Command>) {
+    pub(super) fn facts_read(
+        &mut self,
+        now: Millis,
+        id: CallId,
+        result: Result<Answer, Fault>,
+        out: &mut Vec<Command>,
+    ) {
         let Some(call) = self.facts.open.remove(&id) else { return };
         match result.map(|answer| answer.reply) {
             Ok(reply) => self.facts.seen.take(&call, reply),

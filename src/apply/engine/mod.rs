@@ -357,7 +357,9 @@ impl Engine {
             return BTreeSet::new();
         }
         let open = self.plan.iter().zip(&self.steps).filter(|(_, state)| !state.is_over());
-        open.flat_map(|(step, _)| &step.targets).map(|target| target.addr.clone().generation(target.generation)).collect()
+        open.flat_map(|(step, _)| &step.targets)
+            .map(|target| target.addr.clone().generation(target.generation))
+            .collect()
     }
 
     /// Adds to what this event writes.

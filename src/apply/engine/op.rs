@@ -265,11 +265,8 @@ impl Engine {
         }
         let Some(target) = op.record.step.targets.get(n) else { return };
         let accepted_ms = op.record.cloud_ms;
-        let mut records = vec![Record::Bound {
-            op: id,
-            target: u32::try_from(n).unwrap_or(u32::MAX),
-            id: cloud_id.clone(),
-        }];
+        let mut records =
+            vec![Record::Bound { op: id, target: u32::try_from(n).unwrap_or(u32::MAX), id: cloud_id.clone() }];
         if let Effect::Make(made) = &target.effect {
             let object = new_object(target, made, cloud_id, made_from, Status::Creating, accepted_ms, Some(id));
             records.push(Record::Put(Box::new(object)));
@@ -283,7 +280,9 @@ impl Engine {
     /// A target is as wanted.
     pub(super) fn target_done(&mut self, id: OpId, n: usize) {
         let Some(op) = self.ops.get_mut(&id) else { return };
-        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else { return };
+        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else {
+            return;
+        };
         if outcome.is_some() {
             return;
         }
@@ -326,7 +325,9 @@ impl Engine {
     /// A target is not as wanted, and will not be.
     pub(super) fn target_failed(&mut self, id: OpId, n: usize, why: String) {
         let Some(op) = self.ops.get_mut(&id) else { return };
-        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else { return };
+        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else {
+            return;
+        };
         if outcome.is_some() {
             return;
         }
@@ -502,7 +503,8 @@ impl Engine {
         if ids.len() != call.body.batch() {
             return false;
         }
-        let named: Vec<&String> = ids.iter().filter(|id| !id.is_empty() && fault.message.contains(id.as_str())).collect();
+        let named: Vec<&String> =
+            ids.iter().filter(|id| !id.is_empty() && fault.message.contains(id.as_str())).collect();
         let (first, second): (Vec<usize>, Vec<usize>) = if named.is_empty() || named.len() == ids.len() {
             (0..ids.len()).partition(|n| *n < ids.len() / 2)
         } else {
@@ -527,9 +529,11 @@ impl Engine {
         let mut indices = Vec::new();
         step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
         indices.extend(part.iter().filter_map(|n| op.indices.get(*n).copied()));
-        let keep = |id: &str| step.targets.iter().any(|target| {
-            target.id.as_ref().and_then(Arg::known).is_some_and(|known| known.as_str() == id)
-        });
+        let keep = |id: &str| {
+            step.targets
+                .iter()
+                .any(|target| target.id.as_ref().and_then(Arg::known).is_some_and(|known| known.as_str() == id))
+        };
         if let Do::Call(call) = &mut step.does {
             let all: Vec<String> = op
                 .record

@@ -252,13 +252,7 @@ impl Engine {
 
 /// What a target becomes when it succeeded.
 pub(super) fn became(target: &Target, spec: Option<Arc<ObjectSpec>>, made_from: Option<ImageId>) -> Record {
-    Record::Change {
-        addr: target.addr.clone(),
-        generation: target.generation,
-        status: Status::Ready,
-        spec,
-        made_from,
-    }
+    Record::Change { addr: target.addr.clone(), generation: target.generation, status: Status::Ready, spec, made_from }
 }
 
 /// The row of something that a step makes.

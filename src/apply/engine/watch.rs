@@ -125,21 +125,14 @@ impl Engine {
                     Query::InstancesById { ids: ids.filter_map(|id| id.instance().cloned()).collect() }
                 };
                 let keys = chunk.iter().flat_map(|(_, keys)| keys.clone()).collect();
-                let call =
-                    Call { account: account.clone(), region: group.region.clone(), body: Body::Describe(query) };
+                let call = Call { account: account.clone(), region: group.region.clone(), body: Body::Describe(query) };
                 let signed_ms = self.cloud_now(now);
                 self.send(Purpose::Poll(group.clone(), keys), call, signed_ms, out);
             }
         }
     }
 
-    pub(super) fn polled(
-        &mut self,
-        now: Millis,
-        group: &Group,
-        keys: Vec<WatchKey>,
-        result: Result<Answer, Fault>,
-    ) {
+    pub(super) fn polled(&mut self, now: Millis, group: &Group, keys: Vec<WatchKey>, result: Result<Answer, Fault>) {
         let answer = match result {
             Ok(answer) => answer,
             Err(fault) => {
@@ -323,13 +316,25 @@ fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) ->
             InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
             _ => Verdict::NotYet,
         },
-        Until::Settled => if seen.state.passing() { Verdict::NotYet } else { Verdict::Done },
+        Until::Settled => {
+            if seen.state.passing() {
+                Verdict::NotYet
+            } else {
+                Verdict::Done
+            }
+        }
         Until::Age(ms) => match &seen.state {
             InstanceState::Running | InstanceState::Stopped if cloud_now - seen.created_ms >= *ms => Verdict::Done,
             InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
             _ => Verdict::NotYet,
         },
-        Until::Gone => if seen.state == InstanceState::Shutdown { Verdict::Done } else { Verdict::NotYet },
+        Until::Gone => {
+            if seen.state == InstanceState::Shutdown {
+                Verdict::Done
+            } else {
+                Verdict::NotYet
+            }
+        }
         Until::Operation(name) => operation(op, name, seen, &failed),
         Until::Accepted | Until::Normal | Until::Copied | Until::ImageGone => Verdict::Done,
     }
