@@ -101,4 +101,15 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Why the state could not be written, where that ended it.
     pub store: Option<StoreFault>,
+    /// Whether nothing was left to wait for though not all was done: a fault of this program.
+    pub stuck: bool,
+}
+
+impl Outcome {
+    /// Whether all was done.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        let Self { done: _, failed, skipped, in_doubt, interrupted, store, stuck } = self;
+        failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+    }
 }

@@ -117,9 +117,9 @@ fn sign(line: Line, action: &str) -> Line {
 /// How an apply ended, and what to type next where it is not over: `again` is that command.
 #[must_use]
 pub fn outcome(outcome: &Outcome, again: &str, style: Style) -> String {
-    let Outcome { done, failed, skipped, in_doubt, interrupted, store } = outcome;
+    let Outcome { done, failed, skipped, in_doubt, interrupted, store, stuck } = outcome;
     let mut page = Page::new(style);
-    let whole = failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && !interrupted && store.is_none();
+    let whole = outcome.whole();
     if !whole {
         what_was_done(&mut page, done);
         with_reasons(&mut page, "Failed:", Ink::Lose, failed);
@@ -127,6 +127,11 @@ pub fn outcome(outcome: &Outcome, again: &str, style: Style) -> String {
         for (op, why) in in_doubt {
             page.gap();
             page.wrap(0, HANG, &Line::new().add(Ink::Lose, format!("In doubt ({op}):")).text(format!(" {why}")));
+        }
+        if *stuck {
+            page.gap();
+            let text = " nothing was left to wait for, though not all is done; this is a fault of fleetwright.";
+            page.wrap(0, HANG, &Line::new().add(Ink::Lose, "Stuck:").text(text));
         }
         if let Some(fault) = store {
             page.gap();
