@@ -187,6 +187,28 @@ fn what_is_too_large_or_not_there_is_a_fault() {
 }
 
 #[test]
+fn byte_order_marks_and_other_line_breaks_change_nothing() {
+    let expected = load_texts(&[("a.yaml", VALID.as_bytes())]).desired.expect("valid");
+    for text in [format!("\u{feff}{VALID}"), VALID.replace('\n', "\r\n"), format!("---\n{VALID}...\n")] {
+        let desired = load_texts(&[("a.yaml", text.as_bytes())]).desired.expect("valid");
+        assert_eq!((&desired.images, &desired.fleets), (&expected.images, &expected.fleets));
+    }
+    let faulty = format!("\u{feff}{}", VALID.replace("strategy", "stratgy").replace('\n', "\r\n"));
+    let loaded = load_texts(&[("a.yaml", faulty.as_bytes())]);
+    let text = render(&loaded.diagnostics, &loaded.sources, 80, false);
+    assert!(text.contains("--> a.yaml:24:15\n") && text.contains("              ^^^^^^^ did you"), "{text}");
+}
+
+#[test]
+fn what_two_readers_of_yaml_read_differently_is_a_fault() {
+    for text in ["project: web\u{2028}shop\n", "%YAML 1.3\n---\nproject: x\n"] {
+        let loaded = load_texts(&[("a.yaml", text.as_bytes())]);
+        let found = loaded.diagnostics.iter().any(|diagnostic| diagnostic.message.contains("differ"));
+        assert!(found, "{text:?}: {:?}", loaded.diagnostics);
+    }
+}
+
+#[test]
 fn the_digest_is_of_names_bytes_and_secrets() {
     let digest = |texts: &[(&str, &[u8])]| load_texts(texts).desired.expect("valid").digest;
     let one = digest(&[("a.yaml", VALID.as_bytes())]);

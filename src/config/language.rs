@@ -25,6 +25,7 @@ pub(super) static TOP: Keys = Keys {
     known: &["project", "cloud", "images", "shares", "fleets"],
     later: &["trusted_owners", "backups", "variables", "modules", "policies"],
     hints: &[
+        ("name", "the name of it all is `project`"),
         ("provider", "`provider` belongs inside `cloud`"),
         ("region", "`region` belongs inside `cloud`"),
         ("account", "`account` belongs inside `cloud`"),

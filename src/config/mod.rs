@@ -1,7 +1,7 @@
 //! The config: text in, [`Desired`] or faults out, each with its place. All faults are told at once.
 //!
-//! [`read_dir`] does the I/O; [`load`] is pure. A file goes through [`scan`] (text to tree, by saphyr-parser, which knows
-//! places), [`typing`] (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
+//! [`read_dir`] does the I/O; [`load`] is pure. A file goes through `scan` (text to tree, by saphyr-parser, which knows
+//! places), `typing` (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
 //! stop at nothing: each fault leaves its value out, and its block, and nothing else.
 
 mod cloud;

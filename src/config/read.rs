@@ -128,7 +128,12 @@ impl Faults {
             }
             Data::Scalar(_) | Data::List(_) => {
                 let fault = self.wrong_type(value, "a mapping (`key: value`)")?;
-                self.tell(fault.help("write `{}` if it is empty, otherwise one `key: value` a line below it"));
+                let blocks_in_a_list = matches!(&value.node.data, Data::List(items) if !items.is_empty());
+                self.tell(fault.help(if blocks_in_a_list {
+                    "blocks have names: write `NAME:` with the block's keys below it, without `-`"
+                } else {
+                    "write `{}` if it is empty, otherwise one `key: value` a line below it"
+                }));
                 None
             }
         }
@@ -160,7 +165,7 @@ impl Faults {
             } else if let Some((outer, _)) = inner {
                 fault.label("not here").help(format!("`{key}` belongs inside `{outer}`"))
             } else {
-                fault.label("not a key of this language")
+                fault.label("not a key of this language").help("remove it, or use one of these keys")
             };
             self.tell(fault.why(format!("its keys are {}", listed(keys.known.iter().copied()))));
         }
