@@ -1,3 +1,4 @@
 //! The CVM client.
 
 pub mod transport;
+pub mod wire;

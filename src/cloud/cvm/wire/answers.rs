@@ -1,0 +1,74 @@
+//! What is answered, by action (API text 4, 5 and 7). A failed answer holds `Error` and `RequestId` alone.
+#![expect(missing_docs, reason = "fields bear the API's own names, and the API text describes each")]
+
+use serde::{Deserialize, Serialize};
+
+use super::shapes::{
+    AccountQuotaOverview, FailedResource, Image, Instance, InstanceAttributes, InstanceStatus, InstanceTypeConfig,
+    RegionInfo, SharePermission, SyncImage, ZoneInfo,
+};
+use super::{Answer, ErrorBody};
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+        #[serde(default, rename_all = "PascalCase")]
+        pub struct $name {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub error: Option<ErrorBody>,
+            $($(#[$attr])* pub $field: $type,)*
+            pub request_id: String,
+        }
+
+        impl Answer for $name {
+            fn error(&self) -> Option<&ErrorBody> {
+                self.error.as_ref()
+            }
+
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+
+            fn set_request_id(&mut self, id: String) {
+                self.request_id = id;
+            }
+        }
+    )*};
+}
+
+answers! {
+    /// Of every action that answers a request id alone.
+    Accepted {}
+    /// 4.1
+    DescribeRegionsAnswer { total_count: i64, region_set: Vec<RegionInfo> }
+    /// 4.2
+    DescribeZonesAnswer { total_count: i64, zone_set: Vec<ZoneInfo> }
+    /// 4.3
+    DescribeImagesAnswer { total_count: i64, image_set: Vec<Image> }
+    /// 4.4
+    DescribeImageQuotaAnswer { image_num_quota: i64 }
+    /// DescribeAccountQuota
+    DescribeAccountQuotaAnswer { app_id: i64, account_quota_overview: AccountQuotaOverview }
+    /// 4.5
+    DescribeImageSharePermissionAnswer { share_permission_set: Vec<SharePermission> }
+    /// 4.6; a successful dry run answers no id.
+    CreateImageAnswer { image_id: Option<String> }
+    /// 4.9; empty unless ImageSetRequired.
+    SyncImagesAnswer { image_set: Option<Vec<SyncImage>> }
+    /// 5.1; a successful dry run answers no ids.
+    RunInstancesAnswer {
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        instance_id_set: Vec<String>,
+    }
+    /// 5.2
+    DescribeInstancesAnswer { total_count: i64, instance_set: Vec<Instance> }
+    /// 5.3
+    DescribeInstancesStatusAnswer { total_count: i64, instance_status_set: Vec<InstanceStatus> }
+    /// DescribeInstancesAttributes
+    DescribeInstancesAttributesAnswer { instance_set: Vec<InstanceAttributes> }
+    /// 5.11
+    DescribeInstanceTypeConfigsAnswer { instance_type_config_set: Vec<InstanceTypeConfig> }
+    /// 7.1 and 7.2; names what failed, and is empty on full success.
+    TagResourcesAnswer { failed_resources: Option<Vec<FailedResource>> }
+}
