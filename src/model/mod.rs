@@ -5,6 +5,7 @@
 //! Nothing here does I/O, and nothing here knows YAML, SQL or the wire.
 
 pub mod addr;
+pub mod catalog;
 pub mod desired;
 pub mod digest;
 pub mod ids;
