@@ -152,14 +152,14 @@ pub enum Body {
     /// Puts tags on things (service `tag`).
     TagResources {
         /// At most 10.
-        resources: Vec<Arg<CloudId>>,
+        resources: Vec<TagTarget>,
         /// At most 10.
         tags: Tags,
     },
     /// Takes tags from things (service `tag`).
     UntagResources {
         /// At most 10.
-        resources: Vec<Arg<CloudId>>,
+        resources: Vec<TagTarget>,
         /// At most 10.
         keys: BTreeSet<String>,
     },
@@ -198,6 +198,15 @@ pub struct Launch {
     pub user_data: Option<SecretRef>,
     /// The client token; minted when the intent is made, so a plan holds none.
     pub token: Option<String>,
+}
+
+/// A thing that is tagged: a resource description names its region, so one call serves several.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TagTarget {
+    /// Where it is.
+    pub region: Region,
+    /// Its id.
+    pub id: Arg<CloudId>,
 }
 
 /// The one attribute that a ModifyInstancesAttribute call sets.

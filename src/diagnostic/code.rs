@@ -54,6 +54,7 @@ macro_rules! codes {
 codes! {
     NO_CONFIG "no-config" Config "The directory holds no *.yaml file."
     UNREADABLE "unreadable" Config "A file cannot be read."
+    NOT_READ "not-read" Config "A file looks like a part of the config, but is not read. Only a warning."
     NOT_UTF8 "not-utf8" Config "A file is not UTF-8 text."
     TOO_LARGE "too-large" Config "A file is larger, or nested deeper, than a config can sensibly be."
     EMPTY_FILE "empty-file" Config "A file holds nothing. An empty config would mean: delete everything."
@@ -61,6 +62,7 @@ codes! {
     SEVERAL_DOCUMENTS "several-documents" Config "A file holds more than one YAML document."
     MERGE_KEY "merge-key" Config "`<<` merges are not part of this language."
     ALIAS "alias" Config "Anchors and aliases are not part of this language."
+    TAG "tag" Config "YAML tags (`!…`) are not part of this language."
     DUPLICATE_KEY "duplicate-key" Config "The same key stands twice in a mapping, or in two files."
     UNKNOWN_KEY "unknown-key" Config "The language has no such key here."
     MISSING_KEY "missing-key" Config "A key that must be there is not."

@@ -1,1 +1,12 @@
-//! To be written.
+//! What changes, attribute by attribute.
+//!
+//! Every function here takes its structs apart without `..`, so that a new field does not compile until somebody has
+//! decided what its change means.
+
+mod image;
+mod slot;
+mod tags;
+
+pub use image::{ImageDiff, image};
+pub use slot::{Attr, Shown, SlotDiff, Takes, Wanted, made_with, show_tags, slot, tag_attr};
+pub use tags::{TagDiff, tags};

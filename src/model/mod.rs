@@ -13,6 +13,7 @@ pub mod limits;
 pub mod naming;
 pub mod observed;
 pub mod path;
+pub mod pins;
 pub mod recorded;
 pub mod spec;
 

@@ -1,5 +1,156 @@
-//! The planner.
+//! The planner: from what is wanted, remembered and seen to the steps that lead from here to there.
+//!
+//! It is pure: it knows no clock, file, environment or thread, and two equal inputs give two equal plans. Blocks are
+//! planned in the order of their needs; each leaves what the next has to know in the [`draft`]. What goes is planned
+//! last, for it waits for whoever uses it. Then [`quota`] puts the steps in an order that fits, and [`check`] looks at
+//! the result with other eyes.
 
-pub mod types;
+mod check;
+mod draft;
+mod fleets;
+mod images;
+mod input;
+mod lookups;
+mod order;
+mod quota;
+mod rollout;
+mod shares;
+mod suggest;
+mod types;
 
+use std::collections::BTreeSet;
+
+pub use check::check;
+pub use input::{Options, PlanInput, VISIBLE_MS};
 pub use types::*;
+
+use crate::diagnostic::{Diagnostic, codes};
+use crate::graph::Blocks;
+use crate::model::addr::{Block, Kind};
+use crate::model::desired::{Desired, Image};
+use crate::model::recorded::Origin;
+use draft::Draft;
+
+/// Makes a plan.
+///
+/// # Errors
+/// Everything that is wrong with the config in the light of what was seen, and everything that cannot be reached from
+/// here; the class of each fault decides the exit code. Where a small change of the config would help, the fault says
+/// so, and that change was planned with.
+pub fn plan(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    attempt(input).map_err(|faults| suggest::with_help(input, faults))
+}
+
+/// A config in which everything is gone.
+#[must_use]
+pub fn nothing_of(desired: &Desired) -> Desired {
+    let Desired { project, env, cloud, images: _, shares: _, fleets: _, digest } = desired.clone();
+    Desired {
+        project,
+        env,
+        cloud,
+        digest,
+        images: std::collections::BTreeMap::new(),
+        shares: std::collections::BTreeMap::new(),
+        fleets: std::collections::BTreeMap::new(),
+    }
+}
+
+fn attempt(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    let desired = input.desired;
+    let origin = Origin {
+        endpoint: desired.cloud.provider.endpoint().to_owned(),
+        account: desired.cloud.account.clone(),
+        project: desired.project.clone(),
+    };
+    check_origin(input, &origin)?;
+    let graph = Blocks::of(desired);
+    let Some(order) = graph.order() else { return Err(vec![cycle(&graph)]) };
+    let mut draft = Draft::new(input);
+    lookups::public_images(&mut draft);
+    for block in order {
+        one_block(&mut draft, desired, block);
+    }
+    fleets::leftovers(&mut draft);
+    rollout::terminate_going(&mut draft);
+    shares::leftovers(&mut draft);
+    images::leftovers(&mut draft);
+    let peaks = quota::fit(&mut draft);
+    let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, .. } = draft;
+    if !faults.is_empty() {
+        faults.extend(notes);
+        return Err(faults);
+    }
+    let steps = order::renumber(steps, &mut changes);
+    changes.sort_by(|a, b| a.addr.cmp(&b.addr));
+    let plan = Plan {
+        format: FORMAT,
+        lineage: input.recorded.lineage.clone(),
+        serial: input.recorded.serial,
+        origin,
+        env: desired.env.clone(),
+        config_digest: desired.digest,
+        as_of_ms: input.as_of_ms,
+        destroy: input.options.destroy,
+        lookups,
+        changes,
+        drift,
+        assumptions: if steps.is_empty() { Vec::new() } else { assumptions.into_iter().collect() },
+        steps,
+        edges: edges(&graph),
+        peaks,
+        notes,
+    };
+    let wrong = check(&plan, input);
+    if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+}
+
+fn edges(graph: &Blocks) -> BTreeSet<(Block, Block)> {
+    graph.blocks().flat_map(|block| graph.needs(block).map(|needed| (block.clone(), needed.clone()))).collect()
+}
+
+fn one_block<'a>(draft: &mut Draft<'a>, desired: &'a Desired, block: &Block) {
+    match block.kind {
+        Kind::Image => {
+            if let Some((name, Image::Managed(image))) = desired.images.get_key_value(&block.name) {
+                images::managed(draft, name, image);
+            }
+        }
+        Kind::Share => {
+            if let Some((name, share)) = desired.shares.get_key_value(&block.name) {
+                shares::share(draft, name, share);
+            }
+        }
+        Kind::Fleet => {
+            if let Some((name, fleet)) = desired.fleets.get_key_value(&block.name) {
+                fleets::fleet(draft, name, fleet);
+            }
+        }
+    }
+}
+
+fn cycle(graph: &Blocks) -> Diagnostic {
+    let path = graph.cycles().into_iter().next().unwrap_or_default();
+    let names: Vec<String> = path.iter().chain(path.first()).map(ToString::to_string).collect();
+    Diagnostic::error(codes::CYCLE, format!("blocks depend on each other in a circle: {}", names.join(" → ")))
+}
+
+/// A state of another cloud is refused: all would seem to have vanished.
+fn check_origin(input: &PlanInput<'_>, origin: &Origin) -> Result<(), Vec<Diagnostic>> {
+    let Some(recorded) = input.recorded.origin.as_ref().filter(|recorded| *recorded != origin) else { return Ok(()) };
+    let differ = [
+        ("endpoint", &recorded.endpoint, &origin.endpoint),
+        ("account", &recorded.account.as_str().to_owned(), &origin.account.as_str().to_owned()),
+        ("project", &recorded.project.as_str().to_owned(), &origin.project.as_str().to_owned()),
+    ]
+    .iter()
+    .filter(|(_, state, config)| state != config)
+    .map(|(what, state, config)| format!("{what} {state:?} in the state, {config:?} in the config"))
+    .collect::<Vec<_>>();
+    Err(vec![
+        Diagnostic::error(codes::OTHER_CLOUD, "the state is not of this cloud, account or project")
+            .why(differ.join("; "))
+            .why("planning with it would read as if everything had vanished")
+            .help("destroy with the old config first, or choose another environment with -e NAME"),
+    ])
+}

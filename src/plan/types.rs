@@ -362,8 +362,8 @@ pub enum Do {
         /// Where.
         region: Region,
     },
-    /// Changes the state only: what is gone is forgotten.
-    Forget,
+    /// Changes the state only: forgets what is gone, or enters what is there.
+    Record,
 }
 
 /// One thing that a step acts on.

@@ -1,1 +1,24 @@
-//! To be written.
+//! How things are shown: plans, states, progress, the cloud's holdings; as text for people and as JSON for programs.
+//! Every function here is pure: values in, text out. `docs/json.md` documents the JSON.
+
+pub mod diagnostics;
+pub mod fold;
+pub mod inspect;
+pub mod plan_json;
+pub mod plan_text;
+pub mod progress;
+pub mod state_text;
+pub mod style;
+pub mod table;
+
+mod diff_text;
+mod groups;
+mod node;
+mod words;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod golden_more;
+#[cfg(test)]
+mod samples;

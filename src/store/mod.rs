@@ -1,10 +1,21 @@
 //! The state: what is ours in the cloud, the journal of what was done to it, and the lock.
 //!
-//! One writer owns a [`Store`]; every write checks the fence in its own transaction.
+//! One writer owns a [`Store`]; every write checks the fence in its own transaction. [`SqliteStore`] keeps a state in a
+//! file; `state/README.md` describes its tables.
 
+mod fault;
+mod journal;
+mod migrate;
+mod read;
 mod record;
+mod rows;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod write;
 
-pub use record::{NewRun, OpRecord, OpState, Record, RunOutcome, TargetOutcome};
+pub use record::{DurationRow, NewRun, OpRecord, OpState, Record, RunOutcome, RunRow, TargetOutcome};
+pub use sqlite::SqliteStore;
 
 use std::collections::BTreeSet;
 

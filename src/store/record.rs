@@ -232,6 +232,9 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Partly, Self::Failed, Self::Interrupted];
+
     /// The word in the state.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -242,4 +245,46 @@ impl RunOutcome {
             Self::Interrupted => "interrupted",
         }
     }
+}
+
+/// A run in the history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunRow {
+    /// Its id.
+    pub id: RunId,
+    /// `apply`, `destroy` or `recover`.
+    pub kind: String,
+    /// Who started it.
+    pub who: String,
+    /// On which machine.
+    pub host: String,
+    /// When.
+    pub started_ms: Millis,
+    /// Of the config.
+    pub config_digest: Digest,
+    /// Of the plan, where there was one.
+    pub plan_hash: Option<Digest>,
+    /// When it ended; `None`: it is under way, or was killed.
+    pub ended_ms: Option<Millis>,
+    /// How it ended.
+    pub outcome: Option<RunOutcome>,
+    /// The state's serial when it started.
+    pub serial_before: u64,
+    /// The state's serial when it ended.
+    pub serial_after: Option<u64>,
+}
+
+/// How often an action took how long in a region: more than half of `le_ms`, and at most that.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DurationRow {
+    /// The action.
+    pub action: String,
+    /// Where.
+    pub region: crate::model::ids::Region,
+    /// A power of two.
+    pub le_ms: Millis,
+    /// How often.
+    pub count: u64,
+    /// How long they took together.
+    pub sum_ms: Millis,
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::cloud::Secrets;
-use crate::cloud::call::{Arg, Body, Call, Class, Fault, InstanceAttr, Launch, PAGE, Query};
+use crate::cloud::call::{Arg, Body, Call, Class, Fault, InstanceAttr, Launch, PAGE, Query, TagTarget};
 use crate::model::desired::Tags;
 use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
@@ -308,10 +308,10 @@ fn tag_specification(resource: &str, tags: &Tags) -> Option<Vec<shapes::TagSpeci
 }
 
 /// The six-part names of things (API text 7).
-fn descriptors(call: &Call, resources: &[Arg<CloudId>]) -> Result<Vec<String>, Fault> {
-    let Call { account, region, .. } = call;
-    let descriptor = |resource: &Arg<CloudId>| {
-        let (prefix, id) = match known(resource)? {
+fn descriptors(call: &Call, resources: &[TagTarget]) -> Result<Vec<String>, Fault> {
+    let account = &call.account;
+    let descriptor = |TagTarget { region, id }: &TagTarget| {
+        let (prefix, id) = match known(id)? {
             CloudId::Image(id) => ("image", id.as_str()),
             CloudId::Instance(id) => ("instance", id.as_str()),
         };

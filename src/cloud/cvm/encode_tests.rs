@@ -125,7 +125,13 @@ fn an_output_that_nobody_filled_in_sends_nothing() {
         },
         Body::SyncImages { image: output(), to: BTreeSet::new(), name: "n".to_owned() },
         Body::ShareImage { image: output(), accounts: BTreeSet::new(), cancel: false },
-        Body::TagResources { resources: vec![Arg::Output { step: StepId(3), target: 0 }], tags: Tags::new() },
+        Body::TagResources {
+            resources: vec![TagTarget {
+                region: "ap-guangzhou".into(),
+                id: Arg::Output { step: StepId(3), target: 0 },
+            }],
+            tags: Tags::new(),
+        },
     ];
     for body in waiting {
         let fault = encode(&call(body), &Read(Ok(Vec::new()))).err().expect("a fault");
@@ -169,14 +175,16 @@ fn image_calls_say_what_the_api_would_otherwise_default() {
 
 #[test]
 fn tags_name_their_things_in_six_parts_and_no_region() {
-    let resources =
-        vec![Arg::Known(CloudId::Image("img-1".into())), Arg::Known(CloudId::Instance(InstanceId::new("ins-1")))];
+    let resources = vec![
+        TagTarget { region: "ap-shanghai".into(), id: Arg::Known(CloudId::Image("img-1".into())) },
+        TagTarget { region: "ap-guangzhou".into(), id: Arg::Known(CloudId::Instance(InstanceId::new("ins-1"))) },
+    ];
     let tags = Tags::from([("k".to_owned(), "v".to_owned())]);
     let body = Body::TagResources { resources: resources.clone(), tags };
     let out = encode(&call(body), &Read(Ok(Vec::new()))).expect("encoded");
     assert_eq!((out.service, out.version, out.region), ("tag", "2018-08-13", None));
     let list = json!([
-        "qcs::cvm:ap-guangzhou:uin/100000000001:image/img-1",
+        "qcs::cvm:ap-shanghai:uin/100000000001:image/img-1",
         "qcs::cvm:ap-guangzhou:uin/100000000001:instance/ins-1"
     ]);
     let sent_tags: Value = serde_json::from_slice(&out.body).expect("JSON");

@@ -1,0 +1,231 @@
+//! Drivers: they do what the engine says. One with threads and a real clock, one in virtual time on one thread.
+//!
+//! One writer owns the store, and groups commits: all that came in while the last one was written goes into the next.
+//! Workers hold the cloud and talk by channel.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::engine::{CallId, Command, Engine, Event, Seq, Urgency};
+use super::events::{Outcome, Progress};
+use crate::cloud::Cloud;
+use crate::cloud::call::{Answer, Call, Class, Executed, Fault};
+use crate::cloud::clock::Clock;
+use crate::model::Millis;
+use crate::store::{Fence, Record, Store};
+
+/// A wish to stop, from a signal or from anybody else.
+#[derive(Debug, Default)]
+pub struct StopFlag(AtomicU8);
+
+impl StopFlag {
+    /// Wishes to stop; the second time, at once.
+    pub fn raise(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn urgency(&self) -> Option<Urgency> {
+        match self.0.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Urgency::Soon),
+            _ => Some(Urgency::Now),
+        }
+    }
+}
+
+/// What a driver works with.
+pub struct Ports<'a> {
+    /// The cloud.
+    pub cloud: Arc<dyn Cloud>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The state.
+    pub store: &'a mut dyn Store,
+    /// Proof of holding its lock.
+    pub fence: Fence,
+    /// Whoever watches.
+    pub tell: &'a mut dyn FnMut(Millis, &Progress),
+    /// A wish to stop.
+    pub stop: &'a StopFlag,
+    /// How many calls are made at once.
+    pub workers: usize,
+}
+
+/// Runs an engine to its end.
+pub fn drive(engine: Engine, ports: Ports<'_>) -> Outcome {
+    if ports.clock.is_virtual() { drive_virtual(engine, ports) } else { drive_threads(engine, ports) }
+}
+
+/// How a driver makes calls.
+trait Calls {
+    fn make(&mut self, id: CallId, call: Call, signed_ms: Millis);
+}
+
+/// Hands events to the engine and does what it says. Answers with the end, or with when to come back.
+struct Loop<'a> {
+    engine: Engine,
+    ports: Ports<'a>,
+    events: VecDeque<Event>,
+    wake: Option<Millis>,
+    stopping: Option<Urgency>,
+}
+
+impl Loop<'_> {
+    /// Takes all events in, writes what they lead to in one transaction, and goes on until there are none.
+    fn work(&mut self, calls: &mut dyn Calls) -> Option<Outcome> {
+        loop {
+            let stop = self.ports.stop.urgency();
+            if stop > self.stopping {
+                self.stopping = stop;
+                self.events.extend(stop.map(Event::Stop));
+            }
+            if self.events.is_empty() {
+                return None;
+            }
+            let mut commits: Vec<Seq> = Vec::new();
+            let mut records: Vec<Record> = Vec::new();
+            let mut commands = Vec::new();
+            while let Some(event) = self.events.pop_front() {
+                let now = self.ports.clock.now_ms();
+                self.engine.on(now, event, &mut commands);
+                for command in commands.drain(..) {
+                    match command {
+                        Command::Commit(seq, more) => {
+                            commits.push(seq);
+                            records.extend(more);
+                        }
+                        Command::Send { id, call, signed_ms } => calls.make(id, call, signed_ms),
+                        Command::Wake(at) => self.wake = Some(at),
+                        Command::Tell(progress) => (self.ports.tell)(now, &progress),
+                        Command::End(outcome) => return Some(outcome),
+                    }
+                }
+            }
+            if commits.is_empty() {
+                continue;
+            }
+            let written = if records.is_empty() { Ok(()) } else { self.ports.store.commit(self.ports.fence, &records) };
+            self.events.extend(commits.into_iter().map(|seq| match &written {
+                Ok(()) => Event::Committed(seq),
+                Err(fault) => Event::Refused(seq, fault.clone()),
+            }));
+        }
+    }
+}
+
+struct AtOnce {
+    cloud: Arc<dyn Cloud>,
+    replies: VecDeque<(CallId, Result<Answer, Fault>)>,
+}
+
+impl Calls for AtOnce {
+    fn make(&mut self, id: CallId, call: Call, signed_ms: Millis) {
+        let reply = self.cloud.call(&call, signed_ms);
+        self.replies.push_back((id, reply));
+    }
+}
+
+fn drive_virtual(engine: Engine, ports: Ports<'_>) -> Outcome {
+    let mut calls = AtOnce { cloud: Arc::clone(&ports.cloud), replies: VecDeque::new() };
+    let clock = Arc::clone(&ports.clock);
+    let mut work = Loop { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None };
+    loop {
+        if let Some(outcome) = work.work(&mut calls) {
+            return outcome;
+        }
+        if let Some((id, reply)) = calls.replies.pop_front() {
+            work.events.push_back(Event::Replied(id, reply));
+            continue;
+        }
+        let Some(at) = work.wake.take() else { return stuck() };
+        clock.wait_until(at);
+        work.events.push_back(Event::Woke);
+    }
+}
+
+/// An engine that waits for nothing is a fault of this program; it must not hang.
+fn stuck() -> Outcome {
+    Outcome { stuck: true, ..Outcome::default() }
+}
+
+struct Pool {
+    jobs: Sender<(CallId, Call, Millis)>,
+}
+
+impl Calls for Pool {
+    fn make(&mut self, id: CallId, call: Call, signed_ms: Millis) {
+        // The workers live as long as the pool: sending cannot fail before them.
+        drop(self.jobs.send((id, call, signed_ms)));
+    }
+}
+
+/// How long a driver sleeps at most before it looks whether somebody wants it to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+
+fn drive_threads(engine: Engine, ports: Ports<'_>) -> Outcome {
+    let (jobs, job_queue) = channel();
+    let (replies, answers) = channel();
+    let job_queue = Arc::new(Mutex::new(job_queue));
+    let (cloud, clock, workers) = (Arc::clone(&ports.cloud), Arc::clone(&ports.clock), ports.workers.max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (queue, replies, cloud) = (Arc::clone(&job_queue), replies.clone(), Arc::clone(&cloud));
+            scope.spawn(move || worker(&queue, &replies, &*cloud));
+        }
+        let mut calls = Pool { jobs };
+        let mut work = Loop { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None };
+        loop {
+            if let Some(outcome) = work.work(&mut calls) {
+                return outcome;
+            }
+            let until = work.wake.map_or(GLANCE, |at| {
+                let left = u64::try_from(at - clock.now_ms()).unwrap_or(0);
+                Duration::from_millis(left).min(GLANCE)
+            });
+            match answers.recv_timeout(until) {
+                Ok(reply) => {
+                    work.events.push_back(replied(reply));
+                    work.events.extend(answers.try_iter().map(replied));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if work.wake.is_some_and(|at| at <= clock.now_ms()) {
+                        work.wake = None;
+                        work.events.push_back(Event::Woke);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return stuck(),
+            }
+        }
+    })
+}
+
+fn replied((id, reply): (CallId, Result<Answer, Fault>)) -> Event {
+    Event::Replied(id, reply)
+}
+
+type Job = (CallId, Call, Millis);
+
+fn worker(queue: &Mutex<Receiver<Job>>, replies: &Sender<(CallId, Result<Answer, Fault>)>, cloud: &dyn Cloud) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((id, call, signed_ms)) = job else { return };
+        // A panic in a call must not leave the engine waiting for an answer that never comes.
+        let reply = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cloud.call(&call, signed_ms)));
+        let reply = reply.unwrap_or_else(|_| {
+            Err(Fault {
+                class: Class::Transport,
+                code: None,
+                message: "the client failed while it made this call".into(),
+                request_id: None,
+                executed: Executed::Unknown,
+                cloud_ms: None,
+            })
+        });
+        if replies.send((id, reply)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Calls in doubt: sent, and no answer came. Whether they took effect is looked up, by the evidence that their intent
+//! kept; only then are they made again, or given up.
+//!
+//! That a thing is not there proves nothing while the request may still arrive, or the cloud may not list it yet:
+//! absence counts past the signature's window and the settle time. Where no request outlives its process, two looks a
+//! second apart are enough.
+
+use super::op::{Op, Phase};
+use super::{Command, Engine, Purpose};
+use crate::apply::events::Progress;
+use crate::apply::evidence::{Circumstances, Found, Took, judge, queries};
+use crate::cloud::call::{Answer, Body, Call, Class, Executed, Fault, Query, Reply};
+use crate::model::Millis;
+use crate::model::ids::CloudId;
+use crate::model::observed::ImageState;
+use crate::model::recorded::OpId;
+use crate::plan::Do;
+use crate::store::{Record, TargetOutcome};
+
+/// What is known of an operation in doubt.
+#[derive(Default)]
+pub(super) struct Doubt {
+    /// Whether some attempt got no answer.
+    pub(super) ever: bool,
+    /// Local time of the next look.
+    at: Option<Millis>,
+    looks: u32,
+    failed_looks: u32,
+    open: Vec<Call>,
+    under_way: usize,
+    found: Found,
+    told: bool,
+}
+
+/// Between two looks at the same thing.
+const LOOK_AGAIN_MS: Millis = 1_000;
+/// While a window is waited out, it is looked at this often all the same.
+const LOOK_WHILE_WAITING_MS: Millis = 30_000;
+
+impl Op {
+    pub(super) fn looks_at(&self) -> Option<Millis> {
+        self.doubt.at
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self.phase, Phase::Committing | Phase::InFlight)
+    }
+}
+
+/// Whether a second request does no harm where the first one arrives after all.
+fn resend_is_safe(body: &Body) -> bool {
+    match body {
+        // The name is unique; a second one is refused as a duplicate.
+        Body::CreateImage { .. } | Body::SyncImages { .. } => true,
+        // They bring a thing to a state, and it is there already.
+        Body::ShareImage { .. }
+        | Body::DescribeImageAs { .. }
+        | Body::DeleteImages { .. }
+        | Body::TerminateInstances { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResizeInstance { .. }
+        | Body::ModifyInstances { .. }
+        | Body::TagResources { .. }
+        | Body::UntagResources { .. } => true,
+        // A second reset would format the disk once more.
+        Body::ResetInstance { .. } => false,
+        // By its token only.
+        Body::RunInstances(_) => false,
+        Body::Describe(_) => true,
+    }
+}
+
+impl Engine {
+    /// An attempt got no answer.
+    pub(super) fn doubt(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
+        let cloud_now = self.cloud_now(now);
+        let horizon = self.set.token_horizon_ms;
+        let most = self.set.most_tries;
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::InDoubt;
+        op.doubt.ever = true;
+        op.tries += 1;
+        let tries = op.tries;
+        let Some(call) = op.call() else { return };
+        let by_token = matches!(call.body, Body::RunInstances(_)) && cloud_now - op.record.cloud_ms < horizon;
+        if by_token && tries <= most {
+            self.tell_recovering_if(
+                id,
+                "no answer was recorded; the same request is made again, under the same token",
+                out,
+            );
+            self.enqueue(id, now + if tries > 1 { LOOK_AGAIN_MS } else { 0 });
+            return;
+        }
+        self.tell_recovering_if(id, "no answer was recorded; looking whether it took effect", out);
+        self.look_at(id, now);
+    }
+
+    fn tell_recovering_if(&self, id: OpId, why: &str, out: &mut Vec<Command>) {
+        if self.recovering {
+            self.tell_recovering(id, why, out);
+        }
+    }
+
+    /// An attempt after one in doubt was refused: that says nothing of the first one.
+    pub(super) fn doubt_again(&mut self, now: Millis, id: OpId) {
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.phase = Phase::InDoubt;
+        }
+        self.look_at(id, now);
+    }
+
+    fn look_at(&mut self, id: OpId, at: Millis) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.doubt.at = Some(at);
+        self.looks.insert((at, id));
+    }
+
+    /// Makes the looks that are due.
+    pub(super) fn look_due(&mut self, now: Millis, out: &mut Vec<Command>) {
+        while self.looks.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, id)) = self.looks.pop_first() {
+                self.look(now, id, out);
+            }
+        }
+    }
+
+    fn look(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.doubt.at = None;
+        op.doubt.found = Found::default();
+        op.doubt.open = op.call().map(queries).unwrap_or_default();
+        self.next_look(now, id, out);
+    }
+
+    fn next_look(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
+        let signed_ms = self.cloud_now(now);
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let calls = std::mem::take(&mut op.doubt.open);
+        op.doubt.under_way += calls.len();
+        if calls.is_empty() && op.doubt.under_way == 0 {
+            self.judge_doubt(now, id, out);
+            return;
+        }
+        for call in calls {
+            let sent = self.send(Purpose::Look(id), call.clone(), signed_ms, out);
+            self.look_calls.insert(sent, call);
+        }
+    }
+
+    pub(super) fn looked(
+        &mut self,
+        now: Millis,
+        call: super::CallId,
+        id: OpId,
+        result: Result<Answer, Fault>,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(call) = self.look_calls.remove(&call) else { return };
+        let most = self.set.most_tries;
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.doubt.under_way -= 1;
+        match result {
+            Ok(answer) => take(&mut op.doubt, &call, answer.reply),
+            // Nobody shares what is gone.
+            Err(fault) if fault.class == Class::NotFound => {}
+            Err(fault) => {
+                op.doubt.failed_looks += 1;
+                if op.doubt.failed_looks > most {
+                    let why = format!("whether it took effect cannot be told: {fault}");
+                    self.leave_in_doubt(now, id, &why, out);
+                } else if op.doubt.under_way == 0 {
+                    self.look_at(id, now + LOOK_AGAIN_MS);
+                } else {
+                    op.doubt.open.clear();
+                }
+                return;
+            }
+        }
+        self.next_look(now, id, out);
+    }
+
+    fn judge_doubt(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.doubt.looks += 1;
+        let Some(call) = op.call().cloned() else { return };
+        let about = Circumstances { intended_ms: op.record.cloud_ms, ids_ever: &self.ids_ever };
+        let took = judge(&call, &op.record.step, &op.doubt.found, &about);
+        if let Some(Took::Unclear(why)) = took.iter().find(|took| matches!(took, Took::Unclear(_))) {
+            let why = why.clone();
+            self.leave_in_doubt(now, id, &why, out);
+            return;
+        }
+        if took.iter().all(|took| matches!(took, Took::Yes(_))) {
+            self.took(now, id, &took, out);
+            return;
+        }
+        if source_is_syncing(&call, &op.doubt.found) {
+            self.look_at(id, now + LOOK_AGAIN_MS);
+            return;
+        }
+        let believable = self.believable(id, now);
+        let resend =
+            !self.recovering && resend_is_safe(&call.body) && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1);
+        if resend || believable <= now {
+            self.not_all_took(now, id, &call, &took, out);
+            return;
+        }
+        if believable - now > LOOK_WHILE_WAITING_MS
+            && let Some(op) = self.ops.get_mut(&id)
+            && !op.doubt.told
+        {
+            op.doubt.told = true;
+            let why = format!(
+                "{} may still arrive: its signature holds until then, and what it would make is not there yet",
+                call.body.action()
+            );
+            out.push(Command::Tell(Progress::Waiting { why, until_ms: believable }));
+        }
+        let next =
+            if self.set.window_ms == 0 { now + LOOK_AGAIN_MS } else { (now + LOOK_WHILE_WAITING_MS).min(believable) };
+        self.look_at(id, next);
+    }
+
+    /// Local time from which on "it is not there" means "it was not executed".
+    fn believable(&self, id: OpId, now: Millis) -> Millis {
+        let Some(op) = self.ops.get(&id) else { return now };
+        if self.set.window_ms == 0 {
+            return if op.doubt.looks > 1 { now } else { now + LOOK_AGAIN_MS };
+        }
+        let sent_ms = op.record.sent_ms.unwrap_or(op.record.cloud_ms);
+        sent_ms + self.set.window_ms + self.set.visible_ms - self.set.cloud_offset_ms
+    }
+
+    /// It took effect, on all targets or on some; the others are dropped.
+    fn took(&mut self, now: Millis, id: OpId, took: &[Took], out: &mut Vec<Command>) {
+        self.tell_recovering_if(id, "it took effect", out);
+        let ids: Vec<(usize, CloudId)> = took
+            .iter()
+            .enumerate()
+            .filter_map(|(n, took)| match took {
+                Took::Yes(id) => id.clone().map(|id| (n, id)),
+                Took::No | Took::Unclear(_) => None,
+            })
+            .collect();
+        let cloud_ms = self.ops.get(&id).map_or(0, |op| op.record.cloud_ms);
+        self.mark_accepted(now, id, Vec::new(), ids, cloud_ms);
+    }
+
+    fn not_all_took(&mut self, now: Millis, id: OpId, call: &Call, took: &[Took], out: &mut Vec<Command>) {
+        let missing: Vec<usize> = (0..took.len()).filter(|n| took.get(*n) == Some(&Took::No)).collect();
+        let none = missing.len() == took.len();
+        if self.recovering {
+            if none {
+                self.give_up(now, id, "it did not take effect; the next plan does what is still wanted", out);
+            } else {
+                for n in missing {
+                    self.drop_target(id, n);
+                }
+                self.took(now, id, took, out);
+            }
+            return;
+        }
+        let tries_left = self.ops.get(&id).is_some_and(|op| op.tries <= self.set.most_tries);
+        if !tries_left || matches!(call.body, Body::RunInstances(_)) {
+            let fault = Fault {
+                class: Class::Transport,
+                code: None,
+                message: "no answer came, and it did not take effect".into(),
+                request_id: None,
+                executed: Executed::No,
+                cloud_ms: None,
+            };
+            self.fail(now, id, fault);
+            return;
+        }
+        if none {
+            self.narrow_accounts(id);
+            self.resend(now, id);
+            return;
+        }
+        // Some of it took: that goes on, and the rest is asked for again.
+        let rest = match &call.body {
+            Body::SyncImages { .. } => self.part_of_copy(id, &missing),
+            _ => self.part(id, &missing),
+        };
+        for n in missing {
+            self.detach(id, n);
+        }
+        self.took(now, id, took, out);
+        if let Some((step, indices)) = rest {
+            self.intend_again(now, step, indices);
+        }
+    }
+
+    fn resend(&mut self, now: Millis, id: OpId) {
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.doubt.looks = 0;
+            op.doubt.told = false;
+        }
+        self.enqueue(id, now);
+    }
+
+    /// Of accounts, only those that are still missing, or still there, are sent again.
+    fn narrow_accounts(&mut self, id: OpId) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let there = op.doubt.found.shares.clone();
+        if let Do::Call(Call { body: Body::ShareImage { accounts, cancel, .. }, .. }) = &mut op.record.step.does {
+            let cancelling = *cancel;
+            accounts.retain(|uin| there.contains(uin) == cancelling);
+        }
+    }
+
+    /// The same copy for some of its destinations.
+    fn part_of_copy(&self, id: OpId, part: &[usize]) -> Option<(crate::plan::Step, Vec<u32>)> {
+        let op = self.ops.get(&id)?;
+        let mut step = op.record.step.clone();
+        step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
+        let regions: std::collections::BTreeSet<_> = step
+            .targets
+            .iter()
+            .filter_map(|target| match &target.effect {
+                crate::plan::Effect::Make(made) => Some(made.region.clone()),
+                _ => None,
+            })
+            .collect();
+        if let Do::Call(Call { body: Body::SyncImages { to, .. }, .. }) = &mut step.does {
+            *to = regions;
+        }
+        let indices = part.iter().filter_map(|n| op.indices.get(*n).copied()).collect();
+        Some((step, indices))
+    }
+
+    /// A target that another operation takes over, or that nobody wants any more: it has no outcome here beyond that.
+    fn detach(&mut self, id: OpId, n: usize) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let Some(outcome) = op.record.outcomes.get_mut(n) else { return };
+        let why = "it did not take effect here".to_owned();
+        *outcome = Some(TargetOutcome::Failed { why: why.clone() });
+        op.pending -= 1;
+        let target = u32::try_from(n).unwrap_or(u32::MAX);
+        self.write(Record::Outcome { op: id, target, outcome: TargetOutcome::Failed { why } });
+    }
+
+    fn drop_target(&mut self, id: OpId, n: usize) {
+        self.detach(id, n);
+    }
+
+    /// It cannot be told. The journal keeps it open; a person has to look.
+    fn leave_in_doubt(&mut self, now: Millis, id: OpId, why: &str, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.remove(&id) else { return };
+        self.ops_left -= 1;
+        self.outcome.in_doubt.push((id, why.to_owned()));
+        let step = op.record.step.id;
+        let action = super::action_of(&op.record.step);
+        for addr in op.addrs() {
+            self.outcome.failed.push((addr.clone(), why.to_owned()));
+            out.push(Command::Tell(Progress::Failed { step, action, addr, why: why.to_owned() }));
+        }
+        if let Some(state) = self.steps.get_mut(step.0 as usize) {
+            state.open_ops -= 1;
+        }
+        if !self.recovering {
+            self.finish_step(now, step, out);
+        }
+    }
+}
+
+fn source_is_syncing(call: &Call, found: &Found) -> bool {
+    let Body::SyncImages { image, .. } = &call.body else { return false };
+    let source = image.known().and_then(|id| found.images.get(&call.region)?.get(id));
+    source.is_some_and(|source| source.state == ImageState::Syncing)
+}
+
+/// Folds an answer in, and asks for the next page where there is one.
+fn take(doubt: &mut Doubt, call: &Call, reply: Reply) {
+    let next = |offset: u32, total: u32, items: usize| {
+        let got = offset + u32::try_from(items).unwrap_or(u32::MAX);
+        (items > 0 && got < total).then_some(got)
+    };
+    let page_from = |query: Query| Call { body: Body::Describe(query), ..call.clone() };
+    match (reply, &call.body) {
+        (Reply::Instances(page), Body::Describe(query)) => {
+            if let Query::InstancesTagged { key, value, offset } = query {
+                let more = next(*offset, page.total, page.items.len());
+                doubt.open.extend(more.map(|offset| {
+                    page_from(Query::InstancesTagged { key: key.clone(), value: value.clone(), offset })
+                }));
+            }
+            doubt.found.instances.extend(page.items.into_iter().map(|item| (item.id.clone(), item)));
+        }
+        (Reply::Images(page), Body::Describe(query)) => {
+            if let Query::CustomImagesNamed { names, offset } = query {
+                let more = next(*offset, page.total, page.items.len());
+                doubt
+                    .open
+                    .extend(more.map(|offset| page_from(Query::CustomImagesNamed { names: names.clone(), offset })));
+            }
+            let images = doubt.found.images.entry(call.region.clone()).or_default();
+            images.extend(page.items.into_iter().map(|item| (item.id.clone(), item)));
+        }
+        (Reply::Shares(accounts), _) => doubt.found.shares = accounts,
+        _ => {}
+    }
+}

@@ -1,0 +1,499 @@
+//! The engine: a state machine that carries out a plan, or settles what an interrupted run left.
+//!
+//! It knows no clock, file, thread or environment. [`Engine::on`] takes what happened and hands out what is to be done:
+//!
+//! ```text
+//!   step ready ─▶ facts fresh? ─▶ Commit(intended) ─▶ Commit(sent) ─▶ Send ─▶ Commit(accepted) ─▶ polls ─▶ Commit(settled)
+//!                     │ no: read                                       │ no answer: look whether it took ([`doubt`])
+//! ```
+//!
+//! All that one event writes goes into one commit; the driver groups commits further. A failed target blocks what
+//! depends on it, and nothing else.
+
+mod doubt;
+mod facts;
+mod op;
+mod step;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::events::{Outcome, Progress};
+use crate::cloud::call::{Answer, Body, Call, Fault, StepId};
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::ids::{CloudId, Region, Uin};
+use crate::model::recorded::{OpId, RunId};
+use crate::plan::{Action, Plan, Step};
+use crate::store::{OpRecord, OpState, Record, StoreFault};
+
+use facts::Facts;
+use op::Op;
+use step::StepState;
+use watch::{Group, Watch, WatchKey};
+
+/// A commit, in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Seq(pub u64);
+
+/// A call that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CallId(pub u64);
+
+/// How soon it should stop.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Urgency {
+    /// Start nothing new; wait for answers that are under way, and journal them.
+    Soon,
+    /// At once; the journal holds.
+    Now,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A commit is durable.
+    Committed(Seq),
+    /// A commit failed: nothing of it was written.
+    Refused(Seq, StoreFault),
+    /// A call was answered, or not.
+    Replied(CallId, Result<Answer, Fault>),
+    /// Time went by, or it begins.
+    Woke,
+    /// Somebody wants it to stop.
+    Stop(Urgency),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Write all of this, in one transaction.
+    Commit(Seq, Vec<Record>),
+    /// Make this call, signed with this time. Nothing that mutates is handed out before it is journalled as sent.
+    Send {
+        /// Its number.
+        id: CallId,
+        /// The call.
+        call: Call,
+        /// The time of its signature.
+        signed_ms: Millis,
+    },
+    /// Come back at this local time, at the latest.
+    Wake(Millis),
+    /// Say this to whoever watches.
+    Tell(Progress),
+    /// It is over.
+    End(Outcome),
+}
+
+/// What the engine goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The run that operations are journalled under.
+    pub run: RunId,
+    /// As whom.
+    pub account: Uin,
+    /// What client tokens are made from; never used twice.
+    pub seed: [u8; 32],
+    /// How long the cloud may take to list what it accepted.
+    pub visible_ms: Millis,
+    /// How long after its signature a request may still be executed; 0 where none outlives its process.
+    pub window_ms: Millis,
+    /// How long the cloud is trusted to remember a client token.
+    pub token_horizon_ms: Millis,
+    /// The most calls under way at once.
+    pub most_calls: usize,
+    /// How old a read may be for its facts to count.
+    pub fresh_ms: Millis,
+    /// Local time of the observation that the plan was made from.
+    pub observed_ms: Millis,
+    /// Cloud time less local time.
+    pub cloud_offset_ms: Millis,
+    /// How often a call that was refused for a passing reason is made again.
+    pub most_tries: u32,
+}
+
+/// Why a call is under way.
+enum Purpose {
+    /// It is an operation's.
+    Mutate(OpId),
+    /// It looks after what is waited for.
+    Poll(Group, Vec<WatchKey>),
+    /// It looks whether an operation in doubt took effect.
+    Look(OpId),
+    /// It reads facts again.
+    Facts,
+}
+
+/// What follows a commit.
+enum After {
+    Intended(OpId),
+    Sent(OpId),
+    Accepted(OpId),
+    Settled(OpId),
+    Recorded(StepId),
+}
+
+/// How often calls of one action in one region may be made, as the cloud's refusals teach.
+#[derive(Default)]
+struct Rate {
+    not_before: Millis,
+    backoff_ms: Millis,
+}
+
+/// The engine.
+pub struct Engine {
+    set: Settings,
+    plan: Vec<Step>,
+    changes: Vec<(Action, Addr)>,
+    recovering: bool,
+    steps: Vec<StepState>,
+    dependants: BTreeMap<StepId, Vec<StepId>>,
+    ready: BTreeSet<StepId>,
+    steps_left: usize,
+    ops: BTreeMap<OpId, Op>,
+    ops_left: usize,
+    next_op: OpId,
+    next_seq: Seq,
+    next_call: CallId,
+    batch: Vec<Record>,
+    batch_after: Vec<After>,
+    afters: BTreeMap<Seq, Vec<After>>,
+    calls: BTreeMap<CallId, Purpose>,
+    queue: BTreeSet<(Millis, OpId)>,
+    looks: BTreeSet<(Millis, OpId)>,
+    look_calls: BTreeMap<CallId, Call>,
+    /// Mutating calls that are sent, or about to be.
+    in_flight: usize,
+    /// What is to be told with this event's commands.
+    told: Vec<Progress>,
+    rates: BTreeMap<(&'static str, Region), Rate>,
+    watches: BTreeMap<WatchKey, Watch>,
+    due: BTreeMap<Group, BTreeSet<(Millis, WatchKey)>>,
+    outputs: BTreeMap<(StepId, u32), CloudId>,
+    facts: Facts,
+    ids_ever: BTreeSet<String>,
+    stop: Option<Urgency>,
+    outcome: Outcome,
+    broken: bool,
+    ended: bool,
+    wake: Option<Millis>,
+}
+
+impl Engine {
+    /// An engine that will carry out a plan. It does nothing until it is woken.
+    #[must_use]
+    pub fn run(set: Settings, plan: &Plan, next_op: OpId) -> Self {
+        let mut engine = Self::new(set, next_op);
+        engine.changes = plan.changes.iter().map(|change| (change.action, change.addr.clone())).collect();
+        engine.plan.clone_from(&plan.steps);
+        engine.steps_left = plan.steps.len();
+        for step in &plan.steps {
+            let waits = step.waits_for();
+            for other in &waits {
+                engine.dependants.entry(*other).or_default().push(step.id);
+            }
+            if waits.is_empty() {
+                engine.ready.insert(step.id);
+            }
+            engine.steps.push(StepState::new(waits.len(), step.targets.len()));
+        }
+        engine
+    }
+
+    /// An engine that will settle the operations that an interrupted run left open.
+    #[must_use]
+    pub fn recover(set: Settings, open: Vec<OpRecord>, ids_ever: BTreeSet<String>, next_op: OpId) -> Self {
+        let mut engine = Self::new(set, next_op);
+        engine.recovering = true;
+        engine.ids_ever = ids_ever;
+        engine.ops_left = open.len();
+        for record in open {
+            engine.ops.insert(record.id, Op::recovered(record));
+        }
+        engine
+    }
+
+    fn new(set: Settings, next_op: OpId) -> Self {
+        Self {
+            facts: Facts::seen_at(set.observed_ms),
+            set,
+            plan: Vec::new(),
+            changes: Vec::new(),
+            recovering: false,
+            steps: Vec::new(),
+            dependants: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            steps_left: 0,
+            ops: BTreeMap::new(),
+            ops_left: 0,
+            next_op,
+            next_seq: Seq(0),
+            next_call: CallId(0),
+            batch: Vec::new(),
+            batch_after: Vec::new(),
+            afters: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            looks: BTreeSet::new(),
+            look_calls: BTreeMap::new(),
+            in_flight: 0,
+            told: Vec::new(),
+            rates: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            due: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            ids_ever: BTreeSet::new(),
+            stop: None,
+            outcome: Outcome::default(),
+            broken: false,
+            ended: false,
+            wake: None,
+        }
+    }
+
+    /// Takes what happened at local time `now`, and hands out what is to be done.
+    pub fn on(&mut self, now: Millis, event: Event, out: &mut Vec<Command>) {
+        if self.ended {
+            return;
+        }
+        match event {
+            Event::Committed(seq) => {
+                for after in self.afters.remove(&seq).unwrap_or_default() {
+                    self.after(now, after, out);
+                }
+            }
+            Event::Refused(_, fault) => {
+                self.broken = true;
+                self.outcome.store = Some(fault);
+            }
+            Event::Replied(id, result) => {
+                let cloud_ms = match &result {
+                    Ok(answer) => Some(answer.cloud_ms),
+                    Err(fault) => fault.cloud_ms,
+                };
+                if let Some(cloud_ms) = cloud_ms {
+                    self.set.cloud_offset_ms = cloud_ms - now;
+                }
+                match self.calls.remove(&id) {
+                    Some(Purpose::Mutate(op)) => self.replied(now, op, result, out),
+                    Some(Purpose::Poll(group, keys)) => self.polled(now, &group, keys, result),
+                    Some(Purpose::Look(op)) => self.looked(now, id, op, result, out),
+                    Some(Purpose::Facts) => self.facts_read(now, id, result, out),
+                    None => {}
+                }
+            }
+            Event::Woke => {
+                if self.recovering {
+                    self.take_up(now, out);
+                }
+            }
+            Event::Stop(urgency) => {
+                self.outcome.interrupted = true;
+                self.stop = self.stop.max(Some(urgency));
+            }
+        }
+        self.proceed(now, out);
+    }
+
+    fn after(&mut self, now: Millis, after: After, out: &mut Vec<Command>) {
+        match after {
+            After::Intended(op) => self.enqueue(op, now),
+            After::Sent(op) => self.transmit(op, out),
+            After::Accepted(op) => self.begin_watching(now, op),
+            After::Settled(op) => self.closed(now, op, out),
+            After::Recorded(step) => self.step_over(now, step, out),
+        }
+    }
+
+    /// Does all that can be done now, writes what there is to write, and says when to come back.
+    fn proceed(&mut self, now: Millis, out: &mut Vec<Command>) {
+        if self.broken || self.stop == Some(Urgency::Now) {
+            self.end(out);
+            return;
+        }
+        if self.stop.is_none() {
+            while let Some(step) = self.ready.pop_first() {
+                self.start(now, step, out);
+            }
+            self.read_facts(now, out);
+        }
+        self.send_queued(now);
+        if self.stop.is_none() {
+            self.look_due(now, out);
+            self.poll_due(now, out);
+        }
+        out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
+        self.flush(out);
+        if self.finished() {
+            self.end(out);
+            return;
+        }
+        self.schedule(now, out);
+    }
+
+    fn finished(&self) -> bool {
+        let idle = self.calls.is_empty() && self.afters.is_empty();
+        let all_done = self.steps_left == 0 && self.ops_left == 0;
+        idle && (all_done || (self.stop.is_some() && self.queue.is_empty()))
+    }
+
+    fn end(&mut self, out: &mut Vec<Command>) {
+        self.ended = true;
+        let mut outcome = std::mem::take(&mut self.outcome);
+        // A thing is told about once: that it failed says more than that a later step on it was skipped.
+        let failed: BTreeSet<Addr> = outcome.failed.iter().map(|(addr, _)| addr.clone()).collect();
+        let mut skipped = BTreeSet::new();
+        outcome.skipped.retain(|(addr, _)| !failed.contains(addr) && skipped.insert(addr.clone()));
+        let unfinished = self.unfinished();
+        let reached = |addr: &Addr| !unfinished.contains(addr) && !failed.contains(addr) && !skipped.contains(addr);
+        outcome.done = self.changes.iter().filter(|(_, addr)| reached(addr)).cloned().collect();
+        out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
+        out.push(Command::End(outcome));
+    }
+
+    fn unfinished(&self) -> BTreeSet<Addr> {
+        if self.steps_left == 0 {
+            return BTreeSet::new();
+        }
+        let open = self.plan.iter().zip(&self.steps).filter(|(_, state)| !state.is_over());
+        open.flat_map(|(step, _)| &step.targets)
+            .map(|target| target.addr.clone().generation(target.generation))
+            .collect()
+    }
+
+    /// Adds to what this event writes.
+    fn write(&mut self, record: Record) {
+        self.batch.push(record);
+    }
+
+    /// Says what follows when this event's writes are durable.
+    fn then(&mut self, after: After) {
+        self.batch_after.push(after);
+    }
+
+    fn flush(&mut self, out: &mut Vec<Command>) {
+        if self.batch.is_empty() && self.batch_after.is_empty() {
+            return;
+        }
+        let seq = self.next_seq;
+        self.next_seq = Seq(seq.0 + 1);
+        self.afters.insert(seq, std::mem::take(&mut self.batch_after));
+        out.push(Command::Commit(seq, std::mem::take(&mut self.batch)));
+    }
+
+    /// Hands out a call that only reads, or one that is journalled as sent.
+    fn send(&mut self, purpose: Purpose, call: Call, signed_ms: Millis, out: &mut Vec<Command>) -> CallId {
+        let id = self.next_call;
+        self.next_call = CallId(id.0 + 1);
+        self.calls.insert(id, purpose);
+        out.push(Command::Send { id, call, signed_ms });
+        id
+    }
+
+    fn cloud_now(&self, now: Millis) -> Millis {
+        now + self.set.cloud_offset_ms
+    }
+
+    fn rate(&mut self, call: &Call) -> &mut Rate {
+        self.rates.entry((call.body.action(), call.region.clone())).or_default()
+    }
+
+    /// Sends what is journalled as intended, as far as rates and the number of calls under way allow.
+    fn send_queued(&mut self, now: Millis) {
+        let due: Vec<(Millis, OpId)> = self.queue.range(..=(now, OpId(i64::MAX))).copied().collect();
+        for (at, id) in due {
+            let stopping = self.stop.is_some();
+            let busy = self.in_flight >= self.set.most_calls;
+            let Some(op) = self.ops.get(&id) else { continue };
+            let Some(call) = op.call().cloned() else { continue };
+            if stopping {
+                // Intended, or refused and not sent again: nothing is in doubt.
+                self.queue.remove(&(at, id));
+                continue;
+            }
+            let not_before = self.rate(&call).not_before;
+            if not_before > now {
+                self.queue.remove(&(at, id));
+                self.queue.insert((not_before, id));
+                continue;
+            }
+            if busy {
+                break;
+            }
+            self.queue.remove(&(at, id));
+            self.mark_sent(now, id);
+        }
+    }
+
+    fn schedule(&mut self, now: Millis, out: &mut Vec<Command>) {
+        let queued = self.queue.first().map(|(at, _)| *at);
+        let polls = self.due.values().filter_map(|due| due.first().map(|(at, _)| *at)).min();
+        let looks = self.looks.first().map(|(at, _)| *at);
+        let next = [queued, polls, looks].into_iter().flatten().min();
+        let Some(next) = next else { return };
+        let next = next.max(now);
+        if self.wake.is_none_or(|wake| wake != next || wake <= now) {
+            self.wake = Some(next);
+            out.push(Command::Wake(next));
+        }
+    }
+
+    /// Takes up what an interrupted run left, once.
+    fn take_up(&mut self, now: Millis, out: &mut Vec<Command>) {
+        let fresh: Vec<OpId> = self.ops.iter().filter(|(_, op)| op.is_untouched()).map(|(id, _)| *id).collect();
+        for id in fresh {
+            let Some(state) = self.ops.get(&id).map(|op| op.record.state) else { continue };
+            match state {
+                OpState::Intended => self.give_up(now, id, "it was never sent", out),
+                OpState::Sent => self.doubt(now, id, out),
+                OpState::Accepted => {
+                    self.tell_recovering(id, "it was accepted; waiting until it is done", out);
+                    self.begin_watching(now, id);
+                }
+                OpState::Settled | OpState::Failed => {}
+            }
+        }
+    }
+
+    fn tell_recovering(&self, id: OpId, why: &str, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.get(&id) else { return };
+        let Some(call) = op.call() else { return };
+        out.push(Command::Tell(Progress::Recovering {
+            op: id,
+            action: call.body.action(),
+            addrs: op.addrs(),
+            why: why.to_owned(),
+        }));
+    }
+}
+
+/// The word by which a step is told about.
+fn action_of(step: &Step) -> &'static str {
+    match &step.does {
+        crate::plan::Do::Call(call) => call.body.action(),
+        crate::plan::Do::Await { .. } => "Await",
+        crate::plan::Do::Record => "Record",
+    }
+}
+
+fn region_of(step: &Step) -> Option<&Region> {
+    match &step.does {
+        crate::plan::Do::Call(call) => Some(&call.region),
+        crate::plan::Do::Await { region } => Some(region),
+        crate::plan::Do::Record => None,
+    }
+}
+
+/// The token of an operation's call: from the seed, so that it is never used twice.
+fn token(seed: &[u8; 32], op: OpId) -> String {
+    let mut bytes = seed.to_vec();
+    bytes.extend(op.0.to_le_bytes());
+    crate::model::digest::Digest::of(crate::model::digest::context::TOKEN, &bytes).to_string()
+}
+
+fn set_token(body: &mut Body, seed: &[u8; 32], op: OpId) {
+    if let Body::RunInstances(launch) = body {
+        launch.token = Some(token(seed, op));
+    }
+}

@@ -1,0 +1,651 @@
+//! Operations: intended, sent, accepted, settled or failed; each state durable before the next begins.
+
+use std::sync::Arc;
+
+use super::step::{became, full_addr, new_object};
+use super::{After, Command, Engine, Purpose, action_of};
+use crate::apply::events::Progress;
+use crate::cloud::call::{Answer, Arg, Body, Call, Class, Executed, Fault, Reply};
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::ids::{CloudId, ImageId};
+use crate::model::recorded::{OpId, Status};
+use crate::plan::{Do, Effect, Until};
+use crate::store::{OpRecord, OpState, Record, TargetOutcome};
+
+/// An operation that is open.
+pub(super) struct Op {
+    pub(super) record: OpRecord,
+    /// Which targets of the plan's step these are.
+    pub(super) indices: Vec<u32>,
+    /// Whether the journal has it; a mere wait it has not.
+    pub(super) journalled: bool,
+    pub(super) phase: Phase,
+    /// Local time since which it is waited for.
+    pub(super) since_ms: Millis,
+    /// Targets without an outcome.
+    pub(super) pending: usize,
+    /// Of a copy: whether its source is still busy with it.
+    pub(super) source_busy: bool,
+    /// How often it was refused for a passing reason, or looked after in doubt.
+    pub(super) tries: u32,
+    pub(super) doubt: super::doubt::Doubt,
+}
+
+/// What it waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Nothing was done with it yet.
+    Untouched,
+    /// Its turn, or the end of a backoff.
+    Queued,
+    /// The commit that says it is sent.
+    Committing,
+    /// The answer.
+    InFlight,
+    /// Reads that tell whether it took effect.
+    InDoubt,
+    /// The commit that says it is accepted, and then the end of what it started.
+    Watching,
+    /// The commit that says it is over.
+    Closing,
+}
+
+impl Op {
+    pub(super) fn new(record: OpRecord, indices: Vec<u32>) -> Self {
+        let pending = record.outcomes.iter().filter(|outcome| outcome.is_none()).count();
+        Self {
+            record,
+            indices,
+            journalled: false,
+            phase: Phase::Untouched,
+            since_ms: 0,
+            pending,
+            source_busy: false,
+            tries: 0,
+            doubt: super::doubt::Doubt::default(),
+        }
+    }
+
+    pub(super) fn recovered(record: OpRecord) -> Self {
+        let mut op = Self::new(record, Vec::new());
+        op.journalled = true;
+        op
+    }
+
+    pub(super) fn call(&self) -> Option<&Call> {
+        match &self.record.step.does {
+            Do::Call(call) => Some(call),
+            Do::Await { .. } | Do::Record => None,
+        }
+    }
+
+    pub(super) fn addrs(&self) -> Vec<Addr> {
+        self.record.step.targets.iter().map(full_addr).collect()
+    }
+
+    pub(super) fn is_untouched(&self) -> bool {
+        self.phase == Phase::Untouched
+    }
+
+    /// The image that instances of this operation run from afterwards.
+    pub(super) fn made_from(&self) -> Option<ImageId> {
+        match &self.call()?.body {
+            Body::RunInstances(launch) => launch.image.known().cloned(),
+            Body::ResetInstance { image, .. } => image.known().cloned(),
+            Body::CreateImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::DescribeImageAs { .. }
+            | Body::DeleteImages { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StopInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
+            | Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::Describe(_) => None,
+        }
+    }
+}
+
+/// Backoff after a refusal: doubled each time, within these bounds.
+const FIRST_BACKOFF_MS: Millis = 250;
+const MOST_BACKOFF_MS: Millis = 20_000;
+
+fn backoff(tries: u32) -> Millis {
+    (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS)
+}
+
+impl Engine {
+    pub(super) fn enqueue(&mut self, id: OpId, at: Millis) {
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.phase = Phase::Queued;
+            self.queue.insert((at, id));
+        }
+    }
+
+    /// Journals that the bytes are about to leave.
+    pub(super) fn mark_sent(&mut self, now: Millis, id: OpId) {
+        let signed_ms = self.cloud_now(now);
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::Committing;
+        op.record.state = OpState::Sent;
+        op.record.attempt += 1;
+        op.record.sent_ms = Some(signed_ms);
+        let attempt = op.record.attempt;
+        self.in_flight += 1;
+        self.write(Record::Sent { op: id, attempt, sent_ms: signed_ms });
+        self.then(After::Sent(id));
+    }
+
+    pub(super) fn transmit(&mut self, id: OpId, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::InFlight;
+        let (Some(call), Some(signed_ms)) = (op.call().cloned(), op.record.sent_ms) else { return };
+        self.send(Purpose::Mutate(id), call, signed_ms, out);
+    }
+
+    pub(super) fn replied(&mut self, now: Millis, id: OpId, result: Result<Answer, Fault>, out: &mut Vec<Command>) {
+        self.in_flight -= 1;
+        match result {
+            Ok(answer) => {
+                if let Some(call) = self.ops.get(&id).and_then(Op::call).cloned() {
+                    self.rate(&call).backoff_ms = 0;
+                }
+                self.accept(now, id, answer);
+            }
+            Err(fault) if fault.executed == Executed::Unknown => {
+                self.tell_retry(id, &fault, 0, out);
+                self.doubt(now, id, out);
+            }
+            Err(fault) => self.refused(now, id, fault, out),
+        }
+    }
+
+    /// The cloud accepted it: what it made is ours from now on.
+    fn accept(&mut self, now: Millis, id: OpId, answer: Answer) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.record.request_id = Some(answer.request_id.clone());
+        let targets = op.record.step.targets.len();
+        let mut ids: Vec<(usize, CloudId)> = Vec::new();
+        let mut unbound = Vec::new();
+        let mut failed: Vec<(usize, String)> = Vec::new();
+        match answer.reply {
+            // One instance can only be the one target; several are told apart by their names.
+            Reply::Ids(mut handed) => match (handed.len(), targets) {
+                (1, 1) => ids.extend(handed.pop().map(|id| (0, id))),
+                _ => unbound = handed,
+            },
+            Reply::Copies(copies) => {
+                for (region, image) in copies {
+                    let target = op.record.step.targets.iter().position(|target| match &target.effect {
+                        Effect::Make(made) => made.region == region,
+                        Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => false,
+                    });
+                    ids.extend(target.map(|n| (n, CloudId::Image(image))));
+                }
+            }
+            Reply::Tagged { failed: refused } => {
+                for (n, target) in op.record.step.targets.iter().enumerate() {
+                    let id = target.id.as_ref().and_then(Arg::known).map(CloudId::as_str);
+                    if let Some(failure) = refused.iter().find(|failure| Some(failure.id.as_str()) == id) {
+                        failed.push((n, format!("{}: {}", failure.code, failure.message)));
+                    }
+                }
+            }
+            Reply::Done
+            | Reply::Instances(_)
+            | Reply::Images(_)
+            | Reply::Shares(_)
+            | Reply::ImageQuota(_)
+            | Reply::AccountQuota { .. }
+            | Reply::Regions(_)
+            | Reply::Zones(_)
+            | Reply::Types(_)
+            | Reply::States(_)
+            | Reply::UserData(_) => {}
+        }
+        self.mark_accepted(now, id, unbound, ids, answer.cloud_ms);
+        for (n, why) in failed {
+            self.target_failed(id, n, why);
+        }
+    }
+
+    /// Journals an operation as accepted, with the ids that are known.
+    pub(super) fn mark_accepted(
+        &mut self,
+        now: Millis,
+        id: OpId,
+        unbound: Vec<CloudId>,
+        ids: Vec<(usize, CloudId)>,
+        cloud_ms: Millis,
+    ) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::Watching;
+        op.since_ms = now;
+        op.record.state = OpState::Accepted;
+        op.record.unbound.clone_from(&unbound);
+        op.record.cloud_ms = op.record.cloud_ms.max(cloud_ms);
+        let request_id = op.record.request_id.clone();
+        let leaving: Vec<Record> = op
+            .record
+            .step
+            .targets
+            .iter()
+            .zip(&op.record.outcomes)
+            .filter(|(target, outcome)| matches!(target.effect, Effect::Remove) && outcome.is_none())
+            .filter(|(target, _)| is_object(target))
+            .map(|(target, _)| Record::Change {
+                addr: target.addr.clone(),
+                generation: target.generation,
+                status: Status::Deleting,
+                spec: None,
+                made_from: None,
+            })
+            .collect();
+        self.write(Record::Accepted { op: id, request_id, unbound });
+        for record in leaving {
+            self.write(record);
+        }
+        for (n, cloud_id) in ids {
+            self.bind(id, n, cloud_id);
+        }
+        self.then(After::Accepted(id));
+    }
+
+    /// An id belongs to a target: it is entered in the state.
+    pub(super) fn bind(&mut self, id: OpId, n: usize, cloud_id: CloudId) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let made_from = op.made_from();
+        op.record.unbound.retain(|other| *other != cloud_id);
+        if let Some(slot) = op.record.ids.get_mut(n) {
+            *slot = Some(cloud_id.clone());
+        }
+        let Some(target) = op.record.step.targets.get(n) else { return };
+        let accepted_ms = op.record.cloud_ms;
+        let mut records =
+            vec![Record::Bound { op: id, target: u32::try_from(n).unwrap_or(u32::MAX), id: cloud_id.clone() }];
+        if let Effect::Make(made) = &target.effect {
+            let object = new_object(target, made, cloud_id, made_from, Status::Creating, accepted_ms, Some(id));
+            records.push(Record::Put(Box::new(object)));
+            records.extend(made.version.clone().map(|version| Record::Version(Box::new(version))));
+        }
+        for record in records {
+            self.write(record);
+        }
+    }
+
+    /// A target is as wanted.
+    pub(super) fn target_done(&mut self, id: OpId, n: usize) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else {
+            return;
+        };
+        if outcome.is_some() {
+            return;
+        }
+        *outcome = Some(TargetOutcome::Done);
+        op.pending -= 1;
+        let known = op.record.ids.get(n).cloned().flatten();
+        let effect = match &target.effect {
+            Effect::Nothing => None,
+            // A row that is entered at once, for nothing was awaited, stands as it was put; it becomes ready here.
+            Effect::Make(made) => Some(match known.clone().filter(|_| target.id.is_some()) {
+                Some(cloud_id) => {
+                    let object = new_object(target, made, cloud_id, None, Status::Ready, op.record.cloud_ms, Some(id));
+                    Record::Put(Box::new(object))
+                }
+                None => became(target, None, None),
+            }),
+            Effect::Become(spec) => Some(became(target, Some(Arc::clone(spec)), reset_to(op.call()))),
+            Effect::Remove => Some(Record::Remove { addr: target.addr.clone(), generation: target.generation }),
+            Effect::Arrive => Some(became(target, None, None)),
+        };
+        let index = op.indices.get(n).copied();
+        let step = op.record.step.id;
+        let journalled = op.journalled;
+        if journalled {
+            self.write(Record::Outcome { op: id, target: at(n), outcome: TargetOutcome::Done });
+        }
+        if let Some(record) = effect {
+            self.write(record);
+        }
+        if let Some(index) = index {
+            if let Some(cloud_id) = known {
+                self.outputs.insert((step, index), cloud_id);
+            }
+            if let Some(state) = self.steps.get_mut(step.0 as usize) {
+                state.done.insert(index);
+            }
+        }
+    }
+
+    /// A target is not as wanted, and will not be.
+    pub(super) fn target_failed(&mut self, id: OpId, n: usize, why: String) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else {
+            return;
+        };
+        if outcome.is_some() {
+            return;
+        }
+        *outcome = Some(TargetOutcome::Failed { why: why.clone() });
+        op.pending -= 1;
+        let entered = op.record.ids.get(n).is_some_and(Option::is_some) && op.record.state == OpState::Accepted;
+        let status = match &target.effect {
+            Effect::Make(_) if entered && target.id.is_none() => Some(Status::Failed),
+            // It was on its way out, and is not gone: it is as it was.
+            Effect::Remove if op.record.state == OpState::Accepted && is_object(target) => Some(Status::Ready),
+            Effect::Make(_) | Effect::Remove | Effect::Nothing | Effect::Become(_) | Effect::Arrive => None,
+        };
+        let change = status.map(|status| Record::Change {
+            addr: target.addr.clone(),
+            generation: target.generation,
+            status,
+            spec: None,
+            made_from: None,
+        });
+        let addr = full_addr(target);
+        let (step, action, journalled) = (op.record.step.id, action_of(&op.record.step), op.journalled);
+        if journalled {
+            let outcome = TargetOutcome::Failed { why: why.clone() };
+            self.write(Record::Outcome { op: id, target: at(n), outcome });
+        }
+        if let Some(record) = change {
+            self.write(record);
+        }
+        self.outcome.failed.push((addr.clone(), why.clone()));
+        self.told.push(Progress::Failed { step, action, addr, why });
+    }
+
+    /// Every target has an outcome: the operation is over.
+    pub(super) fn settle(&mut self, now: Millis, id: OpId) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        if op.phase == Phase::Closing {
+            return;
+        }
+        op.phase = Phase::Closing;
+        op.record.state = OpState::Settled;
+        let took = op.call().map(|call| (call.body.action(), call.region.clone(), now - op.since_ms));
+        if op.journalled {
+            self.write(Record::Settled { op: id, settled_ms: now });
+            if let Some((action, region, ms)) = took.filter(|(_, _, ms)| *ms > 0) {
+                self.write(Record::Took { action, region, ms });
+            }
+        }
+        self.then(After::Settled(id));
+    }
+
+    /// The operation was refused as a whole, or was never executed.
+    pub(super) fn fail(&mut self, now: Millis, id: OpId, fault: Fault) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::Closing;
+        let open: Vec<usize> =
+            op.record.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(n, _)| n).collect();
+        let why = fault.to_string();
+        for n in open {
+            self.target_failed(id, n, why.clone());
+        }
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.record.state = OpState::Failed;
+        }
+        self.write(Record::Failed { op: id, settled_ms: now, fault: Box::new(fault) });
+        self.then(After::Settled(id));
+    }
+
+    /// An operation that another run left, and that is known not to have been executed.
+    pub(super) fn give_up(&mut self, now: Millis, id: OpId, why: &str, out: &mut Vec<Command>) {
+        self.tell_recovering(id, why, out);
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::Closing;
+        op.record.state = OpState::Failed;
+        let fault = Fault {
+            class: Class::Transport,
+            code: None,
+            message: why.to_owned(),
+            request_id: None,
+            executed: Executed::No,
+            cloud_ms: None,
+        };
+        self.write(Record::Failed { op: id, settled_ms: now, fault: Box::new(fault) });
+        self.then(After::Settled(id));
+    }
+
+    /// The end of an operation is durable.
+    pub(super) fn closed(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.remove(&id) else { return };
+        self.ops_left -= 1;
+        let step = op.record.step.id;
+        if let Some(state) = self.steps.get_mut(step.0 as usize) {
+            state.open_ops -= 1;
+        }
+        if !self.recovering {
+            self.finish_step(now, step, out);
+        }
+    }
+
+    pub(super) fn step_over(&mut self, now: Millis, step: crate::cloud::call::StepId, out: &mut Vec<Command>) {
+        self.finish_step(now, step, out);
+    }
+
+    /// The cloud said no: again later, for what is left, or not at all.
+    fn refused(&mut self, now: Millis, id: OpId, fault: Fault, out: &mut Vec<Command>) {
+        let most = self.set.most_tries;
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let Some(call) = op.call().cloned() else { return };
+        op.tries += 1;
+        let (tries, attempt, in_doubt) = (op.tries, op.record.attempt, op.doubt.ever);
+        match fault.class {
+            Class::Throttled if tries <= most => {
+                let wait = backoff(tries);
+                let rate = self.rate(&call);
+                rate.backoff_ms = (rate.backoff_ms * 2).clamp(FIRST_BACKOFF_MS, MOST_BACKOFF_MS);
+                rate.not_before = now + rate.backoff_ms;
+                self.tell_retry(id, &fault, wait, out);
+                self.enqueue(id, now + wait);
+            }
+            Class::Busy if call.body.batch() > 1 && self.isolate(now, id, &fault) => {}
+            Class::Busy | Class::Transient | Class::Clock if tries <= most => {
+                let wait = backoff(tries + 1);
+                self.tell_retry(id, &fault, wait, out);
+                self.enqueue(id, now + wait);
+            }
+            // The name that was free is taken since an attempt whose answer was lost, or the account is there already.
+            Class::Conflict if may_be_ours(&call.body, attempt) => self.doubt(now, id, out),
+            Class::Throttled
+            | Class::Busy
+            | Class::Transient
+            | Class::NotFound
+            | Class::Conflict
+            | Class::Auth
+            | Class::Clock
+            | Class::Denied
+            | Class::Quota
+            | Class::Stock
+            | Class::Invalid
+            | Class::Transport => {
+                if in_doubt {
+                    // That this attempt was refused says nothing of the one before it.
+                    self.doubt_again(now, id);
+                } else if reached_already(&call.body, &fault) {
+                    self.mark_accepted(now, id, Vec::new(), Vec::new(), now);
+                } else if !self.isolate(now, id, &fault) {
+                    self.fail(now, id, fault);
+                }
+            }
+        }
+    }
+
+    /// A batch is refused as a whole for one bad id: the others are tried without it. Named in the error where the
+    /// cloud names it, else found by halving.
+    fn isolate(&mut self, now: Millis, id: OpId, fault: &Fault) -> bool {
+        let apart = match fault.class {
+            Class::NotFound | Class::Invalid | Class::Denied | Class::Conflict | Class::Busy => true,
+            Class::Throttled
+            | Class::Transient
+            | Class::Auth
+            | Class::Clock
+            | Class::Quota
+            | Class::Stock
+            | Class::Transport => false,
+        };
+        let Some(op) = self.ops.get(&id) else { return false };
+        let Some(call) = op.call().filter(|call| apart && call.body.batch() > 1) else { return false };
+        let ids: Vec<String> = op
+            .record
+            .step
+            .targets
+            .iter()
+            .map(|target| target.id.as_ref().and_then(Arg::known).map_or_else(String::new, ToString::to_string))
+            .collect();
+        if ids.len() != call.body.batch() {
+            return false;
+        }
+        let named: Vec<&String> =
+            ids.iter().filter(|id| !id.is_empty() && fault.message.contains(id.as_str())).collect();
+        let (first, second): (Vec<usize>, Vec<usize>) = if named.is_empty() || named.len() == ids.len() {
+            (0..ids.len()).partition(|n| *n < ids.len() / 2)
+        } else {
+            (0..ids.len()).partition(|n| ids.get(*n).is_some_and(|id| named.contains(&id)))
+        };
+        let parts: Vec<_> = [first, second].iter().map(|part| self.part(id, part)).collect();
+        let Some(op) = self.ops.get_mut(&id) else { return false };
+        op.phase = Phase::Closing;
+        op.record.state = OpState::Failed;
+        self.write(Record::Failed { op: id, settled_ms: now, fault: Box::new(fault.clone()) });
+        for (step, indices) in parts.into_iter().flatten() {
+            self.intend_again(now, step, indices);
+        }
+        self.then(After::Settled(id));
+        true
+    }
+
+    /// The same call for some of its targets.
+    pub(super) fn part(&self, id: OpId, part: &[usize]) -> Option<(crate::plan::Step, Vec<u32>)> {
+        let op = self.ops.get(&id)?;
+        let mut step = op.record.step.clone();
+        let mut indices = Vec::new();
+        step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
+        indices.extend(part.iter().filter_map(|n| op.indices.get(*n).copied()));
+        let keep = |id: &str| {
+            step.targets
+                .iter()
+                .any(|target| target.id.as_ref().and_then(Arg::known).is_some_and(|known| known.as_str() == id))
+        };
+        if let Do::Call(call) = &mut step.does {
+            let all: Vec<String> = op
+                .record
+                .step
+                .targets
+                .iter()
+                .filter_map(|target| target.id.as_ref().and_then(Arg::known).map(ToString::to_string))
+                .collect();
+            for id in all.iter().filter(|id| !keep(id)) {
+                call.body.without(id);
+            }
+        }
+        (!step.targets.is_empty()).then_some((step, indices))
+    }
+
+    pub(super) fn tell_retry(&self, id: OpId, fault: &Fault, in_ms: Millis, out: &mut Vec<Command>) {
+        let Some(op) = self.ops.get(&id) else { return };
+        out.push(Command::Tell(Progress::Retrying {
+            step: op.record.step.id,
+            action: action_of(&op.record.step),
+            fault: fault.to_string(),
+            in_ms,
+            attempt: op.record.attempt,
+        }));
+    }
+
+    /// Ends an operation that takes effect at once, or begins to look after it.
+    pub(super) fn begin_watching(&mut self, now: Millis, id: OpId) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.phase = Phase::Watching;
+        op.since_ms = now;
+        if op.record.step.settle.until == Until::Accepted {
+            let open: Vec<usize> = (0..op.record.outcomes.len()).collect();
+            for n in open {
+                self.target_done(id, n);
+            }
+            self.settle(now, id);
+        } else if op.pending == 0 {
+            self.settle(now, id);
+        } else {
+            self.watch(now, id);
+        }
+    }
+}
+
+fn at(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// Whether a target has a row of its own; a share that nobody recorded has none.
+fn is_object(target: &crate::plan::Target) -> bool {
+    target.id.is_some()
+}
+
+fn reset_to(call: Option<&Call>) -> Option<ImageId> {
+    match &call?.body {
+        Body::ResetInstance { image, .. } => image.known().cloned(),
+        Body::RunInstances(_)
+        | Body::CreateImage { .. }
+        | Body::SyncImages { .. }
+        | Body::ShareImage { .. }
+        | Body::DescribeImageAs { .. }
+        | Body::DeleteImages { .. }
+        | Body::TerminateInstances { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResizeInstance { .. }
+        | Body::ModifyInstances { .. }
+        | Body::TagResources { .. }
+        | Body::UntagResources { .. }
+        | Body::Describe(_) => None,
+    }
+}
+
+/// Whether a conflict can come from an attempt of ours.
+fn may_be_ours(body: &Body, attempt: u32) -> bool {
+    match body {
+        Body::CreateImage { .. } | Body::SyncImages { .. } => attempt > 1,
+        Body::ShareImage { .. } => true,
+        Body::RunInstances(_)
+        | Body::DescribeImageAs { .. }
+        | Body::DeleteImages { .. }
+        | Body::TerminateInstances { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResetInstance { .. }
+        | Body::ResizeInstance { .. }
+        | Body::ModifyInstances { .. }
+        | Body::TagResources { .. }
+        | Body::UntagResources { .. }
+        | Body::Describe(_) => false,
+    }
+}
+
+/// Whether a refusal says that all is as wanted: of one thing that is stopped, started or deleted.
+fn reached_already(body: &Body, fault: &Fault) -> bool {
+    let code = fault.code.as_deref().unwrap_or_default();
+    body.batch() == 1
+        && match body {
+            Body::StopInstances { .. } => code.ends_with("InstanceStateStopped"),
+            Body::StartInstances { .. } => code.ends_with("InstanceStateRunning"),
+            Body::TerminateInstances { .. } | Body::DeleteImages { .. } => fault.class == Class::NotFound,
+            Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::DescribeImageAs { .. }
+            | Body::ResetInstance { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
+            | Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::Describe(_) => false,
+        }
+}

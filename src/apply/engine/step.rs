@@ -1,0 +1,282 @@
+//! Steps: when one is ready, what of it can be done, and what its end means for others.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::op::Op;
+use super::{After, Command, Engine, action_of, region_of, set_token};
+use crate::apply::events::Progress;
+use crate::cloud::call::{Arg, StepId};
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::ids::{CloudId, ImageId};
+use crate::model::recorded::{Object, OpId, Status};
+use crate::model::spec::ObjectSpec;
+use crate::plan::{Do, Effect, Need, NewObject, Step, Target};
+use crate::store::{OpRecord, OpState, Record};
+
+/// How far a step is.
+pub(super) struct StepState {
+    /// Steps that it still waits for.
+    waiting: usize,
+    /// Operations of it that are open; a refused batch is split into several.
+    pub(super) open_ops: usize,
+    /// Targets that succeeded.
+    pub(super) done: BTreeSet<u32>,
+    targets: usize,
+    over: bool,
+    started_ms: Millis,
+}
+
+impl StepState {
+    pub(super) fn new(waiting: usize, targets: usize) -> Self {
+        Self { waiting, open_ops: 0, done: BTreeSet::new(), targets, over: false, started_ms: 0 }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn succeeded(&self) -> bool {
+        self.done.len() == self.targets
+    }
+}
+
+/// A target's address as people see it.
+pub(super) fn full_addr(target: &Target) -> Addr {
+    target.addr.clone().generation(target.generation)
+}
+
+impl Engine {
+    /// Starts a step whose needs are over: skips it, or what of it cannot be done, and does the rest.
+    pub(super) fn start(&mut self, now: Millis, id: StepId, out: &mut Vec<Command>) {
+        let Some(step) = self.plan.get(id.0 as usize).cloned() else { return };
+        if let Some(because) = self.blocked(&step) {
+            self.skip(now, &step, &because, out);
+            return;
+        }
+        let Some((step, indices)) = self.resolved(now, step, out) else { return };
+        if let Some(state) = self.steps.get_mut(id.0 as usize) {
+            state.started_ms = now;
+        }
+        match &step.does {
+            Do::Record => self.record_only(&step, &indices),
+            Do::Await { .. } => self.await_only(now, step, indices, out),
+            Do::Call(_) => {
+                if step.expect.is_empty() || self.facts.fresh(now, self.set.fresh_ms) {
+                    self.intend(now, step, indices, out);
+                } else {
+                    self.facts.ask(step, indices);
+                }
+            }
+        }
+    }
+
+    /// Why a step cannot start at all.
+    fn blocked(&self, step: &Step) -> Option<String> {
+        step.needs.iter().find_map(|need| match need {
+            Need::Success(other) => {
+                let state = self.steps.get(other.0 as usize)?;
+                if state.succeeded() {
+                    return None;
+                }
+                let targets = &self.plan.get(other.0 as usize)?.targets;
+                let failed = targets.iter().zip(0..).find(|(_, n)| !state.done.contains(n));
+                Some(failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string()))
+            }
+            Need::Over(_) => None,
+        })
+    }
+
+    /// Puts the ids in that earlier steps handed out, and leaves out the targets whose ids never came.
+    fn resolved(&mut self, now: Millis, mut step: Step, out: &mut Vec<Command>) -> Option<(Step, Vec<u32>)> {
+        let missing = match &mut step.does {
+            Do::Call(call) => call.body.resolve(&|output| self.outputs.get(&output).cloned()).err(),
+            Do::Await { .. } | Do::Record => None,
+        };
+        if let Some((other, target)) = missing {
+            let because = self.name_of(other, target);
+            self.skip(now, &step, &because, out);
+            return None;
+        }
+        let mut indices = Vec::new();
+        let mut kept = Vec::new();
+        for (mut target, n) in std::mem::take(&mut step.targets).into_iter().zip(0..) {
+            if let Some(Arg::Output { step: other, target: of }) = target.id {
+                let Some(id) = self.outputs.get(&(other, of)) else {
+                    let because = self.name_of(other, of);
+                    self.skip_target(&step, &target, &because, out);
+                    continue;
+                };
+                target.id = Some(Arg::Known(id.clone()));
+            }
+            kept.push(target);
+            indices.push(n);
+        }
+        step.targets = kept;
+        if step.targets.is_empty() {
+            self.finish_step(now, step.id, out);
+            return None;
+        }
+        Some((step, indices))
+    }
+
+    fn name_of(&self, step: StepId, target: u32) -> String {
+        let target = self.plan.get(step.0 as usize).and_then(|step| step.targets.get(target as usize));
+        target.map_or_else(|| step.to_string(), |target| full_addr(target).to_string())
+    }
+
+    fn skip(&mut self, now: Millis, step: &Step, because: &str, out: &mut Vec<Command>) {
+        let because = format!("{because} did not succeed");
+        let addrs: Vec<Addr> = step.targets.iter().map(full_addr).collect();
+        self.outcome.skipped.extend(addrs.iter().map(|addr| (addr.clone(), because.clone())));
+        out.push(Command::Tell(Progress::Skipped { step: step.id, addrs, because }));
+        self.finish_step(now, step.id, out);
+    }
+
+    fn skip_target(&mut self, step: &Step, target: &Target, because: &str, out: &mut Vec<Command>) {
+        let because = format!("{because} did not succeed");
+        self.outcome.skipped.push((full_addr(target), because.clone()));
+        out.push(Command::Tell(Progress::Skipped { step: step.id, addrs: vec![full_addr(target)], because }));
+    }
+
+    /// A step that changes the state only.
+    fn record_only(&mut self, step: &Step, indices: &[u32]) {
+        for (target, index) in step.targets.iter().zip(indices) {
+            match (&target.effect, target.id.as_ref().and_then(Arg::known)) {
+                (Effect::Make(made), Some(id)) => {
+                    let object = new_object(target, made, id.clone(), None, Status::Ready, 0, None);
+                    self.write(Record::Put(Box::new(object)));
+                }
+                (Effect::Become(spec), _) => self.write(became(target, Some(Arc::clone(spec)), None)),
+                (Effect::Arrive, _) => self.write(became(target, None, None)),
+                (Effect::Remove, _) => {
+                    self.write(Record::Remove { addr: target.addr.clone(), generation: target.generation });
+                }
+                (Effect::Nothing | Effect::Make(_), _) => {}
+            }
+            if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
+                state.done.insert(*index);
+            }
+        }
+        self.then(After::Recorded(step.id));
+    }
+
+    /// A step that waits for what is under way: nothing is sent, so nothing is journalled.
+    fn await_only(&mut self, now: Millis, step: Step, indices: Vec<u32>, out: &mut Vec<Command>) {
+        self.tell_started(&step, out);
+        let id = self.open_op(step, indices, now, OpState::Accepted);
+        self.begin_watching(now, id);
+    }
+
+    /// Writes down what is about to be sent.
+    pub(super) fn intend(&mut self, now: Millis, step: Step, indices: Vec<u32>, out: &mut Vec<Command>) {
+        self.tell_started(&step, out);
+        self.intend_again(now, step, indices);
+    }
+
+    pub(super) fn intend_again(&mut self, now: Millis, step: Step, indices: Vec<u32>) {
+        let id = self.open_op(step, indices, now, OpState::Intended);
+        let seed = self.set.seed;
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        op.journalled = true;
+        if let Do::Call(call) = &mut op.record.step.does {
+            set_token(&mut call.body, &seed, id);
+        }
+        let record = op.record.clone();
+        self.write(Record::Intend(Box::new(record)));
+        self.then(After::Intended(id));
+    }
+
+    fn open_op(&mut self, step: Step, indices: Vec<u32>, now: Millis, state: OpState) -> OpId {
+        let id = self.next_op;
+        self.next_op = OpId(id.0 + 1);
+        let known = step.targets.iter().map(|target| target.id.as_ref().and_then(Arg::known).cloned()).collect();
+        let targets = step.targets.len();
+        if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
+            state.open_ops += 1;
+        }
+        let record = OpRecord {
+            id,
+            run: self.set.run,
+            step,
+            attempt: 0,
+            intended_ms: now,
+            cloud_ms: self.cloud_now(now),
+            sent_ms: None,
+            state,
+            request_id: None,
+            unbound: Vec::new(),
+            ids: known,
+            outcomes: vec![None; targets],
+        };
+        self.ops.insert(id, Op::new(record, indices));
+        self.ops_left += 1;
+        id
+    }
+
+    fn tell_started(&self, step: &Step, out: &mut Vec<Command>) {
+        let Some(region) = region_of(step) else { return };
+        out.push(Command::Tell(Progress::Started {
+            step: step.id,
+            action: action_of(step),
+            region: region.clone(),
+            addrs: step.targets.iter().map(full_addr).collect(),
+        }));
+    }
+
+    /// The end of a step's last operation, or of a step that had none.
+    pub(super) fn finish_step(&mut self, now: Millis, id: StepId, out: &mut Vec<Command>) {
+        let Some(state) = self.steps.get_mut(id.0 as usize) else { return };
+        if state.over || state.open_ops > 0 {
+            return;
+        }
+        state.over = true;
+        self.steps_left -= 1;
+        let (done, took_ms) = (state.done.clone(), now - state.started_ms);
+        if let Some(step) = self.plan.get(id.0 as usize).filter(|_| !done.is_empty()) {
+            let targets = step.targets.iter().zip(0..).filter(|(_, n)| done.contains(n));
+            let addrs = targets.map(|(target, _)| full_addr(target)).collect();
+            out.push(Command::Tell(Progress::Done { step: id, action: action_of(step), addrs, took_ms }));
+        }
+        for dependant in self.dependants.remove(&id).unwrap_or_default() {
+            if let Some(state) = self.steps.get_mut(dependant.0 as usize) {
+                state.waiting -= 1;
+                if state.waiting == 0 {
+                    self.ready.insert(dependant);
+                }
+            }
+        }
+    }
+}
+
+/// What a target becomes when it succeeded.
+pub(super) fn became(target: &Target, spec: Option<Arc<ObjectSpec>>, made_from: Option<ImageId>) -> Record {
+    Record::Change { addr: target.addr.clone(), generation: target.generation, status: Status::Ready, spec, made_from }
+}
+
+/// The row of something that a step makes.
+pub(super) fn new_object(
+    target: &Target,
+    made: &NewObject,
+    id: CloudId,
+    made_from: Option<ImageId>,
+    status: Status,
+    accepted_ms: Millis,
+    made_by: Option<OpId>,
+) -> Object {
+    Object {
+        addr: target.addr.clone(),
+        generation: target.generation,
+        region: made.region.clone(),
+        cloud_id: id,
+        name: made.name.clone(),
+        zone: made.zone.clone(),
+        ordinal: made.ordinal,
+        status,
+        spec: Arc::clone(&made.spec),
+        made_from,
+        accepted_ms,
+        made_by,
+    }
+}

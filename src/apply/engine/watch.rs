@@ -1,0 +1,363 @@
+//! Polls: one Describe for all that is waited for in a region, as often as makes sense for what is waited for.
+
+use std::collections::BTreeMap;
+
+use super::op::Op;
+use super::{Command, Engine, Purpose};
+use crate::cloud::call::{Answer, Body, Call, Class, Fault, InstanceAttr, PAGE, Query, Reply};
+use crate::model::Millis;
+use crate::model::ids::{CloudId, ImageId, InstanceId, Region};
+use crate::model::observed::{Image, ImageState, Instance, InstanceState, OperationState};
+use crate::model::recorded::OpId;
+use crate::plan::{Do, Effect, Until};
+
+/// What one Describe can ask for: images, or instances, of one region.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Group {
+    region: Region,
+    images: bool,
+}
+
+/// One thing that is looked after, for one operation. Without a target: an id that is not bound yet, or the source of
+/// a copy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct WatchKey {
+    op: OpId,
+    target: Option<usize>,
+    id: CloudId,
+}
+
+pub(super) struct Watch {
+    group: Group,
+    every_ms: Millis,
+    deadline_ms: Millis,
+    /// Whether it was ever listed.
+    seen: bool,
+    due_ms: Millis,
+}
+
+/// The shortest time between two polls of one thing.
+const LEAST_EVERY_MS: Millis = 1_000;
+
+/// What a poll says about a thing.
+enum Verdict {
+    NotYet,
+    Done,
+    Failed(String),
+}
+
+impl Engine {
+    /// Looks after every target of an operation that has no outcome yet.
+    pub(super) fn watch(&mut self, now: Millis, id: OpId) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let step = &op.record.step;
+        let region = match &step.does {
+            Do::Call(call) => call.region.clone(),
+            Do::Await { region } => region.clone(),
+            Do::Record => return,
+        };
+        let every_ms = (step.settle.expected_ms / 10).max(LEAST_EVERY_MS);
+        let due_ms = now + step.settle.expected_ms.min(every_ms);
+        let deadline_ms = now + step.settle.deadline_ms;
+        let mut keys: Vec<(WatchKey, Region)> = Vec::new();
+        let mut lost = Vec::new();
+        for (n, target) in step.targets.iter().enumerate() {
+            if op.record.outcomes.get(n).is_none_or(Option::is_some) {
+                continue;
+            }
+            match op.record.ids.get(n).cloned().flatten() {
+                Some(cloud_id) => {
+                    let at = match &target.effect {
+                        Effect::Make(made) => made.region.clone(),
+                        Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => region.clone(),
+                    };
+                    keys.push((WatchKey { op: id, target: Some(n), id: cloud_id }, at));
+                }
+                None if op.record.unbound.is_empty() => lost.push(n),
+                None => {}
+            }
+        }
+        for cloud_id in &op.record.unbound {
+            keys.push((WatchKey { op: id, target: None, id: cloud_id.clone() }, region.clone()));
+        }
+        if let Some(Body::SyncImages { image, .. }) = op.call().map(|call| &call.body)
+            && let Some(source) = image.known()
+        {
+            let key = WatchKey { op: id, target: None, id: CloudId::Image(source.clone()) };
+            keys.push((key, region.clone()));
+            op.source_busy = true;
+        }
+        for (key, region) in keys {
+            let group = Group { region, images: key.id.image().is_some() };
+            self.due.entry(group.clone()).or_default().insert((due_ms, key.clone()));
+            self.watches.insert(key, Watch { group, every_ms, deadline_ms, seen: false, due_ms });
+        }
+        for n in lost {
+            self.target_failed(id, n, "the cloud accepted it, but gave no id for it".into());
+        }
+        self.settle_if_over(now, id);
+    }
+
+    /// Sends the polls that are due, each with everything else that is nearly due.
+    pub(super) fn poll_due(&mut self, now: Millis, out: &mut Vec<Command>) {
+        let groups: Vec<Group> = self.due.keys().cloned().collect();
+        for group in groups {
+            let Some(due) = self.due.get_mut(&group) else { continue };
+            if due.first().is_none_or(|(at, _)| *at > now) {
+                continue;
+            }
+            let soon = now + LEAST_EVERY_MS / 2;
+            let mut keys = Vec::new();
+            while due.first().is_some_and(|(at, _)| *at <= soon) {
+                keys.extend(due.pop_first().map(|(_, key)| key));
+            }
+            let mut by_id: BTreeMap<CloudId, Vec<WatchKey>> = BTreeMap::new();
+            for key in keys {
+                by_id.entry(key.id.clone()).or_default().push(key);
+            }
+            let Some(account) = self.account() else { continue };
+            let entries: Vec<(CloudId, Vec<WatchKey>)> = by_id.into_iter().collect();
+            for chunk in entries.chunks(PAGE as usize) {
+                let ids = chunk.iter().map(|(id, _)| id);
+                let query = if group.images {
+                    Query::ImagesById { ids: ids.filter_map(|id| id.image().cloned()).collect() }
+                } else {
+                    Query::InstancesById { ids: ids.filter_map(|id| id.instance().cloned()).collect() }
+                };
+                let keys = chunk.iter().flat_map(|(_, keys)| keys.clone()).collect();
+                let call = Call { account: account.clone(), region: group.region.clone(), body: Body::Describe(query) };
+                let signed_ms = self.cloud_now(now);
+                self.send(Purpose::Poll(group.clone(), keys), call, signed_ms, out);
+            }
+        }
+    }
+
+    pub(super) fn polled(&mut self, now: Millis, group: &Group, keys: Vec<WatchKey>, result: Result<Answer, Fault>) {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let hopeless = matches!(fault.class, Class::Auth | Class::Denied | Class::Invalid);
+                for key in keys {
+                    if hopeless {
+                        self.conclude(now, key, Verdict::Failed(fault.to_string()));
+                    } else {
+                        self.later(now, group, key);
+                    }
+                }
+                return;
+            }
+        };
+        let (instances, images): (BTreeMap<InstanceId, Instance>, BTreeMap<ImageId, Image>) = match answer.reply {
+            Reply::Instances(page) => {
+                (page.items.into_iter().map(|item| (item.id.clone(), item)).collect(), BTreeMap::new())
+            }
+            Reply::Images(page) => {
+                (BTreeMap::new(), page.items.into_iter().map(|item| (item.id.clone(), item)).collect())
+            }
+            _ => (BTreeMap::new(), BTreeMap::new()),
+        };
+        for key in keys {
+            let instance = key.id.instance().and_then(|id| instances.get(id));
+            let image = key.id.image().and_then(|id| images.get(id));
+            let Some(watch) = self.watches.get_mut(&key) else { continue };
+            let was_seen = watch.seen;
+            watch.seen |= instance.is_some() || image.is_some();
+            let deadline_ms = watch.deadline_ms;
+            let key = match (key.target, instance) {
+                (None, Some(seen)) => match self.bind_by_name(&key, seen) {
+                    Some(bound) => bound,
+                    None => {
+                        self.later(now, group, key);
+                        continue;
+                    }
+                },
+                _ => key,
+            };
+            let verdict = self.judge(now, &key, instance, image, was_seen);
+            match verdict {
+                Verdict::NotYet if now >= deadline_ms => {
+                    let why = "it took longer than it ever should".to_owned();
+                    self.conclude(now, key, Verdict::Failed(why));
+                }
+                Verdict::NotYet => self.later(now, group, key),
+                verdict => self.conclude(now, key, verdict),
+            }
+        }
+    }
+
+    fn later(&mut self, now: Millis, group: &Group, key: WatchKey) {
+        let Some(watch) = self.watches.get_mut(&key) else { return };
+        watch.due_ms = now + watch.every_ms;
+        let due_ms = watch.due_ms;
+        self.due.entry(group.clone()).or_default().insert((due_ms, key));
+    }
+
+    /// A name binds an id to a target, within the one operation that made both.
+    fn bind_by_name(&mut self, key: &WatchKey, seen: &Instance) -> Option<WatchKey> {
+        let op = self.ops.get(&key.op)?;
+        let targets = op.record.step.targets.iter().enumerate();
+        let free: Vec<(usize, &str)> = targets
+            .filter(|(n, _)| op.record.ids.get(*n).is_some_and(Option::is_none))
+            .filter_map(|(n, target)| match &target.effect {
+                Effect::Make(made) => Some((n, made.name.as_str())),
+                Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => None,
+            })
+            .collect();
+        let named = free.iter().find(|(_, name)| *name == seen.name).map(|(n, _)| *n);
+        // Renamed by hand within these seconds: where one id and one slot are left, they belong together.
+        let last = (op.record.unbound.len() == 1 && free.len() == 1).then(|| free.first().map(|(n, _)| *n)).flatten();
+        let n = named.or(last)?;
+        self.bind(key.op, n, key.id.clone());
+        let bound = WatchKey { op: key.op, target: Some(n), id: key.id.clone() };
+        if let Some(watch) = self.watches.remove(key) {
+            self.watches.insert(bound.clone(), watch);
+        }
+        Some(bound)
+    }
+
+    fn judge(
+        &self,
+        now: Millis,
+        key: &WatchKey,
+        instance: Option<&Instance>,
+        image: Option<&Image>,
+        was_seen: bool,
+    ) -> Verdict {
+        let Some(op) = self.ops.get(&key.op) else { return Verdict::Done };
+        let until = &op.record.step.settle.until;
+        let absent = |missing_is_done: bool| {
+            if missing_is_done {
+                Verdict::Done
+            } else if was_seen {
+                Verdict::Failed("it is no longer there".into())
+            } else if now - op.since_ms < self.set.visible_ms {
+                Verdict::NotYet
+            } else {
+                Verdict::Failed("the cloud accepted it, but does not list it".into())
+            }
+        };
+        if key.id.image().is_some() {
+            return match image {
+                None => absent(*until == Until::ImageGone || key.target.is_none()),
+                Some(_) if *until == Until::ImageGone => Verdict::NotYet,
+                Some(image) => match &image.state {
+                    ImageState::Normal => Verdict::Done,
+                    ImageState::CreateFailed | ImageState::ImportFailed => {
+                        Verdict::Failed(format!("the cloud gave up making {}", image.id))
+                    }
+                    ImageState::Creating | ImageState::Syncing | ImageState::Importing | ImageState::Other(_) => {
+                        Verdict::NotYet
+                    }
+                },
+            };
+        }
+        match instance {
+            None => absent(*until == Until::Gone),
+            Some(seen) => judge_instance(op, until, seen, self.cloud_now(now)),
+        }
+    }
+
+    fn conclude(&mut self, now: Millis, key: WatchKey, verdict: Verdict) {
+        self.watches.remove(&key);
+        match (key.target, verdict) {
+            (_, Verdict::NotYet) => {}
+            (Some(n), Verdict::Done) => self.target_done(key.op, n),
+            (Some(n), Verdict::Failed(why)) => self.target_failed(key.op, n, why),
+            (None, verdict) => {
+                if let Some(op) = self.ops.get_mut(&key.op) {
+                    op.source_busy = false;
+                    // An id that no name could be matched to: whichever targets have none have failed.
+                    op.record.unbound.retain(|id| *id != key.id);
+                    let nameless: Vec<usize> = if op.record.unbound.is_empty() && key.id.instance().is_some() {
+                        let ids = op.record.ids.iter().enumerate();
+                        ids.filter(|(_, id)| id.is_none()).map(|(n, _)| n).collect()
+                    } else {
+                        Vec::new()
+                    };
+                    let why = match verdict {
+                        Verdict::Failed(why) => format!("{}: {why}", key.id),
+                        Verdict::Done | Verdict::NotYet => format!("{}: it bears another name", key.id),
+                    };
+                    for n in nameless {
+                        self.target_failed(key.op, n, why.clone());
+                    }
+                }
+            }
+        }
+        self.settle_if_over(now, key.op);
+    }
+
+    fn settle_if_over(&mut self, now: Millis, id: OpId) {
+        if self.ops.get(&id).is_some_and(|op| op.pending == 0 && !op.source_busy) {
+            self.settle(now, id);
+        }
+    }
+}
+
+fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) -> Verdict {
+    let launch = op.call().is_some_and(|call| matches!(call.body, Body::RunInstances(_)));
+    let failed = |what: &str| {
+        let why = seen.latest.as_ref().and_then(|latest| latest.error.clone());
+        Verdict::Failed(why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}")))
+    };
+    if seen.state == InstanceState::LaunchFailed {
+        return failed("the launch failed");
+    }
+    match until {
+        Until::Running => match &seen.state {
+            InstanceState::Running => Verdict::Done,
+            // One that switches itself off may do so between two polls: it has been running.
+            InstanceState::Stopped if launch => Verdict::Done,
+            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
+            _ => Verdict::NotYet,
+        },
+        Until::Stopped => match &seen.state {
+            InstanceState::Stopped => Verdict::Done,
+            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
+            _ => Verdict::NotYet,
+        },
+        Until::Settled => {
+            if seen.state.passing() {
+                Verdict::NotYet
+            } else {
+                Verdict::Done
+            }
+        }
+        Until::Age(ms) => match &seen.state {
+            InstanceState::Running | InstanceState::Stopped if cloud_now - seen.created_ms >= *ms => Verdict::Done,
+            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
+            _ => Verdict::NotYet,
+        },
+        Until::Gone => {
+            if seen.state == InstanceState::Shutdown {
+                Verdict::Done
+            } else {
+                Verdict::NotYet
+            }
+        }
+        Until::Operation(name) => operation(op, name, seen, &failed),
+        Until::Accepted | Until::Normal | Until::Copied | Until::ImageGone => Verdict::Done,
+    }
+}
+
+fn operation(op: &Op, name: &str, seen: &Instance, failed: &dyn Fn(&str) -> Verdict) -> Verdict {
+    let reached = match op.call().map(|call| &call.body) {
+        Some(Body::ModifyInstances { set: InstanceAttr::Name(name), .. }) => Some(seen.name == *name),
+        Some(Body::ModifyInstances { set: InstanceAttr::SecurityGroups(groups), .. }) => {
+            Some(seen.security_groups == *groups)
+        }
+        Some(Body::ResizeInstance { instance_type, .. }) => Some(seen.instance_type == *instance_type),
+        _ => None,
+    };
+    let latest = seen.latest.as_ref().filter(|latest| latest.name == name);
+    // The request's id tells this operation from one before; after a lost answer it is not known.
+    let ours = latest.filter(|latest| op.record.request_id.is_none() || latest.request_id == op.record.request_id);
+    match (ours.map(|latest| latest.state), reached) {
+        (Some(OperationState::Failed), _) => failed("the cloud accepted it, and could not do it"),
+        (Some(OperationState::Operating), _) => Verdict::NotYet,
+        (Some(OperationState::Success), None | Some(true)) => Verdict::Done,
+        // Another operation stands in its place already; the value tells.
+        (_, Some(true)) => Verdict::Done,
+        (Some(OperationState::Success | OperationState::Unknown) | None, _) => Verdict::NotYet,
+    }
+}

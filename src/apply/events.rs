@@ -1,0 +1,115 @@
+//! What an apply tells while it runs, and what it ends with.
+
+use crate::cloud::call::StepId;
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::ids::Region;
+use crate::model::recorded::OpId;
+use crate::plan::Action;
+use crate::store::StoreFault;
+
+/// Something that happened. Whoever shows it knows when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// An operation of an interrupted run is settled.
+    Recovering {
+        /// The operation.
+        op: OpId,
+        /// What it was.
+        action: &'static str,
+        /// What it was done to.
+        addrs: Vec<Addr>,
+        /// What is found out, or was.
+        why: String,
+    },
+    /// Nothing can be done for a while.
+    Waiting {
+        /// What is waited for.
+        why: String,
+        /// Until when, by the clock that the events are shown with.
+        until_ms: Millis,
+    },
+    /// A step began.
+    Started {
+        /// The step.
+        step: StepId,
+        /// The API's action, `Await` or `Forget`.
+        action: &'static str,
+        /// Where.
+        region: Region,
+        /// What it is done to.
+        addrs: Vec<Addr>,
+    },
+    /// A step's call did not succeed, and is made again.
+    Retrying {
+        /// The step.
+        step: StepId,
+        /// As in `Started`.
+        action: &'static str,
+        /// What the cloud said.
+        fault: String,
+        /// How long from now.
+        in_ms: Millis,
+        /// How often it was tried, from 1.
+        attempt: u32,
+    },
+    /// A step, or those of its targets that succeeded, is over.
+    Done {
+        /// The step.
+        step: StepId,
+        /// As in `Started`.
+        action: &'static str,
+        /// What it was done to.
+        addrs: Vec<Addr>,
+        /// How long it took.
+        took_ms: Millis,
+    },
+    /// A target of a step failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// As in `Started`.
+        action: &'static str,
+        /// Which.
+        addr: Addr,
+        /// Why.
+        why: String,
+    },
+    /// Targets were not tried, for what they need is not there.
+    Skipped {
+        /// The step.
+        step: StepId,
+        /// Which.
+        addrs: Vec<Addr>,
+        /// A clause: `image.web@3f9a1c02/ap-guangzhou failed`.
+        because: String,
+    },
+}
+
+/// How an apply ended. What stands nowhere here was not reached.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// What was done.
+    pub done: Vec<(Action, Addr)>,
+    /// What failed, and why.
+    pub failed: Vec<(Addr, String)>,
+    /// What was not tried, and the clause that says why not: `image.web@3f9a1c02/ap-guangzhou failed`.
+    pub skipped: Vec<(Addr, String)>,
+    /// Operations of which it cannot be told whether they took effect, and why; the journal keeps them open.
+    pub in_doubt: Vec<(OpId, String)>,
+    /// Whether it was stopped from outside.
+    pub interrupted: bool,
+    /// Why the state could not be written, where that ended it.
+    pub store: Option<StoreFault>,
+    /// Whether nothing was left to wait for though not all was done: a fault of this program.
+    pub stuck: bool,
+}
+
+impl Outcome {
+    /// Whether all was done.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        let Self { done: _, failed, skipped, in_doubt, interrupted, store, stuck } = self;
+        failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+    }
+}

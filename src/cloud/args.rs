@@ -1,0 +1,181 @@
+//! The ids within a call that earlier steps hand out.
+
+use super::call::{Arg, Body, StepId, TagTarget};
+use crate::model::ids::{CloudId, ImageId, InstanceId};
+
+/// Which target of which step.
+pub type Output = (StepId, u32);
+
+fn output<T>(arg: &Arg<T>) -> Option<Output> {
+    match arg {
+        Arg::Known(_) => None,
+        Arg::Output { step, target } => Some((*step, *target)),
+    }
+}
+
+fn image_of(id: CloudId) -> Option<ImageId> {
+    match id {
+        CloudId::Image(id) => Some(id),
+        CloudId::Instance(_) => None,
+    }
+}
+
+fn instance_of(id: CloudId) -> Option<InstanceId> {
+    match id {
+        CloudId::Instance(id) => Some(id),
+        CloudId::Image(_) => None,
+    }
+}
+
+impl Body {
+    /// The ids that are not known yet, in order.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<Output> {
+        match self {
+            Self::RunInstances(launch) => output(&launch.image).into_iter().collect(),
+            Self::CreateImage { instance, .. } => output(instance).into_iter().collect(),
+            Self::SyncImages { image, .. }
+            | Self::ShareImage { image, .. }
+            | Self::DescribeImageAs { image, .. }
+            | Self::ResetInstance { image, .. } => output(image).into_iter().collect(),
+            Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
+                resources.iter().filter_map(|resource| output(&resource.id)).collect()
+            }
+            Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::Describe(_) => Vec::new(),
+        }
+    }
+
+    /// Replaces every reference to a step by what `rename` says.
+    pub fn renumber(&mut self, rename: &dyn Fn(StepId) -> StepId) {
+        fn one<T>(arg: &mut Arg<T>, rename: &dyn Fn(StepId) -> StepId) {
+            if let Arg::Output { step, .. } = arg {
+                *step = rename(*step);
+            }
+        }
+        match self {
+            Self::RunInstances(launch) => one(&mut launch.image, rename),
+            Self::CreateImage { instance, .. } => one(instance, rename),
+            Self::SyncImages { image, .. }
+            | Self::ShareImage { image, .. }
+            | Self::DescribeImageAs { image, .. }
+            | Self::ResetInstance { image, .. } => one(image, rename),
+            Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
+                for resource in resources {
+                    one(&mut resource.id, rename);
+                }
+            }
+            Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::Describe(_) => {}
+        }
+    }
+
+    /// Puts ids in the place of outputs. Of a list, what has no id is left out; anything else that has none makes the
+    /// whole call impossible: then the output that is missing comes back.
+    ///
+    /// # Errors
+    /// The output that has no id.
+    pub fn resolve(&mut self, id_of: &dyn Fn(Output) -> Option<CloudId>) -> Result<(), Output> {
+        fn one<T>(
+            arg: &mut Arg<T>,
+            id_of: &dyn Fn(Output) -> Option<CloudId>,
+            convert: fn(CloudId) -> Option<T>,
+        ) -> Result<(), Output> {
+            if let Arg::Output { step, target } = arg {
+                let wanted = (*step, *target);
+                *arg = Arg::Known(id_of(wanted).and_then(convert).ok_or(wanted)?);
+            }
+            Ok(())
+        }
+        match self {
+            Self::RunInstances(launch) => one(&mut launch.image, id_of, image_of),
+            Self::CreateImage { instance, .. } => one(instance, id_of, instance_of),
+            Self::SyncImages { image, .. }
+            | Self::ShareImage { image, .. }
+            | Self::DescribeImageAs { image, .. }
+            | Self::ResetInstance { image, .. } => one(image, id_of, image_of),
+            Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
+                let mut missing = None;
+                resources.retain_mut(|TagTarget { id, .. }| match one(id, id_of, Some) {
+                    Ok(()) => true,
+                    Err(output) => {
+                        missing = Some(output);
+                        false
+                    }
+                });
+                match missing {
+                    Some(output) if resources.is_empty() => Err(output),
+                    _ => Ok(()),
+                }
+            }
+            Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::Describe(_) => Ok(()),
+        }
+    }
+
+    /// Takes one thing out of a call on several; `false` where there is no such thing in it, or nothing would be left.
+    pub fn without(&mut self, id: &str) -> bool {
+        fn drop_one<T>(items: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> bool {
+            let before = items.len();
+            if before < 2 {
+                return false;
+            }
+            items.retain(|item| !is_it(item));
+            items.len() < before
+        }
+        match self {
+            Self::DeleteImages { images } => drop_one(images, |image| image.as_str() == id),
+            Self::TerminateInstances { instances }
+            | Self::StopInstances { instances }
+            | Self::StartInstances { instances }
+            | Self::ModifyInstances { instances, .. } => drop_one(instances, |instance| instance.as_str() == id),
+            Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
+                drop_one(resources, |resource| resource.id.known().is_some_and(|known| known.as_str() == id))
+            }
+            Self::RunInstances(_)
+            | Self::CreateImage { .. }
+            | Self::SyncImages { .. }
+            | Self::ShareImage { .. }
+            | Self::DescribeImageAs { .. }
+            | Self::ResetInstance { .. }
+            | Self::ResizeInstance { .. }
+            | Self::Describe(_) => false,
+        }
+    }
+
+    /// Whether the call names several things that could as well be named in calls of their own.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        match self {
+            Self::DeleteImages { images } => images.len(),
+            Self::TerminateInstances { instances }
+            | Self::StopInstances { instances }
+            | Self::StartInstances { instances }
+            | Self::ModifyInstances { instances, .. } => instances.len(),
+            Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => resources.len(),
+            Self::RunInstances(_)
+            | Self::CreateImage { .. }
+            | Self::SyncImages { .. }
+            | Self::ShareImage { .. }
+            | Self::DescribeImageAs { .. }
+            | Self::ResetInstance { .. }
+            | Self::ResizeInstance { .. }
+            | Self::Describe(_) => 1,
+        }
+    }
+}

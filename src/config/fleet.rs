@@ -1,0 +1,335 @@
+//! `fleets`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::{Context, ImageKind, unlisted};
+use super::image::id;
+use super::language::{self, DISK_TYPES};
+use super::node::Data;
+use super::read::{Value, shown};
+use super::user_data::user_data;
+use crate::diagnostic::{Diagnostic, Place, codes};
+use crate::model::addr::Block;
+use crate::model::catalog;
+use crate::model::desired::{Fleet, Strategy, Update};
+use crate::model::ids::{DiskType, InstanceType, KeyId, Name, Region, SecurityGroupId, SubnetId, VpcId, Zone};
+use crate::model::spec::{DataDisk, Internet, InternetCharge, Login, Network, SystemDisk};
+
+const MOST_INSTANCES: u32 = 100_000;
+const MOST_DATA_DISKS: usize = 20;
+const LARGEST_DISK_GIB: u32 = 32_000;
+const MOST_SECURITY_GROUPS: usize = 5;
+
+pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Fleet> {
+    let fields = cx.faults.fields(value, &language::FLEET)?;
+    let image = fields.need("image", "NAME", &mut cx.faults).and_then(|value| cx.image_ref(&value, Block::fleet(name)));
+    let count = fields.need("count", "1", &mut cx.faults).and_then(|v| cx.faults.number(&v, 0, MOST_INSTANCES));
+    let region = match fields.get("region") {
+        None => cx.cloud.region.clone(),
+        Some(value) => cx.region(&value),
+    };
+    let zones =
+        fields.need("zones", "[ap-guangzhou-3]", &mut cx.faults).and_then(|value| zones(cx, &value, region.as_ref()));
+    let instance_type = fields.need("type", "S5.MEDIUM4", &mut cx.faults).and_then(|value| instance_type(cx, &value));
+    let system_disk = fields.get("system_disk").map_or(Some(SystemDisk::default()), |v| system_disk(cx, &v));
+    let data_disks = fields.get("data_disks").map_or(Some(Vec::new()), |value| data_disks(cx, &value));
+    let network = fields
+        .get("network")
+        .map_or(Some(Network::default()), |value| network(cx, &value, zones.as_deref(), region.as_ref()));
+    let internet = fields.get("internet").map_or(Some(None), |value| internet(cx, &value).map(Some));
+    let kind = image.as_ref().map(|(_, kind)| *kind);
+    let login = fields.get("login").map_or(Some(Login::default()), |value| login(cx, &value, kind));
+    let tags = cx.tags(fields.get("tags"));
+    let user_data = fields.get("user_data").map_or(Some(None), |value| user_data(cx, &value).map(Some));
+    let update = match fields.get("update") {
+        None => Some(Update { strategy: Strategy::Replace, max_unavailable: 1 }),
+        Some(value) => update(cx, &value),
+    };
+    Some(Fleet {
+        image: image?.0,
+        count: count?,
+        region: region?,
+        zones: zones?,
+        instance_type: instance_type?,
+        system_disk: system_disk?,
+        data_disks: data_disks?,
+        network: network?,
+        internet: internet?,
+        login: login?,
+        tags: tags?,
+        user_data: user_data?,
+        update: update?,
+    })
+}
+
+/// The zones; none where one of them is faulty, so that nothing is compared with half of them.
+fn zones(cx: &mut Context<'_>, value: &Value<'_>, region: Option<&Region>) -> Option<Vec<Zone>> {
+    let mut whole = true;
+    let zones = cx.set(value, |cx, item| {
+        let zone = cx.zone(item, region);
+        whole &= zone.is_some();
+        zone
+    })?;
+    if zones.is_empty() && whole {
+        cx.tell(
+            value
+                .fault(codes::INVALID_VALUE, "a fleet needs at least one zone")
+                .help("name the zones that its instances are spread over, for example [ap-guangzhou-3]"),
+        );
+        return None;
+    }
+    whole.then_some(zones)
+}
+
+fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType> {
+    let text = cx.faults.shaped(value, codes::INVALID_VALUE, "an instance type such as `S5.MEDIUM4`", |text| {
+        text.len() <= 40
+            && text.split('.').filter(|part| !part.is_empty()).count() == 2
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    })?;
+    if catalog::find_type(text).is_none() {
+        let all = catalog::TYPES.iter().map(|entry| entry.name);
+        cx.tell(unlisted(value, codes::UNKNOWN_TYPE, "type", text, all));
+    }
+    Some(InstanceType::new(text))
+}
+
+fn disk_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DiskType> {
+    cx.faults.word(value, DISK_TYPES, &[]).map(DiskType::new)
+}
+
+fn system_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SystemDisk> {
+    let fields = cx.faults.fields(value, &language::DISK)?;
+    let kind = fields.get("type").map_or(Some(None), |value| disk_type(cx, &value).map(Some));
+    let size = fields.get("size").map_or(Some(None), |value| cx.faults.number(&value, 1, LARGEST_DISK_GIB).map(Some));
+    Some(SystemDisk { kind: kind?, size_gib: size? })
+}
+
+fn data_disks(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Vec<DataDisk>> {
+    let items = cx.faults.list(value)?;
+    if items.len() > MOST_DATA_DISKS {
+        cx.tell(
+            value
+                .fault(codes::INVALID_VALUE, format!("{} data disks are too many", items.len()))
+                .why(format!("an instance takes at most {MOST_DATA_DISKS}"))
+                .help("use fewer, larger disks"),
+        );
+    }
+    items.iter().map(|item| data_disk(cx, item)).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn data_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DataDisk> {
+    let fields = cx.faults.fields(value, &language::DISK)?;
+    let kind = fields.need("type", "CLOUD_PREMIUM", &mut cx.faults).and_then(|value| disk_type(cx, &value));
+    let size = fields.need("size", "100", &mut cx.faults).and_then(|value| {
+        let size = cx.faults.number(&value, 1, LARGEST_DISK_GIB)?;
+        if size % 10 != 0 {
+            let (below, above) = (size / 10 * 10, size.div_ceil(10) * 10);
+            cx.tell(
+                value
+                    .fault(codes::INVALID_VALUE, format!("a data disk cannot have {size} GiB"))
+                    .why("data disks come in steps of 10 GiB")
+                    .help(if below == 0 { format!("write {above}") } else { format!("write {below} or {above}") }),
+            );
+        }
+        Some(size)
+    });
+    Some(DataDisk { kind: kind?, size_gib: size? })
+}
+
+fn network(
+    cx: &mut Context<'_>,
+    value: &Value<'_>,
+    zones: Option<&[Zone]>,
+    region: Option<&Region>,
+) -> Option<Network> {
+    let fields = cx.faults.fields(value, &language::NETWORK)?;
+    let vpc = fields.get("vpc").map_or(Some(None), |value| id(cx, &value, "vpc-").map(|id| Some(VpcId::new(id))));
+    let subnets = fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region));
+    for (one, other) in [("vpc", "subnets"), ("subnets", "vpc")] {
+        let Some(span) = fields.key(one) else { continue };
+        if fields.key(other).is_none() && !fields.misspelt(other) {
+            cx.tell(
+                Diagnostic::error(codes::CONFLICT, format!("`{one}` stands without `{other}`"))
+                    .at_span(span)
+                    .why("a private cloud is only entered by one of its subnets, which is in one zone")
+                    .help("write both, or neither: then it is the default network"),
+            );
+        }
+    }
+    let groups = match fields.get("security_groups") {
+        None => Some(None),
+        Some(value) => security_groups(cx, &value).map(Some),
+    };
+    Some(Network { vpc: vpc?, subnets: subnets?, security_groups: groups? })
+}
+
+fn security_groups(cx: &mut Context<'_>, value: &Value<'_>) -> Option<BTreeSet<SecurityGroupId>> {
+    let groups = cx.set(value, |cx, item| id(cx, item, "sg-").map(SecurityGroupId::new))?;
+    if groups.len() > MOST_SECURITY_GROUPS {
+        cx.tell(
+            value
+                .fault(codes::INVALID_VALUE, format!("{} security groups are too many", groups.len()))
+                .why(format!("an instance is in at most {MOST_SECURITY_GROUPS}"))
+                .help("put their rules together"),
+        );
+    }
+    Some(groups.into_iter().collect())
+}
+
+fn subnets(
+    cx: &mut Context<'_>,
+    value: &Value<'_>,
+    zones: Option<&[Zone]>,
+    region: Option<&Region>,
+) -> Option<BTreeMap<Zone, SubnetId>> {
+    let mut subnets = BTreeMap::new();
+    for pair in cx.faults.map(value)?.iter().filter(|pair| !pair.void) {
+        let item = Value { node: &pair.value, key: pair.key_span, path: value.path.key(&pair.key) };
+        let zone = Zone::new(pair.key.as_str());
+        if zones.is_some_and(|zones| !zones.contains(&zone)) {
+            let region = region.map_or("the region", Region::as_str);
+            cx.tell(
+                Diagnostic::error(codes::CONFLICT, format!("zone `{}` is not one of the fleet's", shown(&pair.key)))
+                    .at_span(pair.key_span)
+                    .help(format!("add it to `zones` if it is a zone of {region}, or remove this subnet")),
+            );
+        }
+        if let Some(id) = id(cx, &item, "subnet-") {
+            subnets.insert(zone, SubnetId::new(id));
+        }
+    }
+    let named = |zone: &Zone| value.node.get(zone.as_str()).is_some();
+    let missing: Vec<&str> = zones.into_iter().flatten().filter(|zone| !named(zone)).map(Zone::as_str).collect();
+    if let Some(first) = missing.first() {
+        cx.tell(
+            Diagnostic::error(
+                codes::CONFLICT,
+                format!("`subnets` misses {}", language::listed(missing.iter().copied())),
+            )
+            .at_span(value.key)
+            .why("a subnet is in one zone, so each zone of the fleet needs one")
+            .help(format!("add `{first}: subnet-…`")),
+        );
+    }
+    Some(subnets)
+}
+
+fn internet(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Internet> {
+    let fields = cx.faults.fields(value, &language::INTERNET)?;
+    let charge = match fields.get("charge") {
+        None => Some(InternetCharge::TrafficPostpaidByHour),
+        Some(value) => {
+            // Prepaid bandwidth is only for prepaid instances.
+            let prepaid = InternetCharge::BandwidthPrepaid;
+            let words: Vec<&str> =
+                InternetCharge::ALL.into_iter().filter(|charge| *charge != prepaid).map(InternetCharge::word).collect();
+            let word = cx.faults.word(&value, &words, &[prepaid.word()]);
+            word.and_then(|word| InternetCharge::ALL.into_iter().find(|charge| charge.word() == word))
+        }
+    };
+    let bandwidth = fields.need("bandwidth_mbps", "5", &mut cx.faults).and_then(|v| cx.faults.number(&v, 0, 65_535));
+    let public_ip = match fields.get("public_ip") {
+        None => bandwidth.map(|mbps| mbps > 0),
+        Some(value) => cx.faults.boolean(&value).filter(|wanted| {
+            let conflict = *wanted && bandwidth == Some(0);
+            if conflict {
+                cx.tell(
+                    value
+                        .fault(codes::CONFLICT, "a public address needs bandwidth")
+                        .why("with `bandwidth_mbps: 0` the cloud assigns no address")
+                        .help("set `bandwidth_mbps` to at least 1, or `public_ip: false`"),
+                );
+            }
+            !conflict
+        }),
+    };
+    Some(Internet { charge: charge?, bandwidth_mbps: bandwidth?, public_ip: public_ip? })
+}
+
+fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> Option<Login> {
+    let fields = cx.faults.fields(value, &language::LOGIN)?;
+    let keys = fields.get("key_ids").map(|value| {
+        let keys = cx.set(&value, |cx, item| id(cx, item, "skey-").map(KeyId::new))?;
+        if let Data::List(items) = &value.node.data
+            && items.is_empty()
+        {
+            cx.tell(value.fault(codes::INVALID_VALUE, "`key_ids` names no key").help("name a key, or remove `login`"));
+            return None;
+        }
+        Some(keys)
+    });
+    let kept = fields.get("keep_image_login").map(|value| (cx.faults.boolean(&value), value));
+    match (keys, kept) {
+        (None, None) => {
+            if !fields.misspelt("key_ids") && !fields.misspelt("keep_image_login") && value.node.pairs().is_empty() {
+                cx.tell(
+                    value
+                        .fault(codes::MISSING_KEY, "`login` does not say how")
+                        .help("add `key_ids: [skey-…]` or `keep_image_login: true`, or remove `login`"),
+                );
+            }
+            None
+        }
+        (Some(_), Some((Some(true), kept))) => {
+            let mut fault = Diagnostic::error(codes::CONFLICT, "`keep_image_login` and `key_ids` exclude each other")
+                .at_span(kept.key)
+                .why("the cloud either keeps the image's login or puts keys in its place")
+                .help("keep one of the two");
+            if let Some(span) = fields.key("key_ids") {
+                fault = fault.related(Place::Span(span), "in its place");
+            }
+            cx.tell(fault);
+            None
+        }
+        (_, Some((None, _))) => None,
+        (keys, Some((Some(false), _))) => keys.map_or(Some(Login::Unset), |keys| keys.map(key_set)),
+        (Some(keys), None) => keys.map(key_set),
+        (None, Some((Some(true), kept))) => {
+            if image == Some(ImageKind::Public) {
+                cx.tell(
+                    kept.fault(codes::LOGIN_NOT_KEPT, "a public image has no login to keep")
+                        .why("only custom and shared images bring users and keys along")
+                        .help("use `key_ids: [skey-…]`, or an image of your own"),
+                );
+            }
+            Some(Login::KeepImage)
+        }
+    }
+}
+
+fn key_set(keys: Vec<KeyId>) -> Login {
+    Login::Keys(keys.into_iter().collect())
+}
+
+fn update(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Update> {
+    let fields = cx.faults.fields(value, &language::UPDATE)?;
+    let strategy = match fields.get("strategy") {
+        None => Some(Strategy::Replace),
+        Some(value) => cx.faults.word(&value, &["replace", "reset"], &["auto"]).map(|word| match word {
+            "reset" => Strategy::Reset,
+            _ => Strategy::Replace,
+        }),
+    };
+    let max_unavailable = fields.get("max_unavailable").map_or(Some(1), |value| max_unavailable(cx, &value));
+    Some(Update { strategy: strategy?, max_unavailable: max_unavailable? })
+}
+
+fn max_unavailable(cx: &mut Context<'_>, value: &Value<'_>) -> Option<u32> {
+    match value.node.raw() {
+        Some(text) if text.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok()) => {
+            cx.faults.unsupported_but(value.node.span, "a percentage", "write a number of instances, at least 1");
+            None
+        }
+        Some("0") => {
+            cx.tell(
+                value
+                    .fault(codes::INVALID_VALUE, "`max_unavailable` cannot be 0")
+                    .why("that would need instances above `count` while a change is rolled out, and `max_surge` is not supported yet")
+                    .help("write at least 1: that many instances are out of service at once"),
+            );
+            None
+        }
+        _ => cx.faults.number(value, 1, u32::MAX),
+    }
+}

@@ -1,0 +1,269 @@
+//! The words of the language: what may stand where, and what is known but not supported yet. Whatever is not in these
+//! tables is a fault.
+
+/// The keys of one kind of mapping.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// What it is, with its article.
+    pub(super) what: &'static str,
+    /// What it may hold.
+    pub(super) known: &'static [&'static str],
+    /// What it may hold one day.
+    pub(super) later: &'static [&'static str],
+    /// Words that people bring along from elsewhere, and what to do instead.
+    pub(super) hints: &'static [(&'static str, &'static str)],
+    /// The mapping around it, and the key that this one is the value of.
+    pub(super) around: Option<&'static Self>,
+    /// Mappings in it, by their key.
+    pub(super) inside: &'static [(&'static str, &'static Self)],
+}
+
+const NONE: Keys = Keys { what: "", known: &[], later: &[], hints: &[], around: None, inside: &[] };
+
+pub(super) static TOP: Keys = Keys {
+    what: "a config",
+    known: &["project", "cloud", "images", "shares", "fleets"],
+    later: &["trusted_owners", "backups", "variables", "modules", "policies"],
+    hints: &[
+        ("name", "the name of it all is `project`"),
+        ("provider", "`provider` belongs inside `cloud`"),
+        ("region", "`region` belongs inside `cloud`"),
+        ("account", "`account` belongs inside `cloud`"),
+    ],
+    ..NONE
+};
+
+pub(super) static CLOUD: Keys = Keys {
+    what: "`cloud`",
+    known: &["provider", "region", "account", "latency", "limits"],
+    later: &["profile", "endpoint"],
+    hints: &[
+        ("secret_id", "credentials never stand in a config: anyone who reads it could use them"),
+        ("secret_key", "credentials never stand in a config: anyone who reads it could use them"),
+    ],
+    inside: &[("limits", &LIMITS)],
+    ..NONE
+};
+
+pub(super) static LIMITS: Keys = Keys {
+    what: "`limits`",
+    known: &["images_per_region", "accounts_per_image", "instances_per_zone"],
+    around: Some(&CLOUD),
+    ..NONE
+};
+
+pub(super) static IMAGE: Keys = Keys {
+    what: "an image",
+    known: &["public", "from_instance", "version", "description", "tags", "regions"],
+    later: &[
+        "build",
+        "import",
+        "shared",
+        "marketplace",
+        "name",
+        "family",
+        "keep",
+        "revoke",
+        "share_kept",
+        "encrypt",
+        "deprecated",
+        "protect",
+    ],
+    inside: &[("from_instance", &FROM_INSTANCE), ("public", &PUBLIC)],
+    ..NONE
+};
+
+/// The later keys of an image that say what kind of image it is.
+pub(super) const LATER_IMAGES: &[&str] = &["build", "import", "shared", "marketplace"];
+
+pub(super) static PUBLIC: Keys = Keys {
+    what: "`public`",
+    known: &["name"],
+    hints: &[("id", "a public image is found by its exact `name`; the id that it has is pinned in fleetwright.lock")],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static FROM_INSTANCE: Keys = Keys {
+    what: "`from_instance`",
+    known: &["instance", "power_off", "ready", "timeout"],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static READY: Keys = Keys {
+    what: "`ready`",
+    known: &["after"],
+    hints: &[("stopped", "write `ready: stopped`"), ("running", "write `ready: running`")],
+    around: Some(&FROM_INSTANCE),
+    ..NONE
+};
+
+pub(super) static SHARE: Keys =
+    Keys { what: "a share", known: &["image", "accounts", "undeclared"], later: &["revoke"], ..NONE };
+
+pub(super) static FLEET: Keys = Keys {
+    what: "a fleet",
+    known: &[
+        "image",
+        "count",
+        "region",
+        "zones",
+        "type",
+        "system_disk",
+        "data_disks",
+        "network",
+        "internet",
+        "login",
+        "tags",
+        "user_data",
+        "update",
+    ],
+    later: &[
+        "hostname",
+        "charge_type",
+        "spot",
+        "placement_group",
+        "cam_role",
+        "state",
+        "protect",
+        "ignore_changes",
+        "health",
+    ],
+    hints: &[
+        ("instance_type", "it is called `type`"),
+        ("image_id", "name an image block with `image`; a public image is looked up by its name"),
+        ("password", "there are no passwords in a config; use `login: { key_ids: [skey-…] }`"),
+        ("version", "a version belongs to an image"),
+    ],
+    inside: &[
+        ("network", &NETWORK),
+        ("internet", &INTERNET),
+        ("login", &LOGIN),
+        ("update", &UPDATE),
+        ("user_data", &USER_DATA),
+    ],
+    ..NONE
+};
+
+pub(super) static DISK: Keys = Keys {
+    what: "a disk",
+    known: &["type", "size"],
+    later: &["encrypt", "snapshot", "delete_with_instance"],
+    around: Some(&FLEET),
+    ..NONE
+};
+
+pub(super) static NETWORK: Keys = Keys {
+    what: "`network`",
+    known: &["vpc", "subnets", "security_groups"],
+    hints: &[("subnet", "write one subnet a zone: `subnets: { ap-guangzhou-3: subnet-… }`")],
+    around: Some(&FLEET),
+    ..NONE
+};
+
+pub(super) static INTERNET: Keys =
+    Keys { what: "`internet`", known: &["charge", "bandwidth_mbps", "public_ip"], around: Some(&FLEET), ..NONE };
+
+pub(super) static LOGIN: Keys = Keys {
+    what: "`login`",
+    known: &["key_ids", "keep_image_login"],
+    hints: &[("password", "there are no passwords in a config; use `key_ids` or `keep_image_login: true`")],
+    around: Some(&FLEET),
+    ..NONE
+};
+
+pub(super) static USER_DATA: Keys =
+    Keys { what: "`user_data`", known: &["file", "text"], around: Some(&FLEET), ..NONE };
+
+pub(super) static UPDATE: Keys = Keys {
+    what: "`update`",
+    known: &["strategy", "max_unavailable"],
+    later: &[
+        "max_surge",
+        "canary",
+        "batch",
+        "pause",
+        "bake",
+        "min_ready",
+        "hooks",
+        "max_failures",
+        "on_failure",
+        "order",
+        "min_available",
+    ],
+    around: Some(&FLEET),
+    ..NONE
+};
+
+/// Disk types that can be chosen (API text, enumerations of disks).
+pub(super) const DISK_TYPES: &[&str] = &[
+    "CLOUD_BASIC",
+    "CLOUD_PREMIUM",
+    "CLOUD_SSD",
+    "CLOUD_BSSD",
+    "CLOUD_HSSD",
+    "CLOUD_TSSD",
+    "LOCAL_BASIC",
+    "LOCAL_SSD",
+];
+
+/// What was probably meant by a word: the nearest of the candidates, if it is near at all.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const FARTHEST: usize = 3;
+    let length = word.chars().count();
+    if length > 64 {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            let allowed = (length.max(candidate.chars().count()) / 3).clamp(1, FARTHEST);
+            (distance <= allowed).then_some((distance, candidate))
+        })
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `b` and `c`.
+pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    joined(words, "and")
+}
+
+/// `a`, `b` or `c`.
+pub(super) fn either<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    joined(words, "or")
+}
+
+fn joined<'a>(words: impl IntoIterator<Item = &'a str>, last_word: &str) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [many @ .., last] => format!("{} {last_word} {last}", many.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_near_words_are_suggested() {
+        assert_eq!(nearest("zone", FLEET.known.iter().copied()), Some("zones"));
+        assert_eq!(nearest("iamge", FLEET.known.iter().copied()), Some("image"));
+        assert_eq!(nearest("max_unavailible", UPDATE.known.iter().copied()), Some("max_unavailable"));
+        assert_eq!(nearest("colour", FLEET.known.iter().copied()), None);
+        assert_eq!(nearest("x", ["y", "web"]), Some("y"));
+    }
+
+    #[test]
+    fn no_key_is_both_known_and_later() {
+        for keys in [&TOP, &CLOUD, &IMAGE, &FROM_INSTANCE, &SHARE, &FLEET, &DISK, &NETWORK, &UPDATE] {
+            assert!(keys.later.iter().all(|later| !keys.known.contains(later)), "{}", keys.what);
+            assert!(keys.inside.iter().all(|(key, _)| keys.known.contains(key)), "{}", keys.what);
+        }
+    }
+}

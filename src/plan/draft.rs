@@ -1,0 +1,211 @@
+//! A plan in the making: steps, changes and what one block's planner leaves for the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::input::PlanInput;
+use super::rollout::Going;
+use super::types::{
+    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, Settle, Step, Target,
+    Until, Value,
+};
+use crate::cloud::call::{Arg, Body, Call, StepId};
+use crate::diagnostic::Diagnostic;
+use crate::diff::{Attr, Shown};
+use crate::model::Millis;
+use crate::model::addr::{Addr, Block};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
+use crate::model::naming;
+use crate::model::observed::InstanceState;
+use crate::model::recorded::Object;
+use crate::model::spec::ImageUse;
+
+/// An image where something can be launched from it: there already, or made by an earlier step.
+#[derive(Clone, Debug)]
+pub(super) struct ImageAt {
+    /// What instances say they run from.
+    pub(super) use_: ImageUse,
+    /// Its id.
+    pub(super) id: Arg<ImageId>,
+    /// What must be over before it is used.
+    pub(super) ready: Vec<Need>,
+    /// Its size in GiB; a system disk is no smaller.
+    pub(super) size_gib: u32,
+}
+
+/// A slot that an image is captured from.
+#[derive(Clone, Debug)]
+pub(super) struct SlotAt {
+    /// Its id.
+    pub(super) id: Arg<InstanceId>,
+    /// What must be over before it is as the config wants it.
+    pub(super) ready: Vec<Need>,
+    /// What was seen of it, where it stays as it is.
+    pub(super) state: Option<InstanceState>,
+    /// Its generation.
+    pub(super) generation: u32,
+}
+
+/// The current version of a managed image.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    /// The version.
+    pub(super) version: Version,
+    /// Which capture of it.
+    pub(super) generation: u32,
+    /// Steps by which it comes to be everywhere; the version before goes after them.
+    pub(super) made_by: Vec<StepId>,
+}
+
+/// A plan in the making.
+pub(super) struct Draft<'a> {
+    pub(super) input: &'a PlanInput<'a>,
+    /// Recorded objects by block, in the order of their addresses.
+    pub(super) objects: BTreeMap<&'a Block, Vec<&'a Object>>,
+    pub(super) steps: Vec<Step>,
+    pub(super) changes: Vec<Change>,
+    pub(super) drift: Vec<Drift>,
+    pub(super) lookups: Vec<Pinned>,
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) notes: Vec<Diagnostic>,
+    pub(super) assumptions: BTreeSet<String>,
+    /// Images by block and region.
+    pub(super) images: BTreeMap<(Name, Region), ImageAt>,
+    /// Managed images by block.
+    pub(super) current: BTreeMap<Name, Current>,
+    /// Slots that images are captured from.
+    pub(super) slots: BTreeMap<(Name, u32), SlotAt>,
+    /// Steps after which nothing runs from an old version of an image any more, by image block.
+    pub(super) moved: BTreeMap<Name, BTreeSet<StepId>>,
+    /// Deletions that wait for a successor out of courtesy only, each with the needs that it cannot do without.
+    pub(super) hasty: BTreeMap<StepId, Vec<Need>>,
+    /// Instances that go, from all fleets: terminated together.
+    pub(super) going: Vec<Going<'a>>,
+    /// Steps that share the current version, by image block and region.
+    pub(super) shared: BTreeMap<(Name, Region), BTreeSet<StepId>>,
+}
+
+/// All that a step is but its number.
+pub(super) struct NewStep {
+    pub(super) needs: Vec<Need>,
+    pub(super) does: Do,
+    pub(super) targets: Vec<Target>,
+    pub(super) expect: Vec<Fact>,
+    pub(super) settle: Settle,
+    pub(super) holds: Vec<Hold>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(input: &'a PlanInput<'a>) -> Self {
+        Self {
+            input,
+            objects: input.recorded.by_block(),
+            steps: Vec::new(),
+            changes: Vec::new(),
+            drift: Vec::new(),
+            lookups: Vec::new(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+            assumptions: BTreeSet::new(),
+            images: BTreeMap::new(),
+            current: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            hasty: BTreeMap::new(),
+            going: Vec::new(),
+            shared: BTreeMap::new(),
+        }
+    }
+
+    /// Recorded objects of a block.
+    pub(super) fn objects_of(&self, block: &Block) -> Vec<&'a Object> {
+        self.objects.get(block).cloned().unwrap_or_default()
+    }
+
+    /// The tag that marks what belongs to a block.
+    pub(super) fn tag(&self, block: &Block) -> (String, String) {
+        let desired = self.input.desired;
+        (naming::TAG_KEY.to_owned(), naming::tag_value(&desired.project, &desired.env, block))
+    }
+
+    /// A call of ours.
+    pub(super) fn call(&self, region: &Region, body: Body) -> Do {
+        Do::Call(Call { account: self.input.desired.cloud.account.clone(), region: region.clone(), body })
+    }
+
+    /// Adds a step. Needs are ordered, and each stands once.
+    pub(super) fn step(&mut self, new: NewStep) -> StepId {
+        let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        let NewStep { mut needs, does, targets, expect, settle, holds } = new;
+        needs.sort_unstable();
+        needs.dedup();
+        self.steps.push(Step { id, needs, does, targets, expect, settle, holds });
+        id
+    }
+
+    /// Adds a change.
+    pub(super) fn change(&mut self, addr: Addr, action: Action, id: Option<CloudId>, name: &str, detail: &Arc<Detail>) {
+        self.changes.push(Change { addr, action, id, name: name.to_owned(), detail: Arc::clone(detail) });
+    }
+
+    /// The place of a step among the changes is its own: what an image is shown as before it exists.
+    pub(super) fn show(&self, shown: &Shown, image: Option<&Arg<ImageId>>) -> Value {
+        match shown {
+            Shown::None => Value::None,
+            Shown::Text(text) => Value::Text(text.clone()),
+            Shown::List(items) => Value::List(items.clone()),
+            Shown::Secret { source, digest } => Value::Secret { source: source.clone(), digest: digest.clone() },
+            Shown::Image(use_) => match (use_, image) {
+                (ImageUse::Made { image: name, version, generation }, Some(Arg::Output { step, target })) => {
+                    let addr = Addr { version: Some(version.clone()), ..Addr::of(Block::image(name)) };
+                    Value::Unknown { step: *step, target: *target, addr: addr.generation(*generation) }
+                }
+                (use_, _) => Value::Text(use_.to_string()),
+            },
+        }
+    }
+
+    /// The attributes of a diff, to be shown. `image` is the id of what the new spec runs from.
+    pub(super) fn show_attrs<'b>(
+        &self,
+        attrs: impl IntoIterator<Item = &'b Attr>,
+        image: Option<&Arg<ImageId>>,
+    ) -> Vec<AttrChange> {
+        attrs
+            .into_iter()
+            .map(|attr| AttrChange {
+                name: attr.name.to_owned(),
+                before: self.show(&attr.before, None),
+                after: self.show(&attr.after, image),
+            })
+            .collect()
+    }
+}
+
+/// A detail with these reasons and attributes.
+pub(super) fn detail(reasons: Vec<Reason>, attrs: Vec<AttrChange>) -> Arc<Detail> {
+    Arc::new(Detail { reasons, attrs })
+}
+
+/// Over as soon as it is accepted.
+pub(super) fn at_once() -> Settle {
+    Settle { until: Until::Accepted, expected_ms: 0, deadline_ms: 0 }
+}
+
+/// Over when `until` is so. It may take ten times as long as expected, and ten minutes more: a deadline is for what
+/// will never come, not for what is slow.
+pub(super) fn settle(until: Until, expected_ms: Millis) -> Settle {
+    const PATIENCE: Millis = 10;
+    const AT_LEAST_MS: Millis = 600_000;
+    Settle { until, expected_ms, deadline_ms: expected_ms * PATIENCE + AT_LEAST_MS }
+}
+
+/// A target that is there.
+pub(super) fn known(object: &Object, effect: Effect) -> Target {
+    Target {
+        addr: object.addr.clone(),
+        generation: object.generation,
+        id: Some(Arg::Known(object.cloud_id.clone())),
+        effect,
+    }
+}

@@ -1,0 +1,171 @@
+//! Look-ups: which public image a name stands for, and whether region, zone and type of a fleet are there at all.
+
+use std::collections::BTreeSet;
+
+use super::draft::{Draft, ImageAt};
+use super::types::Pinned;
+use crate::cloud::call::Arg;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::addr::{Block, Kind};
+use crate::model::desired::{Desired, Fleet, Image};
+use crate::model::ids::{InstanceType, Name, Region};
+use crate::model::observed::{Image as SeenImage, ImageState, Lookup, RegionSeen};
+use crate::model::pins::{Pin, PinKey};
+use crate::model::spec::{ImageUse, Login};
+
+/// Resolves the public image blocks in every region where a fleet runs from them.
+pub(super) fn public_images(draft: &mut Draft<'_>) {
+    let desired = draft.input.desired;
+    for (name, image) in &desired.images {
+        let Image::Public { name: wanted } = image else { continue };
+        let mut regions: std::collections::BTreeMap<&Region, BTreeSet<&InstanceType>> =
+            std::collections::BTreeMap::new();
+        for fleet in desired.fleets.values().filter(|fleet| fleet.image == *name) {
+            regions.entry(&fleet.region).or_default().insert(&fleet.instance_type);
+        }
+        for (region, types) in regions {
+            public_image(draft, name, wanted, region, &types);
+        }
+    }
+}
+
+fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Region, types: &BTreeSet<&InstanceType>) {
+    let desired = draft.input.desired;
+    let path = Desired::path(Kind::Image, block).key("public").key("name");
+    let Some(seen) = draft.input.observed.by_region.get(region) else { return };
+    let all = fitting(seen, wanted, types);
+    let mut usable: Vec<&SeenImage> =
+        all.iter().copied().filter(|image| image.state == ImageState::Normal && !image.deprecated).collect();
+    usable.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+    let newest = usable.last().copied();
+
+    let key = PinKey {
+        endpoint: desired.cloud.provider.endpoint().to_owned(),
+        account: desired.cloud.account.clone(),
+        region: region.clone(),
+        name: wanted.to_owned(),
+    };
+    let pinned = draft.input.pins.get(&key);
+    let found = match pinned {
+        Some(Pin { id, .. }) => all.iter().copied().find(|image| image.id == *id),
+        None => newest,
+    };
+    let Some(found) = found else {
+        draft.faults.push(match pinned {
+            Some(pin) => Diagnostic::error(
+                codes::PIN_GONE,
+                format!("image.{block} is pinned to {} in {region}, and that image is no longer there", pin.id),
+            )
+            .at(path)
+            .why("a pin keeps a new public image from rebuilding everything unasked".to_owned())
+            .help(format!(
+                "take the entry of {wanted:?} in {region} out of fleetwright.lock: the newest match is pinned then"
+            )),
+            None => {
+                let types: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
+                Diagnostic::error(codes::IMAGE_NOT_FOUND, format!("no public image in {region} has this name"))
+                    .at(path)
+                    .why(format!("it must be NORMAL, not deprecated, and fit {}", types.join(" and ")))
+                    .help("names are compared exactly, upper and lower case included")
+            }
+        });
+        return;
+    };
+    if let Some(newest) = newest.filter(|newest| newest.created_ms > found.created_ms) {
+        draft.notes.push(
+            Diagnostic::note(
+                codes::NEWER_MATCH,
+                format!("image.{block} stays at {} in {region}; {} is newer", found.id, newest.id),
+            )
+            .help(format!("to move on, take the entry of {wanted:?} in {region} out of fleetwright.lock")),
+        );
+    }
+    draft.lookups.push(Pinned {
+        block: Block::image(block),
+        region: region.clone(),
+        name: wanted.to_owned(),
+        id: found.id.clone(),
+        created_ms: found.created_ms,
+        new: pinned.is_none(),
+    });
+    draft.images.insert(
+        (block.clone(), region.clone()),
+        ImageAt {
+            use_: ImageUse::Found { id: found.id.clone() },
+            id: Arg::Known(found.id.clone()),
+            ready: Vec::new(),
+            size_gib: found.size_gib,
+        },
+    );
+}
+
+/// The images of this name that fit every one of the types.
+fn fitting<'a>(seen: &'a RegionSeen, name: &str, types: &BTreeSet<&InstanceType>) -> Vec<&'a SeenImage> {
+    let answer = |instance_type: &InstanceType| {
+        seen.lookups.get(&Lookup { name: name.to_owned(), instance_type: Some(instance_type.clone()) })
+    };
+    let mut types = types.iter();
+    let Some(first) = types.next().and_then(|t| answer(t)) else { return Vec::new() };
+    let mut images: Vec<&SeenImage> = first.iter().collect();
+    for t in types {
+        let fits: BTreeSet<_> = answer(t).into_iter().flatten().map(|image| &image.id).collect();
+        images.retain(|image| fits.contains(&image.id));
+    }
+    images
+}
+
+/// Whether region, zones and type of a fleet are there, and its login can work.
+pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
+    let path = Desired::path(Kind::Fleet, name);
+    let observed = draft.input.observed;
+    if observed.regions.as_ref().is_some_and(|regions| !regions.contains(&fleet.region)) {
+        draft.faults.push(
+            Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {}", fleet.region))
+                .at(path.key("region")),
+        );
+        return;
+    }
+    let Some(seen) = observed.by_region.get(&fleet.region) else { return };
+    for (n, zone) in fleet.zones.iter().enumerate() {
+        let at = path.key("zones").index(n);
+        match seen.zones.as_ref().map(|zones| zones.get(zone)) {
+            Some(None) => {
+                let known: Vec<String> = seen.zones.iter().flatten().map(|(zone, _)| zone.to_string()).collect();
+                draft.faults.push(
+                    Diagnostic::error(codes::UNKNOWN_ZONE, format!("{} has no zone {zone}", fleet.region))
+                        .at(at)
+                        .help(format!("its zones are {}", known.join(", "))),
+                );
+            }
+            Some(Some(false)) => draft
+                .faults
+                .push(Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances")).at(at)),
+            Some(Some(true)) | None => {
+                let offered = |types: &std::collections::BTreeMap<_, _>| {
+                    types.contains_key(&(zone.clone(), fleet.instance_type.clone()))
+                };
+                if seen.types.as_ref().is_some_and(|types| !offered(types)) {
+                    draft.faults.push(
+                        Diagnostic::error(
+                            codes::UNKNOWN_TYPE,
+                            format!("{} is not offered in {zone}", fleet.instance_type),
+                        )
+                        .at(path.key("type")),
+                    );
+                }
+            }
+        }
+    }
+    if fleet.login == Login::KeepImage
+        && matches!(draft.input.desired.images.get(&fleet.image), Some(Image::Public { .. }))
+    {
+        draft.faults.push(
+            Diagnostic::error(
+                codes::LOGIN_NOT_KEPT,
+                format!("image.{} is public: it has no login to keep", fleet.image),
+            )
+            .at(path.key("login").key("keep_image_login"))
+            .help("log in by keys: `login: { key_ids: [skey-…] }`"),
+        );
+    }
+}

@@ -1,0 +1,348 @@
+//! Shares: who may launch from an image, in each region where it is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
+use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Value};
+use crate::cloud::call::{Arg, Body, StepId};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::addr::{Addr, Block, Kind};
+use crate::model::desired::{Desired, Share, Undeclared};
+use crate::model::ids::{CloudId, ImageId, Name, Region, Uin};
+use crate::model::recorded::Object;
+use crate::model::spec::{ObjectSpec, ShareCopySpec};
+
+/// Plans a share block: for every copy of the image's current version, one call to add and one to cancel at most.
+pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
+    let Some(current) = draft.current.get(&share.image) else { return };
+    let (version, generation) = (current.version.clone(), current.generation);
+    let block = Block::share(name);
+    let places: Vec<(Region, ImageAt)> = draft
+        .images
+        .iter()
+        .filter(|((image, _), _)| *image == share.image)
+        .map(|((_, region), at)| (region.clone(), at.clone()))
+        .collect();
+    for (region, at) in places {
+        let addr = Addr::copy(block.clone(), version.clone(), region.clone());
+        let row = draft
+            .objects_of(&block)
+            .into_iter()
+            .find(|object| object.addr == addr && at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
+        let planning = Planning { name, share, addr, generation, region, at, row };
+        one_copy(draft, &planning);
+    }
+}
+
+struct Planning<'a> {
+    name: &'a Name,
+    share: &'a Share,
+    addr: Addr,
+    generation: u32,
+    region: Region,
+    at: ImageAt,
+    row: Option<&'a Object>,
+}
+
+/// The accounts that an image was seen to be shared with.
+fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
+    let seen = draft.input.observed.by_region.get(region).and_then(|seen| seen.shares.get(image));
+    seen.cloned().unwrap_or_default()
+}
+
+/// The accounts that a row says are ours.
+fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
+    match row.map(|row| row.spec.as_ref()) {
+        Some(ObjectSpec::Share(ShareCopySpec { accounts })) => accounts.clone(),
+        Some(ObjectSpec::Slot(_) | ObjectSpec::Image(_)) | None => BTreeSet::new(),
+    }
+}
+
+fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
+    let Planning { share, addr, generation, region, at, row, .. } = planning;
+    let wanted = &share.accounts;
+    let there = at.id.known().map(|id| seen(draft, region, id)).unwrap_or_default();
+    let ours = ours(*row);
+    let add: BTreeSet<Uin> = wanted.difference(&there).cloned().collect();
+    let foreign: BTreeSet<Uin> =
+        there.iter().filter(|uin| !wanted.contains(*uin) && !ours.contains(*uin)).cloned().collect();
+    let mut remove: BTreeSet<Uin> =
+        ours.iter().filter(|uin| !wanted.contains(*uin) && there.contains(*uin)).cloned().collect();
+    let full = addr.clone().generation(*generation);
+    match share.undeclared {
+        Undeclared::Cancel => remove.extend(foreign.iter().cloned()),
+        Undeclared::Keep => {
+            if !foreign.is_empty() {
+                draft.drift.push(super::types::Drift {
+                    addr: full.clone(),
+                    attr: "accounts".into(),
+                    recorded: list(&ours),
+                    observed: list(&there),
+                });
+            }
+        }
+    }
+    if add.is_empty() && remove.is_empty() && row.is_some() {
+        return;
+    }
+    let limit = draft.input.limits.accounts_per_image as usize;
+    let after = there.len() + add.len() - remove.len();
+    if after > limit {
+        over_cap(draft, planning, &there, &foreign, after, limit);
+        return;
+    }
+
+    let spec = |accounts: BTreeSet<Uin>| Arc::new(ObjectSpec::Share(ShareCopySpec { accounts }));
+    // Adding goes first, for nobody should lose an image while it moves; unless the list is too full for that.
+    let add_first = there.len() + add.len() <= limit;
+    let mut steps: Vec<StepId> = Vec::new();
+    let id = cloud_id(&at.id);
+    let target = |effect: Effect| Target { addr: addr.clone(), generation: *generation, id: Some(id.clone()), effect };
+    let entered = |accounts: BTreeSet<Uin>| match row {
+        Some(_) => target(Effect::Become(spec(accounts))),
+        None => target(Effect::Make(Box::new(NewObject {
+            region: region.clone(),
+            name: addr.block.to_string(),
+            zone: None,
+            ordinal: None,
+            spec: spec(accounts),
+            version: None,
+        }))),
+    };
+    let mut expected = there.clone();
+    let mut order = vec![(false, &add), (true, &remove)];
+    if !add_first {
+        order.reverse();
+    }
+    let all_ours: BTreeSet<Uin> = ours.union(wanted).cloned().collect();
+    let mut entered_already = row.is_some();
+    for (cancel, accounts) in order {
+        if accounts.is_empty() {
+            continue;
+        }
+        let last = steps.len() + 1 == usize::from(!add.is_empty()) + usize::from(!remove.is_empty());
+        let recorded = if last {
+            wanted.clone()
+        } else if cancel {
+            &ours - accounts
+        } else {
+            all_ours.clone()
+        };
+        let effect_target = if entered_already { target(Effect::Become(spec(recorded))) } else { entered(recorded) };
+        entered_already = true;
+        let mut needs = at.ready.clone();
+        needs.extend(steps.iter().copied().map(Need::Success));
+        let expect = at.id.known().map(|image| Fact::Shared {
+            region: region.clone(),
+            image: image.clone(),
+            accounts: expected.clone(),
+        });
+        let body = Body::ShareImage { image: at.id.clone(), accounts: accounts.clone(), cancel };
+        let weight = i64::try_from(accounts.len()).unwrap_or(i64::MAX);
+        let (at_start, at_end) = if cancel { (0, -weight) } else { (weight, 0) };
+        let does = draft.call(region, body);
+        steps.push(draft.step(NewStep {
+            needs,
+            does,
+            targets: vec![effect_target],
+            expect: expect.into_iter().collect(),
+            settle: at_once(),
+            holds: vec![Hold { resource: Resource::Shares(full.clone()), at_start, at_end }],
+        }));
+        if cancel {
+            expected = &expected - accounts;
+        } else {
+            expected.extend(accounts.iter().cloned());
+        }
+    }
+    if steps.is_empty() {
+        // Somebody shared it already, just as the config says: it is ours from now on.
+        let targets = vec![entered(wanted.clone())];
+        draft.step(NewStep {
+            needs: at.ready.clone(),
+            does: Do::Record,
+            targets,
+            expect: Vec::new(),
+            settle: at_once(),
+            holds: Vec::new(),
+        });
+    }
+    draft.shared.entry((share.image.clone(), region.clone())).or_default().extend(steps);
+
+    let drifted = !add.is_empty() && add.iter().all(|uin| ours.contains(uin)) && remove.is_empty();
+    let action = if row.is_some() { Action::Update } else { Action::Create };
+    let mut reasons = Vec::new();
+    if row.is_none() {
+        reasons.push(Reason::New);
+    } else if drifted {
+        reasons.push(Reason::Drifted { attrs: vec!["accounts".into()] });
+    } else if ours != *wanted {
+        reasons.push(Reason::Changed { attrs: vec!["accounts".into()] });
+    }
+    if share.undeclared == Undeclared::Cancel && !foreign.is_empty() {
+        reasons.push(Reason::Undeclared);
+    }
+    let mut final_accounts: BTreeSet<Uin> = &there - &remove;
+    final_accounts.extend(add.iter().cloned());
+    let attrs = vec![AttrChange { name: "accounts".into(), before: list(&there), after: list(&final_accounts) }];
+    let detail = detail(reasons, attrs);
+    draft.change(full, action, at.id.known().cloned().map(CloudId::Image), &addr.block.to_string(), &detail);
+}
+
+fn cloud_id(id: &Arg<ImageId>) -> Arg<CloudId> {
+    match id {
+        Arg::Known(id) => Arg::Known(CloudId::Image(id.clone())),
+        Arg::Output { step, target } => Arg::Output { step: *step, target: *target },
+    }
+}
+
+fn list(accounts: &BTreeSet<Uin>) -> Value {
+    if accounts.is_empty() { Value::None } else { Value::List(accounts.iter().map(ToString::to_string).collect()) }
+}
+
+fn over_cap(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    there: &BTreeSet<Uin>,
+    foreign: &BTreeSet<Uin>,
+    after: usize,
+    limit: usize,
+) {
+    let Planning { name, share, region, .. } = planning;
+    let mut fault = Diagnostic::error(
+        codes::SHARE_CAP,
+        format!("image.{} would be shared with {after} accounts in {region}, and {limit} are allowed", share.image),
+    )
+    .at(Desired::path(Kind::Share, name).key("accounts"))
+    .why(format!("{} now, {} declared", there.len(), share.accounts.len()));
+    if share.undeclared == Undeclared::Keep && !foreign.is_empty() {
+        fault = fault.why(format!(
+            "{} of those that have it now are not declared, and `undeclared: keep` lets them stay",
+            foreign.len()
+        ));
+    }
+    draft.faults.push(fault);
+}
+
+/// Shares that are recorded and not wanted any more, while their image stays.
+pub(super) fn leftovers(draft: &mut Draft<'_>) {
+    let blocks: Vec<Block> =
+        draft.objects.keys().filter(|block| block.kind == Kind::Share).map(|block| (*block).clone()).collect();
+    for block in blocks {
+        for object in draft.objects_of(&block) {
+            let Some(image) = object.cloud_id.image() else { continue };
+            let declared = draft.input.desired.shares.get(&block.name).is_some_and(|share| {
+                let at = draft.images.get(&(share.image.clone(), object.region.clone()));
+                at.and_then(|at| at.id.known()) == Some(image)
+            });
+            // The shares of an image that goes are cancelled together with it.
+            if declared || image_goes(draft, object) {
+                continue;
+            }
+            let reason = if draft.input.options.destroy { Reason::Destroy } else { Reason::NotInConfig };
+            let there = seen(draft, &object.region, image);
+            let accounts: BTreeSet<Uin> = ours(Some(object)).intersection(&there).cloned().collect();
+            cancel(draft, object, image, &accounts, &there, vec![object], reason, Vec::new());
+        }
+    }
+}
+
+/// Whether the image of a share is one of ours that is planned to go, or is gone.
+fn image_goes(draft: &Draft<'_>, share: &Object) -> bool {
+    let Some(row) = draft.input.recorded.objects.iter().find(|object| {
+        object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region
+    }) else {
+        return false;
+    };
+    let stays = draft.images.get(&(row.addr.block.name.clone(), row.region.clone()));
+    stays.and_then(|at| at.id.known()) != share.cloud_id.image()
+}
+
+/// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that
+/// somebody else added are named one by one, and need a word from the command line. `None`: refused.
+pub(super) fn cancel_all(
+    draft: &mut Draft<'_>,
+    copy: &Object,
+    reason: &Reason,
+    needs: &[Need],
+) -> Option<Option<StepId>> {
+    let Some(image) = copy.cloud_id.image() else { return Some(None) };
+    let there = seen(draft, &copy.region, image);
+    let rows: Vec<&Object> = draft
+        .input
+        .recorded
+        .objects
+        .iter()
+        .filter(|object| {
+            object.kind() == Kind::Share && object.cloud_id == copy.cloud_id && object.region == copy.region
+        })
+        .collect();
+    let ours: BTreeSet<Uin> = rows.iter().flat_map(|row| ours(Some(row))).collect();
+    let foreign: BTreeSet<Uin> = there.difference(&ours).cloned().collect();
+    if !foreign.is_empty() && !draft.input.options.cancel_undeclared_shares {
+        let names: Vec<&str> = foreign.iter().map(Uin::as_str).collect();
+        draft.faults.push(
+            Diagnostic::error(
+                codes::UNDECLARED_SHARES,
+                format!(
+                    "{} must go, but accounts that are not in the config use it: {}",
+                    copy.full_addr(),
+                    names.join(", ")
+                ),
+            )
+            .why("an image can only be deleted when it is shared with nobody")
+            .help("to cancel these shares as well: --cancel-undeclared-shares"),
+        );
+        return None;
+    }
+    for uin in &foreign {
+        let attrs =
+            vec![AttrChange { name: "account".into(), before: Value::Text(uin.to_string()), after: Value::None }];
+        let detail = detail(vec![Reason::Undeclared, Reason::ImageGoes], attrs);
+        draft.change(
+            copy.full_addr(),
+            Action::Delete,
+            Some(copy.cloud_id.clone()),
+            &format!("share with {uin}"),
+            &detail,
+        );
+    }
+    if there.is_empty() && rows.is_empty() {
+        return Some(None);
+    }
+    let reason = if *reason == Reason::Destroy { Reason::Destroy } else { Reason::ImageGoes };
+    Some(cancel(draft, copy, image, &there, &there, rows, reason, needs.to_vec()))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call of the plan, with everything that it is about")]
+fn cancel(
+    draft: &mut Draft<'_>,
+    copy: &Object,
+    image: &ImageId,
+    accounts: &BTreeSet<Uin>,
+    there: &BTreeSet<Uin>,
+    rows: Vec<&Object>,
+    reason: Reason,
+    needs: Vec<Need>,
+) -> Option<StepId> {
+    let mut targets: Vec<Target> = rows.iter().map(|row| known(row, Effect::Remove)).collect();
+    let before = rows.iter().map(|row| ours(Some(row))).fold(BTreeSet::new(), |all, some| &all | &some);
+    for row in &rows {
+        let attrs = vec![AttrChange { name: "accounts".into(), before: list(&before), after: Value::None }];
+        let detail = detail(vec![reason.clone()], attrs);
+        let action = if accounts.is_empty() { Action::Forget } else { Action::Delete };
+        draft.change(row.full_addr(), action, Some(row.cloud_id.clone()), &row.name, &detail);
+    }
+    if targets.is_empty() {
+        targets.push(known(copy, Effect::Nothing));
+    }
+    let (does, expect) = if accounts.is_empty() {
+        (Do::Record, Vec::new())
+    } else {
+        let body = Body::ShareImage { image: Arg::Known(image.clone()), accounts: accounts.clone(), cancel: true };
+        let fact = Fact::Shared { region: copy.region.clone(), image: image.clone(), accounts: there.clone() };
+        (draft.call(&copy.region, body), vec![fact])
+    };
+    Some(draft.step(NewStep { needs, does, targets, expect, settle: at_once(), holds: Vec::new() }))
+}

@@ -1,0 +1,259 @@
+//! A plan for programs: a documented shape with a version of its own, apart from the plan file's. See `docs/json.md`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cloud::call::{Arg, StepId};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::model::addr::Addr;
+use crate::model::ids::CloudId;
+use crate::plan::{
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Need, Peak, Pinned, Plan, Reason, Resource, Step, Target,
+    Value,
+};
+
+use super::node::{Node, object};
+use super::words;
+
+/// What `format` says; the number grows when something that was there changes or goes.
+pub const FORMAT: &str = "fleetwright-plan/1";
+
+/// The plan as JSON, indented, with a line end.
+#[must_use]
+pub fn plan(plan: &Plan) -> String {
+    document(plan).pretty()
+}
+
+fn document(plan: &Plan) -> Node {
+    let Plan {
+        format: _,
+        lineage,
+        serial,
+        origin,
+        env,
+        config_digest,
+        as_of_ms,
+        destroy,
+        lookups,
+        changes,
+        drift,
+        steps,
+        edges: _,
+        peaks,
+        assumptions,
+        notes,
+    } = plan;
+    let Counts { add, change: update, reset, destroy: destroyed } = plan.counts();
+    let calls = plan.calls();
+    let total: u32 = calls.values().sum();
+    let targets: BTreeMap<StepId, &[Target]> = steps.iter().map(|step| (step.id, step.targets.as_slice())).collect();
+    let mut details = BTreeMap::new();
+    object! {
+        "format" => FORMAT,
+        "project" => origin.project.as_str(),
+        "environment" => env.as_str(),
+        "endpoint" => &origin.endpoint,
+        "account" => origin.account.as_str(),
+        "lineage" => lineage.as_str(),
+        "serial" => number(*serial),
+        "config_digest" => config_digest.to_string(),
+        "as_of" => words::rfc3339(*as_of_ms),
+        "destroy" => *destroy,
+        "empty" => plan.is_empty(),
+        "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
+        "calls" => object! {
+            "total" => total,
+            "by_action" => Node::Object(calls.into_iter().map(|(action, count)| (action, count.into())).collect()),
+        },
+        "lookups" => Node::list(lookups.iter().map(lookup)),
+        "changes" => Node::list(changes.iter().map(|each| change(each, &mut details))),
+        "drift" => Node::list(drift.iter().map(drifted)),
+        "steps" => Node::list(steps.iter().map(|each| step(each, &targets))),
+        "peaks" => Node::list(peaks.iter().map(peak)),
+        "assumptions" => Node::list(assumptions),
+        "notes" => Node::list(notes.iter().map(note)),
+    }
+}
+
+/// Serials stay far below the point where they would not fit.
+pub(super) fn number(value: u64) -> Node {
+    Node::Number(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn lookup(pinned: &Pinned) -> Node {
+    let Pinned { block, region, name, id, created_ms, new } = pinned;
+    object! {
+        "address" => block.to_string(),
+        "actions" => Node::list(["read"]),
+        "region" => region.as_str(),
+        "id" => id.as_str(),
+        "name" => name,
+        "created" => words::rfc3339(*created_ms),
+        "new" => *new,
+    }
+}
+
+/// What a detail is in JSON: made once for all slots that change alike.
+type Details = BTreeMap<*const Detail, (Arc<Node>, Arc<Node>)>;
+
+fn change(change: &Change, details: &mut Details) -> Node {
+    let Change { addr, action, id, name, detail } = change;
+    let (reasons, attributes) = details.entry(Arc::as_ptr(detail)).or_insert_with(|| {
+        let Detail { reasons, attrs } = detail.as_ref();
+        (Arc::new(Node::list(reasons.iter().map(reason))), Arc::new(Node::list(attrs.iter().map(attribute))))
+    });
+    object! {
+        "address" => addr.to_string(),
+        "kind" => addr.block.kind.word(),
+        "action" => action_word(*action),
+        "actions" => Node::list(actions(*action).iter().copied()),
+        "id" => id.as_ref().map(CloudId::as_str),
+        "name" => name,
+        "reasons" => Node::Shared(Arc::clone(reasons)),
+        "attributes" => Node::Shared(Arc::clone(attributes)),
+    }
+}
+
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Reset => "reset",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+        Action::Forget => "forget",
+        Action::Await => "await",
+    }
+}
+
+/// The words of Terraform's plans, so that tools which guard against deletions see a reset as one.
+fn actions(action: Action) -> &'static [&'static str] {
+    match action {
+        Action::Create => &["create"],
+        Action::Update => &["update"],
+        Action::Reset | Action::Replace => &["delete", "create"],
+        Action::Delete => &["delete"],
+        Action::Forget => &["forget"],
+        Action::Await => &["no-op"],
+    }
+}
+
+fn reason(reason: &Reason) -> Node {
+    let node = object! { "reason" => words::reason_word(reason), "text" => words::reason(reason) };
+    match reason {
+        Reason::ScaledUp { from, to } | Reason::ScaledDown { from, to } => node.with("from", *from).with("to", *to),
+        Reason::Changed { attrs } | Reason::Drifted { attrs } => node.with("attributes", Node::list(attrs)),
+        Reason::NewVersion { inputs } => node.with("inputs", Node::list(inputs)),
+        Reason::CopiedBack { from } => node.with("region", from.as_str()),
+        Reason::New
+        | Reason::Vanished
+        | Reason::Recaptured
+        | Reason::NotInConfig
+        | Reason::OldVersion
+        | Reason::RegionDropped
+        | Reason::Destroy
+        | Reason::CreationFailed
+        | Reason::ImageGoes
+        | Reason::UnderWay
+        | Reason::Undeclared
+        | Reason::ResetFailed => node,
+    }
+}
+
+fn attribute(attr: &AttrChange) -> Node {
+    let AttrChange { name, before, after } = attr;
+    object! { "name" => name, "before" => value(before), "after" => value(after) }
+}
+
+fn value(value: &Value) -> Node {
+    match value {
+        Value::None => Node::Null,
+        Value::Text(text) => text.into(),
+        Value::List(items) => Node::list(items),
+        Value::Secret { source, digest } => {
+            object! { "secret" => object! { "source" => source, "digest" => digest } }
+        }
+        Value::Unknown { step, target, addr } => unknown(*step, *target, Some(addr)),
+    }
+}
+
+fn unknown(step: StepId, target: u32, addr: Option<&Addr>) -> Node {
+    object! { "unknown" => object! { "step" => step.0, "target" => target, "addr" => Node::maybe(addr) } }
+}
+
+fn drifted(drift: &Drift) -> Node {
+    let Drift { addr, attr, recorded, observed } = drift;
+    object! {
+        "address" => addr.to_string(),
+        "attribute" => attr,
+        "recorded" => value(recorded),
+        "observed" => value(observed),
+    }
+}
+
+fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
+    let Step { id, needs, does, targets, expect: _, settle: _, holds: _ } = step;
+    let (action, region) = match does {
+        Do::Call(call) => (call.body.action(), Some(call.region.as_str())),
+        Do::Await { region } => ("Await", Some(region.as_str())),
+        Do::Record => ("Record", None),
+    };
+    let needs = needs.iter().map(|need| match need {
+        Need::Success(step) => object! { "step" => step.0, "until" => "success" },
+        Need::Over(step) => object! { "step" => step.0, "until" => "over" },
+    });
+    let targets = targets.iter().map(|target| {
+        let Target { addr, generation, id, effect: _ } = target;
+        let id = match id {
+            None => Node::Null,
+            Some(Arg::Known(id)) => id.as_str().into(),
+            Some(Arg::Output { step, target }) => {
+                let of = all.get(step).and_then(|targets| targets.get(usize::try_from(*target).ok()?));
+                unknown(*step, *target, of.map(|target| &target.addr))
+            }
+        };
+        object! { "address" => addr.clone().generation(*generation).to_string(), "id" => id }
+    });
+    object! {
+        "id" => id.0,
+        "action" => action,
+        "region" => region,
+        "needs" => Node::list(needs),
+        "targets" => Node::list(targets),
+    }
+}
+
+fn peak(peak: &Peak) -> Node {
+    let Peak { resource, before, peak, after, limit } = peak;
+    let of = match resource {
+        Resource::Images(region) => object! { "kind" => "images", "region" => region.as_str() },
+        Resource::Instances(region, zone) => {
+            object! { "kind" => "instances", "region" => region.as_str(), "zone" => zone.as_str() }
+        }
+        Resource::Shares(addr) => object! { "kind" => "accounts", "address" => addr.to_string() },
+    };
+    object! {
+        "resource" => of,
+        "text" => resource.to_string(),
+        "before" => *before,
+        "peak" => *peak,
+        "after" => *after,
+        "limit" => *limit,
+    }
+}
+
+fn note(note: &Diagnostic) -> Node {
+    let Diagnostic { code, severity, message, place: _, label: _, related: _, notes, help } = note;
+    let severity = match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    object! {
+        "code" => code.word,
+        "severity" => severity,
+        "message" => message,
+        "why" => Node::list(notes),
+        "help" => help.as_ref(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Plain words for actions, reasons and values.
+
+use crate::model::Millis;
+use crate::model::addr::{Addr, Kind};
+use crate::plan::{Action, Reason, Value};
+
+use super::style::{Ink, STICKY};
+
+/// How an action's sign is coloured.
+pub(super) fn ink(action: Action) -> Ink {
+    match action {
+        Action::Delete | Action::Replace | Action::Reset => Ink::Lose,
+        Action::Create => Ink::Add,
+        Action::Update => Ink::Change,
+        Action::Forget => Ink::Faint,
+        Action::Await => Ink::Look,
+    }
+}
+
+/// What the legend says of a sign.
+pub(super) fn legend(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "change in place",
+        Action::Reset => "reset: format the system disk",
+        Action::Replace => "destroy, then create anew",
+        Action::Delete => "destroy",
+        Action::Forget => "only forget",
+        Action::Await => "wait for",
+    }
+}
+
+/// What will happen, to one thing or to several.
+pub(super) fn will(action: Action) -> &'static str {
+    match action {
+        Action::Create => "will be created",
+        Action::Update => "will be changed in place",
+        Action::Reset => "will be reset, the system disk formatted",
+        Action::Replace => "will be destroyed, then created anew",
+        Action::Delete => "will be destroyed",
+        Action::Forget => "will be forgotten, in the state only",
+        Action::Await => "will be waited for",
+    }
+}
+
+/// A clause that says why, of one thing or of several.
+pub(super) fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::New => "new in the config".to_owned(),
+        Reason::ScaledUp { from, to } => format!("the fleet grows from {from} to {to}"),
+        Reason::ScaledDown { from, to } => format!("the fleet shrinks from {from} to {to}"),
+        Reason::Vanished => "deleted outside".to_owned(),
+        Reason::Changed { attrs } => of("the config changed", attrs),
+        Reason::Drifted { attrs } => of("changed outside", attrs),
+        Reason::NewVersion { inputs } => of("the image has a new version", inputs),
+        Reason::Recaptured => "all copies of this version were deleted outside, so it is captured anew".to_owned(),
+        Reason::CopiedBack { from } => format!("deleted outside, and copied back from {from}"),
+        Reason::NotInConfig => "no longer in the config".to_owned(),
+        Reason::OldVersion => "a newer version takes its place".to_owned(),
+        Reason::RegionDropped => "the config no longer has the image in this region".to_owned(),
+        Reason::Destroy => "everything is destroyed, as asked".to_owned(),
+        Reason::CreationFailed => "the cloud gave its creation up".to_owned(),
+        Reason::ImageGoes => "the image is destroyed".to_owned(),
+        Reason::UnderWay => "accepted by the cloud, not finished yet".to_owned(),
+        Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
+        Reason::ResetFailed => "the last reset failed".to_owned(),
+    }
+}
+
+/// The word of a reason in JSON.
+pub(super) fn reason_word(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::New => "new",
+        Reason::ScaledUp { .. } => "scaled_up",
+        Reason::ScaledDown { .. } => "scaled_down",
+        Reason::Vanished => "vanished",
+        Reason::Changed { .. } => "changed",
+        Reason::Drifted { .. } => "drifted",
+        Reason::NewVersion { .. } => "new_version",
+        Reason::Recaptured => "recaptured",
+        Reason::CopiedBack { .. } => "copied_back",
+        Reason::NotInConfig => "not_in_config",
+        Reason::OldVersion => "old_version",
+        Reason::RegionDropped => "region_dropped",
+        Reason::Destroy => "destroy",
+        Reason::CreationFailed => "creation_failed",
+        Reason::ImageGoes => "image_goes",
+        Reason::UnderWay => "under_way",
+        Reason::Undeclared => "undeclared",
+        Reason::ResetFailed => "reset_failed",
+    }
+}
+
+fn of(clause: &str, attrs: &[String]) -> String {
+    if attrs.is_empty() { clause.to_owned() } else { format!("{clause} ({})", attrs.join(", ")) }
+}
+
+/// A value on one line.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::None => "(none)".to_owned(),
+        Value::Text(text) if text.is_empty() => "(empty)".to_owned(),
+        Value::Text(text) => text.trim_end_matches('\n').replace('\n', " ⏎ "),
+        Value::List(items) if items.is_empty() => "(none)".to_owned(),
+        Value::List(items) => items.join(", "),
+        Value::Secret { source, digest } => secret(source, digest),
+        Value::Unknown { step: _, target: _, addr } => format!("{addr}{STICKY}(new)"),
+    }
+}
+
+fn secret(source: &str, digest: &str) -> String {
+    const DIGITS: usize = 8;
+    let digits: String = digest.chars().take(DIGITS).collect();
+    let place = match source.strip_prefix("config: ") {
+        Some(path) => format!("config {path}"),
+        None if source.starts_with("file ") => source.to_owned(),
+        None => format!("file {source}"),
+    };
+    format!("{place} (digest{STICKY}{digits})")
+}
+
+/// `count` of what an address stands for: `18 instances`.
+pub(super) fn counted(addr: &Addr, count: usize) -> String {
+    let noun = match addr.block.kind {
+        Kind::Fleet => "instance",
+        Kind::Image => "image",
+        Kind::Share => "share",
+    };
+    plural(count, noun)
+}
+
+/// `1 image`, `2 images`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A point in time, in UTC, to the second.
+pub(super) fn time(ms: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
+/// A point in time as RFC 3339, for programs.
+pub(super) fn rfc3339(ms: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => time.to_string(),
+        Err(_) => ms.to_string(),
+    }
+}
+
+/// How long: `350 ms`, `2.5 s`, `1 min 5 s`, `2 h 3 min`.
+pub(super) fn span(ms: Millis) -> String {
+    const SECOND: Millis = 1000;
+    const MINUTE: Millis = 60 * SECOND;
+    const HOUR: Millis = 60 * MINUTE;
+    let with = |whole: String, rest: Millis, unit: &str| match rest {
+        0 => whole,
+        rest => format!("{whole} {rest} {unit}"),
+    };
+    match ms.max(0) {
+        ms if ms < SECOND => format!("{ms} ms"),
+        ms if ms < 10 * SECOND => match ms % SECOND / 100 {
+            0 => format!("{} s", ms / SECOND),
+            tenths => format!("{}.{tenths} s", ms / SECOND),
+        },
+        ms if ms < MINUTE => format!("{} s", ms / SECOND),
+        ms if ms < HOUR => with(format!("{} min", ms / MINUTE), ms % MINUTE / SECOND, "s"),
+        ms => with(format!("{} h", ms / HOUR), ms % HOUR / MINUTE, "min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        for (ms, text) in [
+            (-5, "0 ms"),
+            (350, "350 ms"),
+            (2500, "2.5 s"),
+            (3000, "3 s"),
+            (29_900, "29 s"),
+            (65_000, "1 min 5 s"),
+            (600_000, "10 min"),
+            (7_380_000, "2 h 3 min"),
+        ] {
+            assert_eq!(span(ms), text);
+        }
+    }
+
+    #[test]
+    fn values_are_told_apart_from_their_absence() {
+        assert_eq!(value(&Value::Text(String::new())), "(empty)");
+        assert_eq!(value(&Value::List(vec![])), "(none)");
+        let secret = |source: &str| {
+            value(&Value::Secret { source: source.into(), digest: "3f9a1c02deadbeef".into() }).replace(STICKY, " ")
+        };
+        assert_eq!(secret("provision.sh"), "file provision.sh (digest 3f9a1c02)");
+        assert_eq!(secret("config: fleets.web.user_data"), "config fleets.web.user_data (digest 3f9a1c02)");
+    }
+}

@@ -1,0 +1,84 @@
+//! From SQLite's faults to ours.
+
+use rusqlite::ErrorCode;
+
+use super::StoreFault;
+
+/// What went wrong, before it is known in which file.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// SQLite says no.
+    Sql(rusqlite::Error),
+    /// We say no, in a sentence.
+    Said(String),
+    /// It is a fault already.
+    Fault(StoreFault),
+}
+
+pub(super) type Res<T> = Result<T, Trouble>;
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreFault> for Trouble {
+    fn from(fault: StoreFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Trouble {
+    /// A sentence of ours.
+    pub(super) fn said(sentence: impl Into<String>) -> Self {
+        Self::Said(sentence.into())
+    }
+
+    /// The fault, in the file at `path`; whoever meant to write hears of it when the file cannot even be opened.
+    pub(super) fn at(self, path: &str, writing: bool) -> StoreFault {
+        let error = match self {
+            Self::Fault(fault) => return fault,
+            Self::Said(sentence) => return StoreFault::Io(format!("{path}: {sentence}")),
+            Self::Sql(error) => error,
+        };
+        let code = error.sqlite_error_code();
+        let is = |these: &[ErrorCode]| code.is_some_and(|code| these.contains(&code));
+        let path = path.to_owned();
+        if is(&[ErrorCode::DiskFull]) {
+            StoreFault::Full(path)
+        } else if is(&[ErrorCode::ReadOnly]) || writing && is(&[ErrorCode::CannotOpen, ErrorCode::PermissionDenied]) {
+            StoreFault::ReadOnly(path)
+        } else if is(&[ErrorCode::NotADatabase]) {
+            StoreFault::NotAState(path)
+        } else if is(&[ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked]) {
+            StoreFault::Io(format!("{path}: another process has been writing for too long"))
+        } else {
+            StoreFault::Io(format!("{path}: {error}"))
+        }
+    }
+}
+
+/// Replaces a broken constraint by a sentence that says what it means here.
+pub(super) fn broken<T>(result: rusqlite::Result<T>, sentence: impl FnOnce() -> String) -> Res<T> {
+    result.map_err(|error| {
+        if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
+            Trouble::Said(sentence())
+        } else {
+            Trouble::Sql(error)
+        }
+    })
+}
+
+/// The fault of a file operation.
+pub(super) fn of_io(path: &str, error: &std::io::Error) -> StoreFault {
+    use std::io::ErrorKind;
+    let kind = error.kind();
+    if [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&kind) {
+        StoreFault::Full(path.to_owned())
+    } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&kind) {
+        StoreFault::ReadOnly(path.to_owned())
+    } else {
+        StoreFault::Io(format!("{path}: {error}"))
+    }
+}

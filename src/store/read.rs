@@ -1,0 +1,215 @@
+//! Reading a whole state: one pass over each table, in one transaction.
+//!
+//! What rows have in common is read once and shared: block, region, zone, version, image and, above all, the spec.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::fault::{Res, Trouble};
+use super::journal::{self, address};
+use super::rows::{Shared, cloud_id, counter, lineage, maybe_text, of_json, of_part, of_word, origin, text, value};
+use super::{DurationRow, RunOutcome, RunRow, Stored};
+use crate::model::addr::{Addr, Block};
+use crate::model::digest::Digest;
+use crate::model::ids::{ImageId, Region, Version, Zone};
+use crate::model::recorded::{Object, OpId, Recorded, RunId, Status, VersionRecord};
+use crate::model::spec::ObjectSpec;
+
+/// Specs that have been read, by their row.
+pub(super) struct Specs {
+    last: Option<(i64, Arc<ObjectSpec>)>,
+    seen: BTreeMap<i64, Arc<ObjectSpec>>,
+}
+
+impl Specs {
+    pub(super) fn new() -> Self {
+        Self { last: None, seen: BTreeMap::new() }
+    }
+
+    /// The spec of a row, parsed once.
+    pub(super) fn get(&mut self, conn: &Connection, id: i64) -> Res<Arc<ObjectSpec>> {
+        if let Some((last, spec)) = &self.last
+            && *last == id
+        {
+            return Ok(spec.clone());
+        }
+        let spec = match self.seen.get(&id) {
+            Some(spec) => spec.clone(),
+            None => {
+                let json: Option<String> = conn
+                    .prepare_cached("SELECT json FROM spec WHERE id = ?1")?
+                    .query_row([id], |row| row.get(0))
+                    .optional()?;
+                let json = json.ok_or_else(|| Trouble::said(format!("lacks spec {id}")))?;
+                let spec = Arc::new(of_json::<ObjectSpec>("a spec", &json)?);
+                self.seen.insert(id, spec.clone());
+                spec
+            }
+        };
+        self.last = Some((id, spec.clone()));
+        Ok(spec)
+    }
+}
+
+/// A block from its text.
+fn block(text: &str) -> Res<Block> {
+    let addr = address(text)?;
+    if addr == Addr::of(addr.block.clone()) {
+        Ok(addr.block)
+    } else {
+        Err(Trouble::said(format!("holds `{text}` for a block")))
+    }
+}
+
+/// Everything, as one moment saw it.
+pub(super) fn load(conn: &Connection) -> Res<Stored> {
+    let tx = conn.unchecked_transaction()?;
+    let mut specs = Specs::new();
+    let recorded = Recorded {
+        lineage: lineage(&tx)?,
+        serial: counter(&tx, "serial")?,
+        origin: origin(&tx)?,
+        objects: objects(&tx, &mut specs)?,
+        versions: versions(&tx)?,
+        edges: edges(&tx)?,
+    };
+    let open = journal::open(&tx, &mut specs)?;
+    let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
+    let next_op = tx.query_row("SELECT coalesce(max(id), 0) + 1 FROM op", [], |row| row.get(0))?;
+    Ok(Stored { recorded, open, next_op: OpId(next_op), ids_ever })
+}
+
+fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {
+    let count: i64 = conn.query_row("SELECT count(*) FROM object", [], |row| row.get(0))?;
+    let mut objects = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+    let mut statement = conn.prepare_cached(
+        "SELECT block, slot, version, part, gen, region, id_kind, cloud_id, name, zone, ordinal, status, spec,
+         made_from, accepted_ms, made_by FROM object",
+    )?;
+    let (mut blocks, mut versions, mut parts) = (Shared::new(), Shared::new(), Shared::new());
+    let (mut regions, mut zones, mut images) = (Shared::new(), Shared::new(), Shared::new());
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        objects.push(Object {
+            addr: Addr {
+                block: blocks.get(text(row, 0)?, block)?,
+                slot: value(row, 1)?,
+                version: versions.maybe(maybe_text(row, 2)?, |text| Ok(Version::new(text)))?,
+                part: parts.maybe(maybe_text(row, 3)?, |text| Ok(of_part(text)))?,
+                generation: None,
+            },
+            generation: value(row, 4)?,
+            region: regions.get(text(row, 5)?, |text| Ok(Region::new(text)))?,
+            cloud_id: cloud_id(text(row, 6)?, text(row, 7)?)?,
+            name: text(row, 8)?.to_owned(),
+            zone: zones.maybe(maybe_text(row, 9)?, |text| Ok(Zone::new(text)))?,
+            ordinal: value(row, 10)?,
+            status: of_word(&Status::ALL, Status::word, text(row, 11)?)?,
+            spec: specs.get(conn, value(row, 12)?)?,
+            made_from: images.maybe(maybe_text(row, 13)?, |text| Ok(ImageId::new(text)))?,
+            accepted_ms: value(row, 14)?,
+            made_by: value::<Option<i64>>(row, 15)?.map(OpId),
+        });
+    }
+    objects.sort_by(|a, b| (&a.addr, a.generation).cmp(&(&b.addr, b.generation)));
+    Ok(objects)
+}
+
+fn versions(conn: &Connection) -> Res<Vec<VersionRecord>> {
+    let mut statement =
+        conn.prepare_cached("SELECT block, version, gen, inputs, inputs_digest, made_ms FROM image_version")?;
+    let mut rows = statement.query([])?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        versions.push(VersionRecord {
+            block: block(text(row, 0)?)?,
+            version: Version::new(text(row, 1)?),
+            generation: value(row, 2)?,
+            inputs: of_json("inputs", text(row, 3)?)?,
+            inputs_digest: digest(text(row, 4)?)?,
+            made_ms: value(row, 5)?,
+        });
+    }
+    versions.sort_by(|a, b| (&a.block, &a.version, a.generation).cmp(&(&b.block, &b.version, b.generation)));
+    Ok(versions)
+}
+
+/// Which block needs which.
+pub(super) fn edges(conn: &Connection) -> Res<BTreeSet<(Block, Block)>> {
+    let mut statement = conn.prepare_cached("SELECT src, dst FROM edge")?;
+    let mut rows = statement.query([])?;
+    let mut edges = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        edges.insert((block(text(row, 0)?)?, block(text(row, 1)?)?));
+    }
+    Ok(edges)
+}
+
+/// Every id of an operation's target, handed out to an operation, or of an object.
+fn ids_ever(conn: &Connection) -> Res<BTreeSet<String>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT cloud_id FROM op_target WHERE cloud_id IS NOT NULL
+         UNION ALL SELECT cloud_id FROM op_id UNION ALL SELECT cloud_id FROM object",
+    )?;
+    let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(ids)
+}
+
+fn digest(text: &str) -> Res<Digest> {
+    text.parse().map_err(|_| Trouble::said(format!("holds `{text}` for a digest")))
+}
+
+/// The history, oldest run first.
+pub(super) fn runs(conn: &Connection) -> Res<Vec<RunRow>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, kind, who, host, started_ms, config_digest, plan_hash, ended_ms, outcome, serial_before,
+         serial_after FROM run ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push(RunRow {
+            id: RunId(value(row, 0)?),
+            kind: value(row, 1)?,
+            who: value(row, 2)?,
+            host: value(row, 3)?,
+            started_ms: value(row, 4)?,
+            config_digest: digest(text(row, 5)?)?,
+            plan_hash: maybe_text(row, 6)?.map(digest).transpose()?,
+            ended_ms: value(row, 7)?,
+            outcome: match maybe_text(row, 8)? {
+                Some(word) => Some(of_word(&RunOutcome::ALL, RunOutcome::word, word)?),
+                None => None,
+            },
+            serial_before: value::<i64>(row, 9)?.cast_unsigned(),
+            serial_after: value::<Option<i64>>(row, 10)?.map(i64::cast_unsigned),
+        });
+    }
+    Ok(runs)
+}
+
+/// The plan of this hash, as JSON.
+pub(super) fn plan(conn: &Connection, hash: Digest) -> Res<Option<String>> {
+    let mut statement = conn.prepare_cached("SELECT json FROM plan WHERE hash = ?1")?;
+    Ok(statement.query_row([hash.to_string()], |row| row.get(0)).optional()?)
+}
+
+/// How long actions took.
+pub(super) fn durations(conn: &Connection) -> Res<Vec<DurationRow>> {
+    let mut statement =
+        conn.prepare_cached("SELECT action, region, le_ms, n, sum_ms FROM duration ORDER BY action, region, le_ms")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(DurationRow {
+            action: value(row, 0)?,
+            region: Region::new(text(row, 1)?),
+            le_ms: value(row, 2)?,
+            count: value::<i64>(row, 3)?.cast_unsigned(),
+            sum_ms: value(row, 4)?,
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,8 @@
+//! The state store, through its public face.
+
+mod files;
+mod locks;
+mod records;
+mod reference;
+mod samples;
+mod scale;
