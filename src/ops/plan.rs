@@ -64,7 +64,11 @@ pub(super) fn plan_with(
 ) -> Result<Planned, Problem> {
     let pins = lockfile::read(site)?;
     let desired = if options.destroy { nothing_of(&config.desired) } else { config.desired.clone() };
-    let needs = needs(&desired, &stored, &pins, options.destroy);
+    let needs = if options.destroy {
+        Needs::of_destroy(&desired.cloud, &stored.recorded)
+    } else {
+        Needs::of(&desired, &stored.recorded)
+    };
     let sight = observe(site, &connected.cloud, needs)?;
     let input = PlanInput {
         desired: &desired,
@@ -90,14 +94,6 @@ pub(super) fn plan_with(
     plan.notes.extend(in_doubt(&stored));
     let texts = if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
     Ok(Planned { plan, texts, desired, stored, connected, sight, config })
-}
-
-fn needs(desired: &Desired, stored: &Stored, pins: &Pins, destroy: bool) -> Needs {
-    if destroy {
-        return Needs::of_destroy(&desired.cloud, &stored.recorded);
-    }
-    let _: &Pins = pins;
-    Needs::of(desired, &stored.recorded)
 }
 
 /// Operations that another run left: an apply settles them first, and plans anew.
