@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleetwright::cloud::call::{
-    Answer, Arg, Body, Call, Class, Executed, Fault, InstanceAttr, Launch, Page, Query, Reply,
+    Answer, Arg, Body, Call, Class, Executed, Fault, InstanceAttr, Launch, Page, Query, Reply, TagTarget,
 };
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::client::CvmClient;
@@ -287,7 +287,8 @@ fn images_are_captured_copied_shared_and_deleted() {
     assert_eq!(world.ask(describe), Reply::Done);
     assert_eq!(by_id().description, "better");
 
-    let resources = vec![Arg::Known(CloudId::Image(image.clone())), Arg::Known(CloudId::Instance(instance.clone()))];
+    let here = |id| TagTarget { region: HOME.into(), id: Arg::Known(id) };
+    let resources = vec![here(CloudId::Image(image.clone())), here(CloudId::Instance(instance.clone()))];
     let tags = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
     let done = Reply::Tagged { failed: vec![] };
     assert_eq!(world.ask(Body::TagResources { resources: resources.clone(), tags }), done);
