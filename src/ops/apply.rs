@@ -105,9 +105,8 @@ struct Held<'a> {
 impl<'a> Held<'a> {
     fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
         let now = site.clock.now_ms();
-        let fence = store
-            .lock(&site.holder, now, LEASE_MS, &*site.is_dead)
-            .map_err(|fault| store_problem(site, &fault))?;
+        let fence =
+            store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))?;
         Ok(Self { site, store, fence })
     }
 
@@ -182,8 +181,8 @@ fn apply_fresh(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) ->
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
         return Ok(Applied::Declined);
     }
-    let store = SqliteStore::create(&site.state_file(), &planned.plan.lineage)
-        .map_err(|fault| store_problem(site, &fault))?;
+    let store =
+        SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
     let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
     let result = execute(site, options, watcher, &mut held, &planned, &connected);
@@ -246,7 +245,12 @@ fn recover(
     let run = held.start_run("recover", None, config)?;
     let account = match stored.recorded.origin.as_ref() {
         Some(origin) => origin.account.clone(),
-        None => return Err(Problem::of(Diagnostic::error(codes::STORE, "the state has open operations, but names no account"))),
+        None => {
+            return Err(Problem::of(Diagnostic::error(
+                codes::STORE,
+                "the state has open operations, but names no account",
+            )));
+        }
     };
     let set = settings(site, connected, &account, run);
     let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);

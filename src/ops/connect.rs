@@ -57,11 +57,19 @@ fn open_problem(site: &Site, why: &str) -> Problem {
 }
 
 /// Connects to the cloud of a config.
-pub(super) fn connect(site: &Site, spec: &CloudSpec, secrets: Arc<dyn Secrets>, write: bool) -> Result<Connected, Problem> {
+pub(super) fn connect(
+    site: &Site,
+    spec: &CloudSpec,
+    secrets: Arc<dyn Secrets>,
+    write: bool,
+) -> Result<Connected, Problem> {
     let Provider::Embedded { latency } = spec.provider;
     let embedded = open_embedded(site, spec, write)?;
     let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
-        Problem::of(Diagnostic::error(codes::CLOUD, format!("the embedded cloud has no keys of account {}", spec.account)))
+        Problem::of(Diagnostic::error(
+            codes::CLOUD,
+            format!("the embedded cloud has no keys of account {}", spec.account),
+        ))
     })?;
     let credentials = Credentials {
         secret_id: credentials.secret_id,

@@ -71,7 +71,10 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
     let file = site.show(&site.state_file());
     Problem::of(match fault {
         StoreFault::Locked(lease) => Diagnostic::error(codes::LOCKED, format!("{fault}"))
-            .why(format!("the state {file} is changed by one run at a time; its lease ends {}", when(site, lease.until_ms)))
+            .why(format!(
+                "the state {file} is changed by one run at a time; its lease ends {}",
+                when(site, lease.until_ms)
+            ))
             .help("wait until that run is over; a lease that has ended is taken over by itself"),
         StoreFault::Fenced => Diagnostic::error(codes::FENCED, fault.to_string())
             .help("see what that run did with `fleetwright show`, then apply again"),
@@ -79,8 +82,9 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
             .help("use the version of fleetwright that wrote it, or a newer one"),
         StoreFault::NotAState(_) => Diagnostic::error(codes::NOT_A_STATE, fault.to_string())
             .help(format!("move {file} away, or choose another environment with -e NAME")),
-        StoreFault::Full(_) => Diagnostic::error(codes::STORE, fault.to_string())
-            .help("make room, then apply again: it goes on from here"),
+        StoreFault::Full(_) => {
+            Diagnostic::error(codes::STORE, fault.to_string()).help("make room, then apply again: it goes on from here")
+        }
         StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, fault.to_string())
             .help("an apply has to write its state; check the owner and the permissions of the directory"),
         StoreFault::Io(_) => Diagnostic::error(codes::STORE, fault.to_string()),

@@ -88,5 +88,7 @@ pub(super) fn add(site: &Site, new: &Pins) -> Result<(), Problem> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| bad(site, &format!("it cannot be written: {error}")))
+    written
+        .and_then(|()| std::fs::rename(&beside, &path))
+        .map_err(|error| bad(site, &format!("it cannot be written: {error}")))
 }

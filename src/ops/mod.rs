@@ -13,7 +13,7 @@ mod state;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use apply::{Applied, Approval, ApplyOptions, Watcher, apply};
+pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use connect::{cloud_file, open_embedded};
 pub use load::{Config, validate};
 pub use plan::{PlanOptions, Planned, plan};
@@ -78,7 +78,11 @@ impl Site {
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
         let inside = path.strip_prefix(&self.dir).unwrap_or(path);
-        if self.shown == "." { inside.display().to_string() } else { Path::new(&self.shown).join(inside).display().to_string() }
+        if self.shown == "." {
+            inside.display().to_string()
+        } else {
+            Path::new(&self.shown).join(inside).display().to_string()
+        }
     }
 }
 

@@ -92,7 +92,8 @@ pub(super) fn plan_with(
         }
     };
     plan.notes.extend(in_doubt(&stored));
-    let texts = if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
+    let texts =
+        if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
     Ok(Planned { plan, texts, desired, stored, connected, sight, config })
 }
 
