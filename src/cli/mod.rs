@@ -14,14 +14,12 @@ mod world;
 pub use exit::Exit;
 pub use world::{Terminals, World, real_world};
 
-use std::io::Write;
-
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::Name;
-use crate::ops::{Hooks, Problem, Site};
+use crate::ops::{Problem, Site};
 use crate::report::style::Style;
 use args::{Args, CloudCommand, Command, StateCommand};
 
@@ -104,7 +102,7 @@ impl<'a> Shell<'a> {
             is_dead: std::mem::replace(&mut world.is_dead, Box::new(|_| false)),
             stop: std::sync::Arc::clone(&world.stop),
             parallelism: args.parallelism(),
-            hooks: std::mem::replace(&mut world.hooks, Hooks::default()),
+            hooks: std::mem::take(&mut world.hooks),
         }
     }
 

@@ -28,7 +28,6 @@ pub(super) struct WatchKey {
 }
 
 pub(super) struct Watch {
-    group: Group,
     every_ms: Millis,
     deadline_ms: Millis,
     /// Whether it was ever listed.
@@ -89,8 +88,8 @@ impl Engine {
         }
         for (key, region) in keys {
             let group = Group { region, images: key.id.image().is_some() };
-            self.due.entry(group.clone()).or_default().insert((due_ms, key.clone()));
-            self.watches.insert(key, Watch { group, every_ms, deadline_ms, seen: false, due_ms });
+            self.due.entry(group).or_default().insert((due_ms, key.clone()));
+            self.watches.insert(key, Watch { every_ms, deadline_ms, seen: false, due_ms });
         }
         for n in lost {
             self.target_failed(id, n, "the cloud accepted it, but gave no id for it".into());
