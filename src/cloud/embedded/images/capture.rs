@@ -118,7 +118,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     image.insert(cx.db)?;
     insert_snapshots(cx, &image, &parts)?;
     let id = image.id(cx.seed);
-    tags::attach(cx, &id, region, &tags)?;
+    tags::attach(cx, ids::resource(Kind::Image, n), region, &tags)?;
     if let Some((machine, state)) = &mut machine {
         let on = *state == State::Running;
         let (op, becomes) = match (force && on, on) {

@@ -168,7 +168,7 @@ pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAns
         };
         machine.insert(cx.db)?;
         let id = machine.id(cx.seed);
-        tags::attach(cx, &id, region.region, &tags)?;
+        tags::attach(cx, ids::resource(Kind::Instance, n), region.region, &tags)?;
         ids.push(id);
     }
     cx.db
