@@ -67,6 +67,7 @@ struct Inner {
     last_ms: Millis,
     injections: Vec<Injection>,
     log: Vec<LogEntry>,
+    rates: api::Rates,
 }
 
 impl Embedded {
@@ -76,7 +77,7 @@ impl Embedded {
     /// The file is another program's, a newer version's, or cannot be used.
     pub fn open(path: Option<&Path>, settings: Settings) -> Result<Self, OpenError> {
         let db = db::open(path, settings.seed)?;
-        let inner = Inner { db, last_ms: 0, injections: Vec::new(), log: Vec::new() };
+        let inner = Inner { db, last_ms: 0, injections: Vec::new(), log: Vec::new(), rates: api::Rates::default() };
         Ok(Self { settings, inner: Mutex::new(inner) })
     }
 
@@ -182,6 +183,7 @@ fn serve(inner: &mut Inner, settings: &Settings, request: &HttpRequest, entry: &
         request_id: entry.request_id.clone(),
         settings,
         injections: &mut inner.injections,
+        rates: &mut inner.rates,
         account: 0,
         region: None,
         discard: false,
