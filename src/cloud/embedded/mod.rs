@@ -62,6 +62,9 @@ pub struct Embedded {
     inner: Mutex<Inner>,
 }
 
+/// The end of the year 9000: later times are taken for it.
+const LAST_MS: Millis = 221_876_928_000_000;
+
 struct Inner {
     db: Connection,
     last_ms: Millis,
@@ -112,7 +115,7 @@ impl Embedded {
     /// The file cannot be read.
     pub fn holdings(&self, now_ms: Millis) -> Result<Holdings, OpenError> {
         let mut inner = self.lock();
-        let at = Millis::max(inner.last_ms, now_ms);
+        let at = inner.last_ms.max(now_ms.clamp(0, LAST_MS));
         inspect::holdings(&mut inner.db, at, &self.settings).map_err(|refusal| OpenError::Unreadable {
             path: inner.db.path().unwrap_or_default().into(),
             why: refusal.message,
@@ -124,6 +127,7 @@ impl Embedded {
     pub fn handle(&self, now_ms: Millis, request: &HttpRequest) -> HttpResponse {
         let mut guard = self.lock();
         let inner = &mut *guard;
+        let now_ms = now_ms.clamp(0, LAST_MS);
         inner.last_ms = inner.last_ms.max(now_ms);
         let body = if request.method == "GET" { request.query.as_bytes() } else { &request.body };
         let mut entry = LogEntry {

@@ -106,7 +106,7 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
     for (mut entry, image) in found {
         if let Some(image) = image {
             entry.snapshot_set = Some(snapshots(cx, image.n)?);
-            // A receiver sees neither the owner's tags nor those that it has none of.
+            // Tags are the owner's, and a receiver does not see them.
             let own = image.account == cx.account;
             entry.tags = Some(if own { tags::of(cx.db, ids::resource(Kind::Image, image.n))? } else { Vec::new() });
         }
