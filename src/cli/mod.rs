@@ -61,16 +61,12 @@ fn usage(world: &mut World<'_>, error: &clap::Error) -> Exit {
     let color = world.color_of(None, world.terminals.stderr);
     let text = error.render();
     let text = if color { text.ansi().to_string() } else { text.to_string() };
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            drop(world.stdout.write_all(text.as_bytes()));
-            Exit::Done
-        }
-        _ => {
-            drop(world.stderr.write_all(text.as_bytes()));
-            Exit::Usage
-        }
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        drop(world.stdout.write_all(text.as_bytes()));
+        return Exit::Done;
     }
+    drop(world.stderr.write_all(text.as_bytes()));
+    Exit::Usage
 }
 
 /// What commands print with.

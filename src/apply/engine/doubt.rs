@@ -5,7 +5,7 @@
 //! absence counts past the signature's window and the settle time. Where no request outlives its process, two looks a
 //! second apart are enough.
 
-use super::op::{Op, Phase};
+use super::op::Phase;
 use super::{Command, Engine, Purpose};
 use crate::apply::events::Progress;
 use crate::apply::evidence::{Circumstances, Found, Took, judge, queries};
@@ -266,10 +266,8 @@ impl Engine {
             return;
         }
         // Some of it took: that goes on, and the rest is asked for again.
-        let rest = match &call.body {
-            Body::SyncImages { .. } => self.part_of_copy(id, &missing),
-            _ => self.part(id, &missing),
-        };
+        let copy = matches!(call.body, Body::SyncImages { .. });
+        let rest = if copy { self.part_of_copy(id, &missing) } else { self.part(id, &missing) };
         for n in missing {
             self.detach(id, n);
         }
@@ -302,14 +300,8 @@ impl Engine {
         let op = self.ops.get(&id)?;
         let mut step = op.record.step.clone();
         step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
-        let regions: std::collections::BTreeSet<_> = step
-            .targets
-            .iter()
-            .filter_map(|target| match &target.effect {
-                crate::plan::Effect::Make(made) => Some(made.region.clone()),
-                _ => None,
-            })
-            .collect();
+        let regions: std::collections::BTreeSet<_> =
+            step.targets.iter().filter_map(|target| target.effect.makes().map(|made| made.region.clone())).collect();
         if let Do::Call(Call { body: Body::SyncImages { to, .. }, .. }) = &mut step.does {
             *to = regions;
         }
