@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::connect::{Connected, connect};
-use super::load::{Config, load, state};
+use super::load::{Config, files, load, state};
 use super::observe::{Sight, observe};
 use super::{Problem, Site, lockfile};
 use crate::cloud::Cloud;
@@ -47,8 +47,9 @@ pub struct Planned {
 /// # Errors
 /// All that is wrong with the config, or stands in the way.
 pub fn plan(site: &Site, options: PlanOptions) -> Result<Planned, Problem> {
+    let files = files(site)?;
     let stored = state(site)?;
-    let config = load(site, &stored.recorded.lineage)?;
+    let config = load(site, &files, &stored.recorded.lineage)?;
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
     plan_with(site, options, stored, config, connected)
 }
