@@ -46,6 +46,8 @@ pub struct Ports<'a> {
     pub store: &'a mut dyn Store,
     /// Proof of holding its lock.
     pub fence: Fence,
+    /// How long the lock holds without being renewed.
+    pub lease_ms: Millis,
     /// Whoever watches.
     pub tell: &'a mut dyn FnMut(Millis, &Progress),
     /// A wish to stop.
@@ -71,12 +73,32 @@ struct Loop<'a> {
     events: VecDeque<Event>,
     wake: Option<Millis>,
     stopping: Option<Urgency>,
+    /// Local time at which the lease was last renewed.
+    renewed_ms: Millis,
 }
 
-impl Loop<'_> {
+impl<'a> Loop<'a> {
+    fn new(engine: Engine, ports: Ports<'a>) -> Self {
+        let renewed_ms = ports.clock.now_ms();
+        Self { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None, renewed_ms }
+    }
+
+    /// Keeps the lock while the work goes on.
+    fn renew(&mut self) {
+        let now = self.ports.clock.now_ms();
+        if now - self.renewed_ms < self.ports.lease_ms / 3 {
+            return;
+        }
+        self.renewed_ms = now;
+        if let Err(fault) = self.ports.store.renew(self.ports.fence, now + self.ports.lease_ms) {
+            self.events.push_back(Event::Refused(Seq(u64::MAX), fault));
+        }
+    }
+
     /// Takes all events in, writes what they lead to in one transaction, and goes on until there are none.
     fn work(&mut self, calls: &mut dyn Calls) -> Option<Outcome> {
         loop {
+            self.renew();
             let stop = self.ports.stop.urgency();
             if stop > self.stopping {
                 self.stopping = stop;
@@ -131,7 +153,7 @@ impl Calls for AtOnce {
 fn drive_virtual(engine: Engine, ports: Ports<'_>) -> Outcome {
     let mut calls = AtOnce { cloud: Arc::clone(&ports.cloud), replies: VecDeque::new() };
     let clock = Arc::clone(&ports.clock);
-    let mut work = Loop { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None };
+    let mut work = Loop::new(engine, ports);
     loop {
         if let Some(outcome) = work.work(&mut calls) {
             return outcome;
@@ -176,7 +198,7 @@ fn drive_threads(engine: Engine, ports: Ports<'_>) -> Outcome {
             scope.spawn(move || worker(&queue, &replies, &*cloud));
         }
         let mut calls = Pool { jobs };
-        let mut work = Loop { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None };
+        let mut work = Loop::new(engine, ports);
         loop {
             if let Some(outcome) = work.work(&mut calls) {
                 return outcome;

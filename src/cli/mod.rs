@@ -1,1 +1,153 @@
-//! To be written.
+//! The command line: arguments, one file a command, exit codes. The only place that prints.
+//!
+//! [`run`] takes the whole world as a value, clock and terminal included, so that tests see what users see.
+
+mod apply;
+mod args;
+mod cloud;
+mod exit;
+mod plan;
+mod show;
+mod validate;
+mod world;
+
+pub use exit::Exit;
+pub use world::{Terminals, World, real_world};
+
+use std::io::Write;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::model::ids::Name;
+use crate::ops::{Hooks, Problem, Site};
+use crate::report::style::Style;
+use args::{Args, CloudCommand, Command, StateCommand};
+
+/// Runs one command.
+pub fn run(mut world: World<'_>) -> Exit {
+    let args = match Args::try_parse_from(std::mem::take(&mut world.args)) {
+        Ok(args) => args,
+        Err(error) => return usage(&mut world, &error),
+    };
+    let mut shell = Shell::new(world, &args);
+    let Args { chdir, env, .. } = &args;
+    if !Name::is_valid(env) {
+        let fault = Diagnostic::error(codes::INVALID_NAME, format!("{env:?} cannot be the name of an environment"))
+            .why(codes::INVALID_NAME.meaning);
+        return shell.fail(&Problem { diagnostics: vec![fault], sources: SourceMap::default() });
+    }
+    let site = shell.site(chdir, Name::new(env.as_str()), &args);
+    let result = match &args.command {
+        Command::Validate => validate::run(&mut shell, &site),
+        Command::Plan(options) => plan::run(&mut shell, &site, options),
+        Command::Apply(options) => apply::run(&mut shell, &site, options, false),
+        Command::Destroy(options) => apply::run(&mut shell, &site, options, true),
+        Command::Show => show::show(&mut shell, &site),
+        Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
+        Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),
+        Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {
+            cloud::reset(&mut shell, &site, *auto_approve)
+        }
+        Command::Cloud { command: CloudCommand::Credentials { account } } => cloud::credentials(&mut shell, account),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(problem) => shell.fail(&problem),
+    }
+}
+
+/// Help is what was asked for; anything else is a mistake in the command line.
+fn usage(world: &mut World<'_>, error: &clap::Error) -> Exit {
+    let color = world.color_of(None, world.terminals.stderr);
+    let text = error.render();
+    let text = if color { text.ansi().to_string() } else { text.to_string() };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            drop(world.stdout.write_all(text.as_bytes()));
+            Exit::Done
+        }
+        _ => {
+            drop(world.stderr.write_all(text.as_bytes()));
+            Exit::Usage
+        }
+    }
+}
+
+/// What commands print with.
+pub(crate) struct Shell<'a> {
+    world: World<'a>,
+    /// Whether JSON was asked for.
+    json: bool,
+    verbose: bool,
+    out: Style,
+    talk: Style,
+}
+
+impl<'a> Shell<'a> {
+    fn new(world: World<'a>, args: &Args) -> Self {
+        let out = Style { width: world.width, color: world.color_of(Some(args.color), world.terminals.stdout) };
+        let talk = Style { width: world.width, color: world.color_of(Some(args.color), world.terminals.stderr) };
+        Self { world, json: args.json, verbose: args.verbose > 0, out, talk }
+    }
+
+    fn site(&mut self, chdir: &std::path::Path, env: Name, args: &Args) -> Site {
+        let world = &mut self.world;
+        Site {
+            dir: world.cwd.join(chdir),
+            shown: chdir.display().to_string(),
+            env,
+            clock: std::sync::Arc::clone(&world.clock),
+            entropy: std::mem::replace(&mut world.entropy, Box::new(|| [0; 32])),
+            holder: world.holder.clone(),
+            is_dead: std::mem::replace(&mut world.is_dead, Box::new(|_| false)),
+            stop: std::sync::Arc::clone(&world.stop),
+            parallelism: args.parallelism(),
+            hooks: std::mem::replace(&mut world.hooks, Hooks::default()),
+        }
+    }
+
+    /// What was asked for. A reader that has gone away is no fault.
+    fn print(&mut self, text: &str) {
+        drop(self.world.stdout.write_all(text.as_bytes()));
+        drop(self.world.stdout.flush());
+    }
+
+    /// The talk beside it.
+    fn say(&mut self, text: &str) {
+        drop(self.world.stderr.write_all(text.as_bytes()));
+        drop(self.world.stderr.flush());
+    }
+
+    fn diagnostics(&mut self, diagnostics: &[Diagnostic], sources: &SourceMap) {
+        if !diagnostics.is_empty() {
+            let text = crate::report::diagnostics::render(diagnostics, sources, self.talk.width, self.talk.color);
+            self.say(&text);
+        }
+    }
+
+    fn fail(&mut self, problem: &Problem) -> Exit {
+        if self.json {
+            let text = crate::report::diagnostics::render_json(&problem.diagnostics, &problem.sources);
+            self.print(&text);
+        } else {
+            self.diagnostics(&problem.diagnostics, &problem.sources);
+        }
+        Exit::of(&problem.diagnostics)
+    }
+
+    /// Reads one line, and takes only `yes`.
+    fn confirmed(&mut self, question: &str) -> bool {
+        self.say(question);
+        let mut line = String::new();
+        self.world.stdin.read_line(&mut line).is_ok() && line.trim() == "yes"
+    }
+
+    /// The command to type for going on.
+    fn again(&self, verb: &str, site: &Site) -> String {
+        let chdir = if site.shown == "." { String::new() } else { format!(" -C {}", site.shown) };
+        let env = if site.env.as_str() == "default" { String::new() } else { format!(" -e {}", site.env) };
+        format!("fleetwright{chdir}{env} {verb}")
+    }
+}

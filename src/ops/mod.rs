@@ -1,1 +1,102 @@
-//! To be written.
+//! The verbs: the only place where config, plan, apply, cloud and store meet. Nothing here prints, and nothing here
+//! reads the environment: whoever calls says where and when it is.
+
+mod apply;
+mod connect;
+mod load;
+mod lockfile;
+mod observe;
+mod plan;
+mod secrets;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
+pub use connect::{cloud_file, open_embedded};
+pub use load::{Config, validate};
+pub use plan::{PlanOptions, Planned, plan};
+pub use state::recorded;
+
+use crate::apply::driver::StopFlag;
+use crate::cloud::Cloud;
+use crate::cloud::clock::Clock;
+use crate::cloud::embedded::Embedded;
+use crate::diagnostic::{Diagnostic, SourceMap};
+use crate::model::ids::Name;
+use crate::store::{Holder, Store};
+
+/// Where a command works, and with what.
+pub struct Site {
+    /// The config's directory.
+    pub dir: PathBuf,
+    /// The directory as the user named it.
+    pub shown: String,
+    /// The environment: which state.
+    pub env: Name,
+    /// The clock that everything here goes by.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh random bytes.
+    pub entropy: Box<dyn Fn() -> [u8; 32]>,
+    /// Who this is.
+    pub holder: Holder,
+    /// Whether a process of this machine is gone.
+    pub is_dead: Box<dyn Fn(&Holder) -> bool>,
+    /// A wish to stop.
+    pub stop: Arc<StopFlag>,
+    /// How many calls are made at once.
+    pub parallelism: usize,
+    /// What tests put in between.
+    pub hooks: Hooks,
+}
+
+/// Puts something between the program and its cloud.
+pub type WrapCloud = dyn Fn(Arc<dyn Cloud>) -> Arc<dyn Cloud>;
+/// Puts something between the program and its state.
+pub type WrapStore = dyn Fn(Box<dyn Store>) -> Box<dyn Store>;
+
+/// What tests put between the program and the world; empty in the binary.
+#[derive(Default)]
+pub struct Hooks {
+    /// An embedded cloud that is open already.
+    pub embedded: Option<Arc<Embedded>>,
+    /// Around every cloud.
+    pub cloud: Option<Box<WrapCloud>>,
+    /// Around every state that is written.
+    pub store: Option<Box<WrapStore>>,
+}
+
+impl Site {
+    /// The file of this environment's state.
+    #[must_use]
+    pub fn state_file(&self) -> PathBuf {
+        self.dir.join("state").join(format!("{}.db", self.env))
+    }
+
+    /// A file as the user would name it.
+    #[must_use]
+    pub fn show(&self, path: &Path) -> String {
+        let inside = path.strip_prefix(&self.dir).unwrap_or(path);
+        if self.shown == "." {
+            inside.display().to_string()
+        } else {
+            Path::new(&self.shown).join(inside).display().to_string()
+        }
+    }
+}
+
+/// What went wrong, and the files that it points into.
+#[derive(Debug)]
+pub struct Problem {
+    /// All that is wrong, warnings and notes among it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The config's files.
+    pub sources: SourceMap,
+}
+
+impl Problem {
+    fn of(diagnostic: Diagnostic) -> Self {
+        Self { diagnostics: vec![diagnostic], sources: SourceMap::default() }
+    }
+}

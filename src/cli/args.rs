@@ -1,0 +1,144 @@
+//! Arguments, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// A declarative reconciler for virtual-machine images and the fleets that run from them.
+#[derive(Parser, Debug)]
+#[command(
+    name = "fleetwright",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(super) struct Args {
+    /// Work as if started in this directory
+    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub(super) chdir: PathBuf,
+    /// The environment: which state is worked with
+    #[arg(short, long, global = true, value_name = "NAME", default_value = "default")]
+    pub(super) env: String,
+    /// Write JSON to standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// When to use colour; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    pub(super) color: Color,
+    /// Tell more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// When to use colour.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Check the config, without state and cloud
+    Validate,
+    /// Show what apply would do; changes nothing
+    Plan(PlanArgs),
+    /// Plan, ask, and carry it out
+    Apply(ApplyArgs),
+    /// Plan to destroy everything, ask, and carry it out
+    Destroy(ApplyArgs),
+    /// Show what the state remembers
+    Show,
+    /// Work with the state
+    State {
+        #[command(subcommand)]
+        command: StateCommand,
+    },
+    /// Work with the embedded cloud
+    Cloud {
+        #[command(subcommand)]
+        command: CloudCommand,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum StateCommand {
+    /// List the addresses of everything in the state; with -v, their ids
+    List,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum CloudCommand {
+    /// Show what the embedded cloud holds
+    Inspect(InspectArgs),
+    /// Delete the embedded cloud's data
+    Reset {
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
+    /// Print an account's keys as shell exports, for other tools
+    Credentials {
+        /// A main account
+        #[arg(long, value_name = "N", default_value = "100000000001")]
+        account: String,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct InspectArgs {
+    /// Only this account
+    #[arg(long, value_name = "N")]
+    pub(super) account: Option<String>,
+    /// Only this region
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Planning {
+    /// Let an image go although accounts that are not in the config use it: cancel their shares
+    #[arg(long)]
+    pub(super) cancel_undeclared_shares: bool,
+    /// How many calls are made at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) parallelism: u16,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) planning: Planning,
+    /// Plan to destroy everything
+    #[arg(long)]
+    pub(super) destroy: bool,
+    /// Exit with 2 where there is something to do, with 0 where there is not
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pub(super) planning: Planning,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+impl Args {
+    pub(super) fn parallelism(&self) -> usize {
+        match &self.command {
+            Command::Plan(args) => args.planning.parallelism.into(),
+            Command::Apply(args) | Command::Destroy(args) => args.planning.parallelism.into(),
+            Command::Validate | Command::Show | Command::State { .. } | Command::Cloud { .. } => 1,
+        }
+    }
+}

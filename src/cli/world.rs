@@ -1,0 +1,165 @@
+//! The world as a value: everything that a command depends on beside files.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::args::Color;
+use crate::apply::driver::StopFlag;
+use crate::cloud::clock::Clock;
+use crate::model::Millis;
+use crate::ops::Hooks;
+use crate::store::Holder;
+
+/// Everything that a command depends on beside files.
+pub struct World<'a> {
+    /// The command line, the program's name first.
+    pub args: Vec<OsString>,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// The environment variables.
+    pub env: BTreeMap<String, String>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh random bytes.
+    pub entropy: Box<dyn Fn() -> [u8; 32]>,
+    /// Who this is.
+    pub holder: Holder,
+    /// Whether a process of this machine is gone.
+    pub is_dead: Box<dyn Fn(&Holder) -> bool>,
+    /// A wish to stop.
+    pub stop: Arc<StopFlag>,
+    /// How many columns the terminal has.
+    pub width: usize,
+    /// What is a terminal.
+    pub terminals: Terminals,
+    /// What is typed.
+    pub stdin: &'a mut dyn BufRead,
+    /// What was asked for.
+    pub stdout: &'a mut dyn Write,
+    /// The talk beside it.
+    pub stderr: &'a mut dyn Write,
+    /// What tests put in between.
+    pub hooks: Hooks,
+}
+
+/// What is a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terminals {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+impl World<'_> {
+    /// Whether a stream is coloured.
+    pub(super) fn color_of(&self, wish: Option<Color>, terminal: bool) -> bool {
+        match wish {
+            Some(Color::Always) => true,
+            Some(Color::Never) => false,
+            Some(Color::Auto) | None => {
+                let no_color = self.env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+                terminal && !no_color && self.env.get("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+struct WallClock;
+
+#[expect(clippy::disallowed_methods, reason = "this is where the program meets the real clock")]
+impl Clock for WallClock {
+    fn now_ms(&self) -> Millis {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    fn wait_until(&self, ms: Millis) {
+        let left = u64::try_from(ms - self.now_ms()).unwrap_or(0);
+        std::thread::sleep(std::time::Duration::from_millis(left));
+    }
+
+    fn is_virtual(&self) -> bool {
+        false
+    }
+}
+
+/// How wide text is where no terminal says.
+const DEFAULT_WIDTH: usize = 80;
+
+/// The world that the process finds itself in. Interrupts raise the wish to stop.
+#[expect(clippy::disallowed_methods, reason = "this is where the program meets its environment")]
+pub fn real_world<'a>(stdin: &'a mut dyn BufRead, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let columns = env.get("COLUMNS").and_then(|columns| columns.parse().ok());
+    let width = columns
+        .or_else(|| terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| usize::from(width)))
+        .unwrap_or(DEFAULT_WIDTH);
+    let stop = Arc::new(StopFlag::default());
+    let raised = Arc::clone(&stop);
+    // Where no handler can be set, an interrupt ends the process at once; the journal holds then, too.
+    drop(ctrlc::set_handler(move || raised.raise()));
+    World {
+        args: std::env::args_os().collect(),
+        cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        clock: Arc::new(WallClock),
+        entropy: Box::new(|| {
+            let mut bytes = [0; 32];
+            // Without random bytes, tokens of two runs could be alike: time and process tell them apart then.
+            if getrandom::fill(&mut bytes).is_err() {
+                let seed = format!("{} {}", WallClock.now_ms(), std::process::id());
+                bytes = *blake3::hash(seed.as_bytes()).as_bytes();
+            }
+            bytes
+        }),
+        holder: holder(&env),
+        is_dead: Box::new(is_dead),
+        stop,
+        width,
+        terminals: Terminals {
+            stdin: std::io::stdin().is_terminal(),
+            stdout: std::io::stdout().is_terminal(),
+            stderr: std::io::stderr().is_terminal(),
+        },
+        env,
+        stdin,
+        stdout,
+        stderr,
+        hooks: Hooks::default(),
+    }
+}
+
+fn holder(env: &BTreeMap<String, String>) -> Holder {
+    let who = env.get("USER").or_else(|| env.get("LOGNAME")).or_else(|| env.get("USERNAME"));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    let host = host.or_else(|| env.get("HOSTNAME").cloned()).or_else(|| env.get("COMPUTERNAME").cloned());
+    let pid = std::process::id();
+    Holder {
+        who: who.cloned().unwrap_or_else(|| "somebody".into()),
+        host: host.unwrap_or_else(|| "this-machine".into()),
+        pid,
+        started: process_start(pid).unwrap_or(0),
+    }
+}
+
+/// When a process started, in ticks since the machine did; `None`: there is no such process, or no way to tell.
+fn process_start(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name stands in parentheses and may hold anything; what follows it is in columns.
+    let after_name = stat.rsplit_once(')')?.1;
+    const START_TIME: usize = 19;
+    after_name.split_whitespace().nth(START_TIME)?.parse().ok()
+}
+
+/// Whether the process of a holder on this machine is gone. Where that cannot be told, it is not.
+fn is_dead(holder: &Holder) -> bool {
+    let can_tell = process_start(std::process::id()).is_some();
+    can_tell && holder.started != 0 && process_start(holder.pid) != Some(holder.started)
+}

@@ -1,0 +1,121 @@
+//! SyncImages (API text 4.9 and 8.6).
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+
+use super::{Custom, Op, Seen, capture, check_name, find, is_free};
+use crate::cloud::cvm::wire::answers::SyncImagesAnswer;
+use crate::cloud::cvm::wire::requests::SyncImages;
+use crate::cloud::cvm::wire::shapes::SyncImage;
+use crate::cloud::embedded::api::Context;
+use crate::cloud::embedded::ids::Kind;
+use crate::cloud::embedded::refusal::{Done, refuse, required};
+use crate::cloud::embedded::settings::Injection;
+use crate::cloud::embedded::{db, quotas};
+use crate::model::catalog::{self, RegionEntry};
+
+pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer> {
+    let here = cx.region()?.region;
+    let wanted = required(r.image_ids, "ImageIds")?;
+    let [id] = wanted.as_slice() else {
+        return match wanted.len() {
+            0 => refuse("MissingParameter", "ImageIds is empty"),
+            _ => refuse("InvalidParameterValue.LimitExceeded", "exactly one image a request"),
+        };
+    };
+    let to = destinations(required(r.destination_regions, "DestinationRegions")?, here)?;
+    if r.encrypt == Some(true) {
+        let text = "there are no encrypted images here";
+        return refuse("UnsupportedOperation.SyncEncryptImageNotSupport", text);
+    }
+    if r.kms_key_id.is_some() {
+        return refuse("InvalidParameter.InvalidKmsKeyId", "KmsKeyId goes with Encrypt");
+    }
+    let (source, own) = match find(cx, id)? {
+        Seen::Public(_) => {
+            return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is a public image"));
+        }
+        Seen::Own(image) => (image, true),
+        Seen::Received(image) => (image, false),
+    };
+    if !is_free(cx, &source) {
+        let text = format!("`{id}` is {}", source.state(cx.now, cx.settings).word());
+        return refuse("InvalidImageId.IncorrectState", text);
+    }
+    for entry in &to {
+        // A custom image goes elsewhere; a received one becomes the caller's, and stays.
+        if own == (entry.region == here) {
+            let text = if own { "the image is there already" } else { "a shared image does not leave its region" };
+            return refuse("InvalidParameterValue.InvalidRegion", format!("{}: {text}", entry.region));
+        }
+    }
+    let name = r.image_name.filter(|name| !name.is_empty()).unwrap_or_else(|| source.name.clone());
+    for entry in &to {
+        check_name(cx, &name, entry.region, None)?;
+        quotas::room_for_image(cx, entry.region)?;
+    }
+    if r.dry_run == Some(true) {
+        return cx.dry_run();
+    }
+    let mut image_set = Vec::with_capacity(to.len());
+    let mut longest = cx.now;
+    for entry in to {
+        let fails = cx
+            .strike(|i| matches!(i, Injection::CopyFails { name: n, region } if *n == name && region == entry.region))
+            .is_some();
+        let n = db::take_numbers(cx.db, Kind::Image, 1)?;
+        let until = cx.now + cx.takes(cx.settings.pace.copy_ms, n);
+        longest = longest.max(until);
+        let copy = Custom {
+            n,
+            account: cx.account,
+            region: entry.region.to_owned(),
+            name: name.clone(),
+            description: if cx.settings.copy_carries_description { source.description.clone() } else { String::new() },
+            family: if cx.settings.copy_carries_family { source.family.clone() } else { String::new() },
+            deprecated: cx.settings.copy_carries_family && source.deprecated,
+            created_ms: cx.now,
+            size: source.size,
+            whole: source.whole,
+            content: source.content.clone(),
+            op: Op::Copy,
+            op_start: cx.now,
+            op_until: until,
+            op_error: fails.then(|| "the copy broke off".to_owned()),
+            gone_ms: None,
+            hidden: cx.settings.empty_first_read,
+        };
+        copy.insert(cx.db)?;
+        capture::copy_snapshots(cx, source.n, &copy)?;
+        image_set.push(SyncImage { image_id: copy.id(cx.seed), region: entry.region.to_owned() });
+    }
+    if own {
+        cx.db
+            .prepare_cached("UPDATE image SET op = ?2, op_start = ?3, op_until = ?4, op_error = NULL WHERE n = ?1")?
+            .execute(params![source.n, Op::Source.number(), cx.now, longest])?;
+    }
+    if r.image_set_required != Some(true) {
+        image_set.clear();
+    }
+    Ok(SyncImagesAnswer { image_set: Some(image_set), ..SyncImagesAnswer::default() })
+}
+
+/// Regions that copies can go to. Finance regions copy among themselves only (8.6).
+fn destinations(names: Vec<String>, here: &str) -> Done<Vec<&'static RegionEntry>> {
+    if names.is_empty() {
+        return refuse("MissingParameter", "DestinationRegions is empty");
+    }
+    let finance = |region: &str| region.ends_with("-fsi");
+    let mut to = Vec::with_capacity(names.len());
+    for name in names.into_iter().collect::<BTreeSet<_>>() {
+        let Some(entry) = catalog::find_region(&name) else {
+            return refuse("InvalidRegion.NotFound", format!("there is no region `{name}`"));
+        };
+        if finance(here) != finance(entry.region) {
+            return refuse("InvalidRegion.Unavailable", format!("{name} takes no copies from {here}"));
+        }
+        to.push(entry);
+    }
+    Ok(to)
+}

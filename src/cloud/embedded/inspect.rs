@@ -1,0 +1,210 @@
+//! What is in the cloud, for people and tests: plain values by account and region.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, TransactionBehavior};
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::Content;
+use super::ids::{self, Kind};
+use super::images::Custom;
+use super::instances::{Machine, Spec};
+use super::refusal::Done;
+use super::settings::Settings;
+use super::{db, tags};
+use crate::model::Millis;
+use crate::model::ids::{Region, Uin};
+
+/// All that is there. An account or region that holds nothing has no entry.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holdings(pub BTreeMap<Uin, BTreeMap<Region, Holding>>);
+
+/// What an account has in a region.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Holding {
+    /// Custom images, by id.
+    pub images: BTreeMap<String, ImageHeld>,
+    /// Instances, by id.
+    pub instances: BTreeMap<String, InstanceHeld>,
+    /// Disks, by id; those of instances too.
+    pub disks: BTreeMap<String, DiskHeld>,
+    /// Snapshots, by id; those of images too.
+    pub snapshots: BTreeMap<String, SnapshotHeld>,
+    /// Tags by resource.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A custom image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ImageHeld {
+    /// Its name.
+    pub name: String,
+    /// ImageState.
+    pub state: String,
+    /// In GiB.
+    pub size_gib: i64,
+    /// Accounts that it is shared with.
+    pub shared_with: BTreeSet<Uin>,
+    /// Ids of its snapshots.
+    pub snapshots: BTreeSet<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What is on it, and how that came.
+    pub content: Content,
+}
+
+/// An instance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InstanceHeld {
+    /// Its name.
+    pub name: String,
+    /// InstanceState.
+    pub state: String,
+    /// Its type.
+    pub instance_type: String,
+    /// Where it is.
+    pub zone: String,
+    /// What it was made from, or last reset to.
+    pub image: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What is on it, and how that came.
+    pub content: Content,
+    /// Whether its machine has booted.
+    pub booted: bool,
+    /// Whether its machine has booted and is well.
+    pub healthy: bool,
+}
+
+/// A disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiskHeld {
+    /// Its type.
+    pub kind: String,
+    /// In GiB.
+    pub size_gib: i64,
+    /// The instance that it is attached to.
+    pub instance: Option<String>,
+}
+
+/// A snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotHeld {
+    /// SYSTEM_DISK or DATA_DISK.
+    pub usage: String,
+    /// In GiB.
+    pub size_gib: i64,
+    /// The image that it belongs to; without one it was left behind.
+    pub image: Option<String>,
+}
+
+impl Holdings {
+    /// What an account has in a region.
+    #[must_use]
+    pub fn of(&self, account: &str, region: &str) -> Option<&Holding> {
+        self.0.get(account)?.get(region)
+    }
+
+    /// Whether an account has nothing at all.
+    #[must_use]
+    pub fn nothing_of(&self, account: &str) -> bool {
+        !self.0.contains_key(account)
+    }
+
+    fn place(&mut self, account: i64, region: &str) -> &mut Holding {
+        self.0.entry(Uin::new(account.to_string())).or_default().entry(Region::new(region)).or_default()
+    }
+}
+
+/// Looks at everything, at a time.
+pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Settings) -> Done<Holdings> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let at = db::arrive(&tx, now, settings.token_memory_ms)?;
+    let mut all = Holdings::default();
+    let tags_of = |id: &str| -> Done<BTreeMap<String, String>> {
+        Ok(tags::of(&tx, id)?.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+    };
+    let mut specs: BTreeMap<i64, Spec> = BTreeMap::new();
+    for machine in Machine::all(&tx, None)? {
+        let number = machine.spec_at(at.now);
+        let spec = match specs.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Spec::load(&tx, number)?),
+        };
+        let id = machine.id(at.seed);
+        let state = machine.state(at.now, settings).word().to_owned();
+        let since = machine.boot_ms.filter(|_| state == "RUNNING").map(|ms| at.now - ms - spec.script.boot_ms);
+        let booted = since.is_some_and(|since| since >= 0);
+        let sick = since.zip(spec.script.unhealthy_ms).is_some_and(|(since, after)| since >= after);
+        let tags = tags_of(&id)?;
+        let place = all.place(machine.account, &machine.region);
+        for (disk, what) in machine.disks(spec, at.seed) {
+            let held = DiskHeld { kind: what.kind, size_gib: what.size, instance: Some(id.clone()) };
+            place.disks.insert(disk, held);
+        }
+        let held = InstanceHeld {
+            name: machine.name,
+            state,
+            instance_type: spec.instance_type.clone(),
+            zone: machine.zone,
+            image: spec.image.clone(),
+            tags,
+            content: spec.content.clone(),
+            booted,
+            healthy: booted && !sick,
+        };
+        place.instances.insert(id, held);
+    }
+    for image in Custom::all(&tx, None)? {
+        let id = image.id(at.seed);
+        let shared_with = tx
+            .prepare_cached("SELECT account FROM share WHERE image = ?1")?
+            .query_map([image.n], |row| Ok(Uin::new(row.get::<_, i64>(0)?.to_string())))?
+            .collect::<rusqlite::Result<_>>()?;
+        let held = ImageHeld {
+            state: image.state(at.now, settings).word().to_owned(),
+            size_gib: image.size,
+            shared_with,
+            snapshots: BTreeSet::new(),
+            tags: tags_of(&id)?,
+            name: image.name,
+            content: image.content,
+        };
+        all.place(image.account, &image.region).images.insert(id, held);
+    }
+    loose(&tx, at.seed, &mut all)?;
+    tx.commit()?;
+    Ok(all)
+}
+
+/// Snapshots, disks that outlived their instance, and tags.
+fn loose(db: &Connection, seed: u64, all: &mut Holdings) -> Done<()> {
+    let mut snapshots = db.prepare_cached("SELECT n, account, region, usage, size, image FROM snapshot")?;
+    let mut rows = snapshots.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = ids::encode(Kind::Snapshot, seed, row.get(0)?);
+        let image: Option<i64> = row.get(5)?;
+        let image = image.map(|n| ids::encode(Kind::Image, seed, n));
+        let place = all.place(row.get(1)?, &row.get::<_, String>(2)?);
+        if let Some(held) = image.as_ref().and_then(|image| place.images.get_mut(image)) {
+            held.snapshots.insert(id.clone());
+        }
+        place.snapshots.insert(id, SnapshotHeld { usage: row.get(3)?, size_gib: row.get(4)?, image });
+    }
+    let mut disks = db.prepare_cached("SELECT n, account, region, kind, size FROM disk")?;
+    let mut rows = disks.query([])?;
+    while let Some(row) = rows.next()? {
+        let held = DiskHeld { kind: row.get(3)?, size_gib: row.get(4)?, instance: None };
+        let id = ids::encode(Kind::Disk, seed, row.get(0)?);
+        all.place(row.get(1)?, &row.get::<_, String>(2)?).disks.insert(id, held);
+    }
+    let mut tagged = db.prepare_cached("SELECT resource, key, value, account, region FROM tag")?;
+    let mut rows = tagged.query([])?;
+    while let Some(row) = rows.next()? {
+        let place = all.place(row.get(3)?, &row.get::<_, String>(4)?);
+        place.tags.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What may be chosen about the embedded cloud, and what tests may inject.
+//!
+//! Where the API text calls a rule unconfirmed (its section 9), the likelier reading is the default, and the other
+//! one a setting.
+
+use crate::cloud::embedded::accounts::Credentials;
+use crate::model::Millis;
+use crate::model::desired::Latency;
+use crate::model::limits::{Limits, Pace};
+
+/// How this cloud behaves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// How long operations take.
+    pub pace: Pace,
+    /// By how many percent an operation may take longer or shorter, chosen by the seed.
+    pub jitter_percent: u8,
+    /// Quotas and caps that are enforced.
+    pub limits: Limits,
+    /// Where ids and the order of answers come from; a file keeps the seed that it was made with for its ids.
+    pub seed: u64,
+    /// Keys beside those of the fixed accounts.
+    pub credentials: Vec<Credentials>,
+    /// Whether the log of requests is kept.
+    pub log: bool,
+    /// Whether answers are shuffled: their order is undocumented (1.10).
+    pub shuffle: bool,
+    /// Whether the first DescribeInstances or DescribeImages that would list a new thing leaves it out (4.6).
+    pub empty_first_read: bool,
+    /// Whether a copy bears its source's description (inferred).
+    pub copy_carries_description: bool,
+    /// Whether a copy bears its source's family and deprecation (9.11).
+    pub copy_carries_family: bool,
+    /// Whether a copy is SYNCING until it is NORMAL (9.11); else CREATING.
+    pub copy_is_syncing: bool,
+    /// Whether an instance that ran is started again after CreateImage with ForcePoweroff (9.9).
+    pub restart_after_capture: bool,
+    /// Whether an instance that ran is started again after ResetInstancesType with ForceStop (9.9).
+    pub restart_after_resize: bool,
+    /// Whether ResetInstancesType shuts a running instance down when ForceStop is set; else it is refused (5.10).
+    pub resize_stops_running: bool,
+    /// Whether an instance shows REBOOTING while it is reset (9.10); else what it showed before.
+    pub reset_shows_rebooting: bool,
+    /// Whether TagSpecification makes keys that do not exist yet; else InvalidParameterValue.TagKeyNotFound.
+    pub tag_key_created_at_launch: bool,
+    /// How long a client token is remembered (9.2).
+    pub token_memory_ms: Millis,
+    /// Whether a token that is used again with other parameters is refused (9.2); else the first ids are answered.
+    pub token_reuse_refused: bool,
+    /// Whether CANCEL for an account without a share is refused with InvalidAccountId.NotFound (9.7).
+    pub cancel_without_share_refused: bool,
+    /// Whether an image can be renamed and described while it is shared out (9.7).
+    pub shared_out_can_be_modified: bool,
+    /// Whether failed images count against the quota (9.12).
+    pub failed_images_count: bool,
+    /// Whether a successful dry run is the error DryRunOperation (9.3); else a plain success.
+    pub dry_run_is_error: bool,
+}
+
+/// How long a failed launch is listed, before it drops out by itself: it cannot be terminated.
+pub const LAUNCH_FAILED_LISTED_MS: Millis = 3_600_000;
+
+impl Settings {
+    /// The defaults, at the pace of a latency.
+    #[must_use]
+    pub fn new(latency: Latency, limits: Limits, seed: u64) -> Self {
+        let pace = match latency {
+            Latency::Instant => Pace::INSTANT,
+            Latency::Quick => Pace::QUICK,
+            Latency::Realistic => Pace::REALISTIC,
+        };
+        Self {
+            pace,
+            jitter_percent: 0,
+            limits,
+            seed,
+            credentials: Vec::new(),
+            log: false,
+            shuffle: true,
+            empty_first_read: false,
+            copy_carries_description: true,
+            copy_carries_family: false,
+            copy_is_syncing: true,
+            restart_after_capture: false,
+            restart_after_resize: true,
+            resize_stops_running: true,
+            reset_shows_rebooting: false,
+            tag_key_created_at_launch: true,
+            token_memory_ms: 86_400_000,
+            token_reuse_refused: false,
+            cancel_without_share_refused: false,
+            shared_out_can_be_modified: true,
+            failed_images_count: true,
+            dry_run_is_error: false,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(Latency::default(), Limits::EMBEDDED, 0)
+    }
+}
+
+/// A fault that a test asks for. Each strikes once, but [`Refuse`](Self::Refuse), which counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Injection {
+    /// The next instance of this name fails to launch.
+    LaunchFails {
+        /// The instance's name.
+        name: String,
+    },
+    /// The next image captured under this name fails.
+    CaptureFails {
+        /// The image's name.
+        name: String,
+    },
+    /// The next copy of this name to this region fails.
+    CopyFails {
+        /// The copy's name.
+        name: String,
+        /// The destination.
+        region: String,
+    },
+    /// The next reset of this instance is accepted, and fails later.
+    ResetFails {
+        /// The instance's id.
+        instance: String,
+    },
+    /// The next tagging of this resource fails for it alone.
+    TagFails {
+        /// The id of the resource.
+        id: String,
+        /// The code in FailedResources.
+        code: String,
+    },
+    /// Requests are refused before anything is done.
+    Refuse {
+        /// The action.
+        action: String,
+        /// The code.
+        code: String,
+        /// How many times.
+        times: u32,
+    },
+}
+
+/// A request that was answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogEntry {
+    /// Cloud time.
+    pub ms: Millis,
+    /// The service, out of the credential scope.
+    pub service: String,
+    /// The action.
+    pub action: String,
+    /// The region, where one was given.
+    pub region: String,
+    /// The account; empty where the request was not let in.
+    pub account: String,
+    /// The error's code, where it was refused.
+    pub code: Option<String>,
+    /// What the request was called.
+    pub request_id: String,
+    /// The body, or the query of a GET.
+    pub body: String,
+}

@@ -1,0 +1,292 @@
+//! The verb `apply`: takes the lock, settles what an interrupted run left, plans, asks, and carries it out.
+
+use std::sync::Arc;
+
+use super::connect::{Connected, connect};
+use super::load::{load, state, store_problem};
+use super::plan::{PlanOptions, Planned, new_pins, plan_with};
+use super::{Problem, Site, lockfile};
+use crate::apply::driver::{Ports, drive};
+use crate::apply::engine::{Engine, Settings};
+use crate::apply::events::{Outcome, Progress};
+use crate::cloud::SIGNATURE_WINDOW_MS;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::Millis;
+use crate::model::digest::{Digest, context};
+use crate::model::recorded::RunId;
+use crate::plan::{Plan, VISIBLE_MS};
+use crate::store::{Fence, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+
+/// How long a lock holds without being renewed.
+const LEASE_MS: Millis = 300_000;
+/// How long the cloud is trusted to remember a client token; it is not documented.
+const TOKEN_HORIZON_MS: Millis = 3_600_000;
+/// How old a read may be for its facts to count.
+const FRESH_MS: Millis = 30_000;
+/// How often a call that was refused for a passing reason is made again.
+const MOST_TRIES: u32 = 12;
+/// The most calls under way at once.
+const MOST_CALLS: usize = 64;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// As for a plan.
+    pub plan: PlanOptions,
+}
+
+/// What a person says to a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Approval {
+    /// Go on.
+    Yes,
+    /// Leave it.
+    No,
+}
+
+/// Whoever watches an apply.
+pub trait Watcher {
+    /// Something happened.
+    fn progress(&mut self, now: Millis, progress: &Progress);
+    /// What an interrupted run had left is settled.
+    fn recovered(&mut self, outcome: &Outcome);
+    /// The plan is made; what is to become of it?
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>>;
+}
+
+/// How an apply ended.
+pub enum Applied {
+    /// There was nothing to do.
+    Nothing,
+    /// The plan was not approved.
+    Declined,
+    /// It was carried out, as far as the outcome says.
+    Ran(Outcome),
+    /// What an interrupted run had left could not be settled.
+    InDoubt(Outcome),
+}
+
+/// Plans and applies.
+///
+/// # Errors
+/// All that is wrong with the config, stands in the way, or keeps the state from being written.
+pub fn apply(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+    // A state that is there is locked before anything is planned with it; a new one is made when there is an approved
+    // plan, for a plan that is refused should leave nothing behind.
+    let store = SqliteStore::open(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
+    match store {
+        Some(store) => {
+            let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
+            let result = apply_held(site, options, watcher, &mut held);
+            held.give_back();
+            result
+        }
+        None => apply_fresh(site, options, watcher),
+    }
+}
+
+fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
+    match &site.hooks.store {
+        Some(wrap) => wrap(store),
+        None => store,
+    }
+}
+
+/// A state with its lock.
+struct Held<'a> {
+    site: &'a Site,
+    store: Box<dyn Store>,
+    fence: Fence,
+}
+
+impl<'a> Held<'a> {
+    fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
+        let now = site.clock.now_ms();
+        let fence =
+            store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))?;
+        Ok(Self { site, store, fence })
+    }
+
+    /// Gives the lock back; a lock that was taken over is not ours to give.
+    fn give_back(mut self) {
+        drop(self.store.unlock(self.fence));
+    }
+
+    fn load(&mut self) -> Result<Stored, Problem> {
+        self.store.load().map_err(|fault| store_problem(self.site, &fault))
+    }
+
+    fn start_run(&mut self, kind: &'static str, plan: Option<&Plan>, config: Digest) -> Result<RunId, Problem> {
+        let plan_json = plan.map(|plan| serde_json::to_string(plan).unwrap_or_default());
+        let run = NewRun {
+            kind,
+            who: self.site.holder.who.clone(),
+            host: self.site.holder.host.clone(),
+            started_ms: self.site.clock.now_ms(),
+            config_digest: config,
+            plan_hash: plan_json.as_ref().map(|json| Digest::of(context::PLAN, json.as_bytes())),
+            plan_json,
+        };
+        self.store.start_run(self.fence, &run).map_err(|fault| store_problem(self.site, &fault))
+    }
+
+    fn end_run(&mut self, run: RunId, outcome: &Outcome) {
+        let word = if outcome.whole() {
+            RunOutcome::Done
+        } else if outcome.interrupted {
+            RunOutcome::Interrupted
+        } else if outcome.done.is_empty() {
+            RunOutcome::Failed
+        } else {
+            RunOutcome::Partly
+        };
+        // The outcome itself is told all the same; history can do without its last line.
+        drop(self.store.end_run(self.fence, run, self.site.clock.now_ms(), word));
+    }
+
+    fn commit(&mut self, records: &[Record]) -> Result<(), Problem> {
+        self.store.commit(self.fence, records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
+    }
+
+    fn drive(&mut self, engine: Engine, connected: &Connected, watcher: &mut dyn Watcher) -> Outcome {
+        drive(
+            engine,
+            Ports {
+                cloud: Arc::clone(&connected.cloud),
+                clock: Arc::clone(&self.site.clock),
+                store: &mut *self.store,
+                fence: self.fence,
+                lease_ms: LEASE_MS,
+                tell: &mut |now, progress| watcher.progress(now, progress),
+                stop: &self.site.stop,
+                workers: self.site.parallelism,
+            },
+        )
+    }
+}
+
+fn apply_fresh(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+    let stored = state(site)?;
+    let config = load(site, &stored.recorded.lineage)?;
+    // The embedded cloud's file is made only when something is done to it.
+    let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
+    let planned = plan_with(site, options.plan, stored, config, looking)?;
+    if planned.plan.is_empty() {
+        watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
+        return Ok(Applied::Nothing);
+    }
+    if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
+        return Ok(Applied::Declined);
+    }
+    let store =
+        SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
+    let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
+    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
+    let result = execute(site, options, watcher, &mut held, &planned, &connected);
+    held.give_back();
+    result
+}
+
+fn apply_held(
+    site: &Site,
+    options: ApplyOptions,
+    watcher: &mut dyn Watcher,
+    held: &mut Held<'_>,
+) -> Result<Applied, Problem> {
+    let mut stored = held.load()?;
+    let config = load(site, &stored.recorded.lineage)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), true)?;
+    if !stored.open.is_empty() {
+        let outcome = recover(site, held, stored, &connected, config.desired.digest, watcher)?;
+        if !outcome.whole() {
+            return Ok(Applied::InDoubt(outcome));
+        }
+        stored = held.load()?;
+    }
+    let planned = plan_with(site, options.plan, stored, config, connected)?;
+    if planned.plan.is_empty() {
+        watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
+        return Ok(Applied::Nothing);
+    }
+    if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
+        return Ok(Applied::Declined);
+    }
+    execute(site, options, watcher, held, &planned, &planned.connected)
+}
+
+fn settings(site: &Site, connected: &Connected, account: &crate::model::ids::Uin, run: RunId) -> Settings {
+    Settings {
+        run,
+        account: account.clone(),
+        seed: (site.entropy)(),
+        visible_ms: VISIBLE_MS,
+        window_ms: if connected.cloud.outlives_us() { SIGNATURE_WINDOW_MS } else { 0 },
+        token_horizon_ms: TOKEN_HORIZON_MS,
+        most_calls: MOST_CALLS,
+        fresh_ms: FRESH_MS,
+        observed_ms: 0,
+        cloud_offset_ms: 0,
+        most_tries: MOST_TRIES,
+    }
+}
+
+/// Settles what an interrupted run left open. No old plan is resumed.
+fn recover(
+    site: &Site,
+    held: &mut Held<'_>,
+    stored: Stored,
+    connected: &Connected,
+    config: Digest,
+    watcher: &mut dyn Watcher,
+) -> Result<Outcome, Problem> {
+    let run = held.start_run("recover", None, config)?;
+    let account = match stored.recorded.origin.as_ref() {
+        Some(origin) => origin.account.clone(),
+        None => {
+            return Err(Problem::of(Diagnostic::error(
+                codes::STORE,
+                "the state has open operations, but names no account",
+            )));
+        }
+    };
+    let set = settings(site, connected, &account, run);
+    let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);
+    let outcome = held.drive(engine, connected, watcher);
+    held.end_run(run, &outcome);
+    watcher.recovered(&outcome);
+    Ok(outcome)
+}
+
+fn execute(
+    site: &Site,
+    options: ApplyOptions,
+    watcher: &mut dyn Watcher,
+    held: &mut Held<'_>,
+    planned: &Planned,
+    connected: &Connected,
+) -> Result<Applied, Problem> {
+    let Planned { plan, stored, sight, .. } = planned;
+    let pins = new_pins(plan);
+    if !pins.is_empty() {
+        lockfile::add(site, &pins)?;
+    }
+    let kind = if options.plan.destroy { "destroy" } else { "apply" };
+    let run = held.start_run(kind, Some(plan), plan.config_digest)?;
+    let mut first = vec![Record::Edges(plan.edges.clone())];
+    if stored.recorded.origin.as_ref() != Some(&plan.origin) {
+        first.push(Record::Origin(plan.origin.clone()));
+    }
+    held.commit(&first)?;
+    let set = Settings {
+        observed_ms: sight.local_ms,
+        cloud_offset_ms: sight.cloud_offset_ms,
+        ..settings(site, connected, &plan.origin.account, run)
+    };
+    let engine = Engine::run(set, plan, stored.next_op);
+    let outcome = held.drive(engine, connected, watcher);
+    held.end_run(run, &outcome);
+    Ok(Applied::Ran(outcome))
+}

@@ -1,0 +1,97 @@
+//! The way to the cloud that a config names.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Problem, Site};
+use crate::cloud::cvm::client::CvmClient;
+use crate::cloud::cvm::sign::{Credentials, SecretText};
+use crate::cloud::embedded::{self, Embedded, Loopback, OpenError, Settings};
+use crate::cloud::{Cloud, Secrets};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::desired::{CloudSpec, Latency, Provider};
+use crate::model::limits::{Limits, Pace};
+
+/// A cloud, and what is known of it beforehand.
+pub(super) struct Connected {
+    pub(super) cloud: Arc<dyn Cloud>,
+    pub(super) limits: Limits,
+    pub(super) pace: Pace,
+}
+
+/// The host that the embedded cloud is signed for.
+const EMBEDDED_HOST: &str = "cvm.embedded";
+
+/// The file that the embedded cloud of a config is kept in.
+#[must_use]
+pub fn cloud_file(site: &Site) -> PathBuf {
+    site.dir.join("state").join("cloud.db")
+}
+
+/// Opens the embedded cloud of a config; where it was never written and nothing is to be written, one in memory.
+///
+/// # Errors
+/// The file is not an embedded cloud's, or cannot be used.
+pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<Embedded>, Problem> {
+    if let Some(embedded) = &site.hooks.embedded {
+        return Ok(Arc::clone(embedded));
+    }
+    let Provider::Embedded { latency } = spec.provider;
+    let seed = (site.entropy)().iter().take(8).fold(0_u64, |seed, byte| (seed << 8) | u64::from(*byte));
+    let settings = Settings::new(latency, Limits::EMBEDDED.with(spec.limits), seed);
+    let file = cloud_file(site);
+    let path = if write || file.exists() { Some(file.as_path()) } else { None };
+    if let Some(dir) = file.parent().filter(|_| write) {
+        std::fs::create_dir_all(dir).map_err(|error| open_problem(site, &error.to_string()))?;
+    }
+    let embedded = Embedded::open(path, settings).map_err(|error: OpenError| open_problem(site, &error.to_string()))?;
+    Ok(Arc::new(embedded))
+}
+
+fn open_problem(site: &Site, why: &str) -> Problem {
+    Problem::of(
+        Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
+            .help(format!("its data are in {}", site.show(&cloud_file(site)))),
+    )
+}
+
+/// Connects to the cloud of a config.
+pub(super) fn connect(
+    site: &Site,
+    spec: &CloudSpec,
+    secrets: Arc<dyn Secrets>,
+    write: bool,
+) -> Result<Connected, Problem> {
+    let Provider::Embedded { latency } = spec.provider;
+    let embedded = open_embedded(site, spec, write)?;
+    let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
+        Problem::of(Diagnostic::error(
+            codes::CLOUD,
+            format!("the embedded cloud has no keys of account {}", spec.account),
+        ))
+    })?;
+    let credentials = Credentials {
+        secret_id: credentials.secret_id,
+        secret_key: SecretText::new(credentials.secret_key),
+        token: None,
+    };
+    let pace = if site.hooks.embedded.is_some() { embedded.settings().pace } else { pace(latency) };
+    let limits = Limits::EMBEDDED.with(spec.limits);
+    let transport = Arc::new(Loopback { cloud: embedded, clock: Arc::clone(&site.clock) });
+    let keys = BTreeMap::from([(spec.account.clone(), credentials)]);
+    let client: Arc<dyn Cloud> = Arc::new(CvmClient::new(transport, EMBEDDED_HOST, keys, secrets));
+    let cloud = match &site.hooks.cloud {
+        Some(wrap) => wrap(client),
+        None => client,
+    };
+    Ok(Connected { cloud, limits, pace })
+}
+
+fn pace(latency: Latency) -> Pace {
+    match latency {
+        Latency::Instant => Pace::INSTANT,
+        Latency::Quick => Pace::QUICK,
+        Latency::Realistic => Pace::REALISTIC,
+    }
+}

@@ -1,0 +1,97 @@
+//! Config and state, read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::secrets::ConfigSecrets;
+use super::{Problem, Site};
+use crate::cloud::Secrets;
+use crate::config;
+use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::model::desired::Desired;
+use crate::model::digest::SecretKey;
+use crate::model::ids::Lineage;
+use crate::model::recorded::Recorded;
+use crate::store::{SqliteStore, Store, StoreFault, Stored};
+
+/// A config that was read, with the state that belongs to it.
+pub struct Config {
+    /// What it asks for.
+    pub desired: Desired,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+    /// Its files.
+    pub sources: SourceMap,
+    /// Who can read its secrets.
+    pub secrets: Arc<dyn Secrets>,
+}
+
+/// Checks a config without state and cloud.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn validate(site: &Site) -> Result<Config, Problem> {
+    load(site, &Lineage::new("validate"))
+}
+
+/// Reads the config. Secrets are digested under the state's lineage.
+pub(super) fn load(site: &Site, lineage: &Lineage) -> Result<Config, Problem> {
+    let files = config::read_dir(&site.dir, &site.shown).map_err(|fault| Problem::of(*fault))?;
+    let key = SecretKey::of(lineage);
+    let config::Loaded { desired, diagnostics, sources, secret_texts } = config::load(&files, &site.env, &key);
+    let Some(desired) = desired else { return Err(Problem { diagnostics, sources }) };
+    let texts: BTreeMap<String, Vec<u8>> = secret_texts;
+    let secrets = Arc::new(ConfigSecrets { dir: site.dir.clone(), texts, key });
+    Ok(Config { desired, warnings: diagnostics, sources, secrets })
+}
+
+/// Reads the state without writing to it; a fresh one where there is none.
+pub(super) fn state(site: &Site) -> Result<Stored, Problem> {
+    let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
+    match store {
+        Some(mut store) => store.load().map_err(|fault| store_problem(site, &fault)),
+        None => Ok(fresh(site)),
+    }
+}
+
+/// A state that was never written; its lineage is minted here.
+fn fresh(site: &Site) -> Stored {
+    let bytes = (site.entropy)();
+    let lineage: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Stored {
+        recorded: Recorded::empty(Lineage::new(lineage)),
+        open: Vec::new(),
+        next_op: crate::model::recorded::OpId(1),
+        ids_ever: std::collections::BTreeSet::new(),
+    }
+}
+
+/// What a fault of the store means to a person.
+pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
+    let file = site.show(&site.state_file());
+    Problem::of(match fault {
+        StoreFault::Locked(lease) => Diagnostic::error(codes::LOCKED, format!("{fault}"))
+            .why(format!(
+                "the state {file} is changed by one run at a time; its lease ends {}",
+                when(site, lease.until_ms)
+            ))
+            .help("wait until that run is over; a lease that has ended is taken over by itself"),
+        StoreFault::Fenced => Diagnostic::error(codes::FENCED, fault.to_string())
+            .help("see what that run did with `fleetwright show`, then apply again"),
+        StoreFault::Newer { .. } => Diagnostic::error(codes::NEWER_STATE, fault.to_string())
+            .help("use the version of fleetwright that wrote it, or a newer one"),
+        StoreFault::NotAState(_) => Diagnostic::error(codes::NOT_A_STATE, fault.to_string())
+            .help(format!("move {file} away, or choose another environment with -e NAME")),
+        StoreFault::Full(_) => {
+            Diagnostic::error(codes::STORE, fault.to_string()).help("make room, then apply again: it goes on from here")
+        }
+        StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, fault.to_string())
+            .help("an apply has to write its state; check the owner and the permissions of the directory"),
+        StoreFault::Io(_) => Diagnostic::error(codes::STORE, fault.to_string()),
+    })
+}
+
+fn when(site: &Site, ms: crate::model::Millis) -> String {
+    let left_s = (ms - site.clock.now_ms()) / 1000;
+    if left_s > 0 { format!("in {left_s} s") } else { "now".into() }
+}

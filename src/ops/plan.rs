@@ -1,0 +1,161 @@
+//! The verb `plan`: reads config, state and cloud, and plans. It takes no lock and writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::connect::{Connected, connect};
+use super::load::{Config, load, state};
+use super::observe::{Sight, observe};
+use super::{Problem, Site, lockfile};
+use crate::cloud::Cloud;
+use crate::cloud::call::{Body, Call, Query, Reply};
+use crate::cloud::observe::Needs;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::addr::{Block, Kind};
+use crate::model::desired::Desired;
+use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::spec::ObjectSpec;
+use crate::plan::{Action, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
+use crate::store::Stored;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// Everything goes.
+    pub destroy: bool,
+    /// Shares that somebody else made do not keep an image.
+    pub cancel_undeclared_shares: bool,
+    /// Whether user data that changes is read back, so that a person can see the difference.
+    pub texts: bool,
+}
+
+/// A plan, and what it was made from.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The config.
+    pub config: Config,
+    /// User data that changes, by fleet: as it is, and as it will be.
+    pub texts: BTreeMap<Block, (String, String)>,
+    pub(super) desired: Desired,
+    pub(super) stored: Stored,
+    pub(super) connected: Connected,
+    pub(super) sight: Sight,
+}
+
+/// Plans.
+///
+/// # Errors
+/// All that is wrong with the config, or stands in the way.
+pub fn plan(site: &Site, options: PlanOptions) -> Result<Planned, Problem> {
+    let stored = state(site)?;
+    let config = load(site, &stored.recorded.lineage)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
+    plan_with(site, options, stored, config, connected)
+}
+
+/// Plans with a state and a cloud that are there already.
+pub(super) fn plan_with(
+    site: &Site,
+    options: PlanOptions,
+    stored: Stored,
+    config: Config,
+    connected: Connected,
+) -> Result<Planned, Problem> {
+    let pins = lockfile::read(site)?;
+    let desired = if options.destroy { nothing_of(&config.desired) } else { config.desired.clone() };
+    let needs = if options.destroy {
+        Needs::of_destroy(&desired.cloud, &stored.recorded)
+    } else {
+        Needs::of(&desired, &stored.recorded)
+    };
+    let sight = observe(site, &connected.cloud, needs)?;
+    let input = PlanInput {
+        desired: &desired,
+        recorded: &stored.recorded,
+        observed: &sight.observed,
+        limits: connected.limits,
+        pace: connected.pace,
+        pins: &pins,
+        as_of_ms: sight.observed.cloud_ms,
+        options: Options {
+            destroy: options.destroy,
+            cancel_undeclared_shares: options.cancel_undeclared_shares,
+            visible_ms: VISIBLE_MS,
+        },
+    };
+    let mut plan = match crate::plan::plan(&input) {
+        Ok(plan) => plan,
+        Err(mut diagnostics) => {
+            diagnostics.splice(0..0, config.warnings.iter().cloned());
+            return Err(Problem { diagnostics, sources: config.sources });
+        }
+    };
+    plan.notes.extend(in_doubt(&stored));
+    let texts =
+        if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
+    Ok(Planned { plan, texts, desired, stored, connected, sight, config })
+}
+
+/// Operations that another run left: an apply settles them first, and plans anew.
+fn in_doubt(stored: &Stored) -> Option<Diagnostic> {
+    let open = stored.open.len();
+    (open > 0).then(|| {
+        Diagnostic::note(codes::IN_DOUBT, format!("{open} operations of an interrupted run are still open"))
+            .help("`fleetwright apply` settles them first, and plans anew")
+    })
+}
+
+/// Reads back the user data that a plan changes: of one slot a fleet, for all of a fleet are alike.
+fn texts(
+    plan: &Plan,
+    desired: &Desired,
+    config: &Config,
+    stored: &Stored,
+    cloud: &dyn Cloud,
+    site: &Site,
+) -> BTreeMap<Block, (String, String)> {
+    let mut texts = BTreeMap::new();
+    for change in &plan.changes {
+        let block = &change.addr.block;
+        let changes_it = change.detail.attrs.iter().any(|attr| attr.name == "user_data");
+        let stays = matches!(change.action, Action::Replace | Action::Reset);
+        if block.kind != Kind::Fleet || !changes_it || !stays || texts.contains_key(block) {
+            continue;
+        }
+        let Some(id) = change.id.as_ref().and_then(|id| id.instance().cloned()) else { continue };
+        let row = stored.recorded.objects.iter().find(|object| object.cloud_id.instance() == Some(&id));
+        let Some(row) = row.filter(|row| matches!(row.spec.as_ref(), ObjectSpec::Slot(_))) else { continue };
+        let call = Call {
+            account: desired.cloud.account.clone(),
+            region: row.region.clone(),
+            body: Body::Describe(Query::UserData { ids: vec![id.clone()] }),
+        };
+        // A convenience: where it cannot be read back, the plan says that it changes, and no more.
+        let Ok(answer) = cloud.call(&call, site.clock.now_ms()) else { continue };
+        let Reply::UserData(mut found) = answer.reply else { continue };
+        let before = found.remove(&id).unwrap_or_default();
+        let secret = desired.fleets.get(&block.name).and_then(|fleet| fleet.user_data.as_ref());
+        let Some(Ok(after)) = secret.map(|secret| config.secrets.read(secret)) else { continue };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_default();
+        texts.insert(block.clone(), (text(before), text(after)));
+    }
+    texts
+}
+
+/// The pins that a plan made and the lock file does not have yet.
+pub(super) fn new_pins(plan: &Plan) -> Pins {
+    plan.lookups
+        .iter()
+        .filter(|pinned| pinned.new)
+        .map(|pinned| {
+            let key = PinKey {
+                endpoint: plan.origin.endpoint.clone(),
+                account: plan.origin.account.clone(),
+                region: pinned.region.clone(),
+                name: pinned.name.clone(),
+            };
+            (key, Pin { id: pinned.id.clone(), created_ms: pinned.created_ms })
+        })
+        .collect()
+}

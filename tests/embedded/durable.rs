@@ -1,0 +1,127 @@
+//! The file: kept over a kill, shared by processes, and nobody else's.
+
+use fleetwright::cloud::clock::{Clock, VirtualClock};
+use fleetwright::cloud::cvm::transport::Transport;
+use fleetwright::cloud::embedded::{Embedded, Loopback, OpenError, Settings};
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::world::{GZ, START, World, answer, base, code, instant, quick, texts, uin};
+
+#[test]
+fn a_cloud_outlives_its_process() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cloud.db");
+    let world = World::of(Embedded::open(Some(&path), quick()).expect("a cloud"));
+    let ids = world.launch(3, json!({}));
+    let image = world.must("CreateImage", json!({"InstanceId": ids[0], "ImageName": "golden"}))["ImageId"].clone();
+    world.must("StopInstances", json!({"InstanceIds": [ids[1]]}));
+    let now = world.now.get();
+    // A killed process closes nothing.
+    std::mem::forget(world);
+    let world = World::of(Embedded::open(Some(&path), Settings { seed: 99, ..quick() }).expect("the same cloud"));
+    world.now.set(now);
+    assert_eq!(world.state(&ids[1]), "STOPPING");
+    assert_eq!(world.image(image.as_str().expect("id"))["ImageState"], "CREATING");
+    world.wait(2500);
+    assert_eq!(world.image(image.as_str().expect("id"))["ImageState"], "NORMAL");
+    assert_eq!((world.state(&ids[0]), world.state(&ids[1])), ("RUNNING".into(), "STOPPED".into()));
+}
+
+#[test]
+fn two_processes_may_share_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cloud.db");
+    let one = World::of(Embedded::open(Some(&path), instant()).expect("a cloud"));
+    let two = World::of(Embedded::open(Some(&path), instant()).expect("the same cloud"));
+    let id = one.launch(1, json!({}))[0].clone();
+    assert_eq!(two.state(&id), "RUNNING");
+    let other = two.launch(1, json!({}))[0].clone();
+    assert_ne!(id, other);
+    assert_eq!(one.must("DescribeInstances", json!({}))["TotalCount"], 2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let world = World::of(Embedded::open(Some(&path), instant()).expect("the same cloud"));
+                for _ in 0..20 {
+                    world.launch(1, json!({}));
+                }
+            });
+        }
+    });
+    assert_eq!(one.must("DescribeInstances", json!({}))["TotalCount"], 42);
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cloud.db");
+    let world = World::of(Embedded::open(Some(&path), quick()).expect("a cloud"));
+    let id = world.launch(1, json!({}))[0].clone();
+    assert_eq!(world.state(&id), "RUNNING");
+    world.now.set(START);
+    assert_eq!(world.state(&id), "RUNNING");
+    drop(world);
+    let world = World::of(Embedded::open(Some(&path), quick()).expect("the same cloud"));
+    assert_eq!(world.state(&id), "RUNNING");
+    let response = world.cloud.handle(START, &world.request(1, GZ, "DescribeZones", "{}"));
+    assert_eq!(response.cloud_ms, Some(START + 1500));
+}
+
+#[test]
+fn a_refused_request_leaves_nothing_behind() {
+    let world = World::new(instant());
+    let mut body = base(2);
+    crate::world::merge(
+        &mut body,
+        json!({
+            "VirtualPrivateCloud": {"VpcId": "vpc-00000001", "SubnetId": "subnet-00000001"},
+            "TagSpecification": [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b#", "Value": "1"}]}],
+        }),
+    );
+    assert_eq!(world.code("RunInstances", body), "FailedOperation.IllegalTagKey");
+    assert!(world.cloud.holdings(world.now.get()).expect("holdings").nothing_of(&uin(1)));
+    let elsewhere = json!({"Placement": {"Zone": "ap-guangzhou-4"}, "InstanceCount": 1,
+        "VirtualPrivateCloud": {"VpcId": "vpc-00000001", "SubnetId": "subnet-00000001"}});
+    let mut body = base(1);
+    crate::world::merge(&mut body, elsewhere);
+    assert_eq!(world.code("RunInstances", body), "ok");
+}
+
+#[test]
+fn files_of_others_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = dir.path().join("notes.txt");
+    std::fs::write(&text, "this is no database, and never was one ".repeat(100)).expect("a file");
+    let open = |path: &std::path::Path| Embedded::open(Some(path), quick()).err();
+    assert!(matches!(open(&text), Some(OpenError::NotACloud { .. })));
+    let other = dir.path().join("other.db");
+    let db = rusqlite::Connection::open(&other).expect("a database");
+    db.execute_batch("CREATE TABLE theirs (n)").expect("a table");
+    drop(db);
+    assert!(matches!(open(&other), Some(OpenError::NotACloud { .. })));
+    let newer = dir.path().join("newer.db");
+    drop(Embedded::open(Some(&newer), quick()).expect("a cloud"));
+    rusqlite::Connection::open(&newer).expect("a database").execute_batch("PRAGMA user_version = 2").expect("set");
+    let error = open(&newer).expect("a newer file is refused");
+    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    Embedded::reset(&newer).expect("removed");
+    Embedded::reset(&newer).expect("nothing to remove");
+    assert!(open(&newer).is_none());
+}
+
+#[test]
+fn the_loopback_hands_bytes_over() {
+    let cloud = Arc::new(Embedded::open(None, quick()).expect("a cloud"));
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::at(START));
+    let way = Loopback { cloud, clock: Arc::clone(&clock) };
+    assert!(!way.outlives_us());
+    let world = World::new(quick());
+    let request = world.request(1, GZ, "RunInstances", &base(1).to_string());
+    let response = way.send(&request).expect("an answer");
+    assert_eq!(response.cloud_ms, Some(START));
+    assert_eq!(texts(&answer(&response)["InstanceIdSet"]).len(), 1);
+    clock.wait_until(START + 301_000);
+    let response = way.send(&request).expect("an answer");
+    assert_eq!(code(&answer(&response)), "AuthFailure.SignatureExpire");
+}
