@@ -14,14 +14,12 @@ mod world;
 pub use exit::Exit;
 pub use world::{Terminals, World, real_world};
 
-use std::io::Write;
-
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::Name;
-use crate::ops::{Hooks, Problem, Site};
+use crate::ops::{Problem, Site};
 use crate::report::style::Style;
 use args::{Args, CloudCommand, Command, StateCommand};
 
@@ -63,16 +61,12 @@ fn usage(world: &mut World<'_>, error: &clap::Error) -> Exit {
     let color = world.color_of(None, world.terminals.stderr);
     let text = error.render();
     let text = if color { text.ansi().to_string() } else { text.to_string() };
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            drop(world.stdout.write_all(text.as_bytes()));
-            Exit::Done
-        }
-        _ => {
-            drop(world.stderr.write_all(text.as_bytes()));
-            Exit::Usage
-        }
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        drop(world.stdout.write_all(text.as_bytes()));
+        return Exit::Done;
     }
+    drop(world.stderr.write_all(text.as_bytes()));
+    Exit::Usage
 }
 
 /// What commands print with.
@@ -104,7 +98,7 @@ impl<'a> Shell<'a> {
             is_dead: std::mem::replace(&mut world.is_dead, Box::new(|_| false)),
             stop: std::sync::Arc::clone(&world.stop),
             parallelism: args.parallelism(),
-            hooks: std::mem::replace(&mut world.hooks, Hooks::default()),
+            hooks: std::mem::take(&mut world.hooks),
         }
     }
 

@@ -37,7 +37,6 @@ pub struct Planned {
     pub config: Config,
     /// User data that changes, by fleet: as it is, and as it will be.
     pub texts: BTreeMap<Block, (String, String)>,
-    pub(super) desired: Desired,
     pub(super) stored: Stored,
     pub(super) connected: Connected,
     pub(super) sight: Sight,
@@ -94,7 +93,7 @@ pub(super) fn plan_with(
     plan.notes.extend(in_doubt(&stored));
     let texts =
         if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
-    Ok(Planned { plan, texts, desired, stored, connected, sight, config })
+    Ok(Planned { plan, texts, stored, connected, sight, config })
 }
 
 /// Operations that another run left: an apply settles them first, and plans anew.

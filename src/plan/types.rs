@@ -395,6 +395,17 @@ pub enum Effect {
     Arrive,
 }
 
+impl Effect {
+    /// What the target is, where the step makes it.
+    #[must_use]
+    pub fn makes(&self) -> Option<&NewObject> {
+        match self {
+            Self::Make(made) => Some(made),
+            Self::Nothing | Self::Become(_) | Self::Remove | Self::Arrive => None,
+        }
+    }
+}
+
 /// Something that a step makes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewObject {

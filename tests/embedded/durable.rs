@@ -3,6 +3,7 @@
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::transport::Transport;
 use fleetwright::cloud::embedded::{Embedded, Loopback, OpenError, Settings};
+use fleetwright::model::limits::Limits;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -124,4 +125,58 @@ fn the_loopback_hands_bytes_over() {
     clock.wait_until(START + 301_000);
     let response = way.send(&request).expect("an answer");
     assert_eq!(code(&answer(&response)), "AuthFailure.SignatureExpire");
+}
+
+fn tagged_launch() -> serde_json::Value {
+    let mut body = base(50);
+    let tags = json!([{"ResourceType": "instance", "Tags": [{"Key": "app", "Value": "web"}]}]);
+    crate::world::merge(&mut body, json!({"TagSpecification": tags}));
+    body
+}
+
+/// Settings with room for a hundred thousand instances and more.
+fn roomy() -> Settings {
+    Settings { limits: Limits { instances_per_zone: 200_000, ..Limits::EMBEDDED }, ..instant() }
+}
+
+/// Run by [`a_killed_process_leaves_whole_requests`], in a directory of its own.
+#[test]
+#[ignore = "launches without an end, to be killed"]
+fn victim() {
+    let path = std::path::Path::new("cloud.db");
+    if !path.exists() {
+        return;
+    }
+    let world = World::of(Embedded::open(Some(path), roomy()).expect("a cloud"));
+    for _ in 0..2000 {
+        world.must("RunInstances", tagged_launch());
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_whole_requests() {
+    for least in [50, 250] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("cloud.db");
+        let world = World::of(Embedded::open(Some(&path), roomy()).expect("a cloud"));
+        let program = std::env::current_exe().expect("this program");
+        let mut child = std::process::Command::new(program)
+            .args(["--ignored", "--exact", "durable::victim"])
+            .current_dir(dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("a process");
+        let count = || world.must("DescribeInstances", json!({}))["TotalCount"].as_i64().expect("a count");
+        while count() < least {}
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        let all = count();
+        assert!(all >= least && all < 100_000 && all % 50 == 0, "{all}");
+        let tagged = json!({"Filters": [{"Name": "tag:app", "Values": ["web"]}]});
+        assert_eq!(world.must("DescribeInstances", tagged)["TotalCount"], all);
+        let quota = json!({"Filters": [{"Name": "zone", "Values": [crate::world::ZONE]}]});
+        let quota = world.must("DescribeAccountQuota", quota)["AccountQuotaOverview"]["AccountQuota"].clone();
+        assert_eq!(quota["PostPaidQuotaSet"][0]["UsedQuota"], all);
+        assert_eq!(texts(&world.must("RunInstances", base(1))["InstanceIdSet"]).len(), 1);
+    }
 }

@@ -299,6 +299,7 @@ fn power_goes_up_and_down() {
             (json!({"InstanceIds": [id], "ForceStop": true, "StopType": "HARD"}), "InvalidParameterCombination"),
             (json!({"InstanceIds": [id], "StopType": "GENTLE"}), "InvalidParameterValue"),
             (json!({"InstanceIds": [id], "StoppedMode": "FREE"}), "InvalidParameterValue"),
+            (json!({"InstanceIds": [id], "StoppedMode": "STOP_CHARGING"}), "UnsupportedOperation"),
             (json!({"InstanceIds": [id], "StopType": "SOFT_FIRST"}), "ok"),
             (one.clone(), "UnsupportedOperation.InstanceStateStopping"),
         ],

@@ -8,6 +8,7 @@ mod instances;
 mod limits;
 mod machines;
 mod protocol;
+mod settings;
 mod shares;
 mod tags;
 mod world;

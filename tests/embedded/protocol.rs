@@ -4,7 +4,7 @@ use fleetwright::cloud::cvm::transport::HttpRequest;
 use fleetwright::cloud::embedded::{Injection, Settings, credentials};
 use serde_json::json;
 
-use crate::world::{GZ, START, World, answer, code, instant, quick, sign, with};
+use crate::world::{GZ, START, World, ZONE, answer, code, instant, quick, sign, with};
 
 #[test]
 fn what_is_not_served_has_its_code() {
@@ -60,6 +60,15 @@ fn parameters_are_read_strictly() {
             (json!({"Limit": "5"}), "InvalidParameter"),
             (json!({"ImageIds": "img-00000000"}), "InvalidParameter"),
             (json!([]), "InvalidParameter"),
+        ],
+    );
+    world.table(
+        "RunInstances",
+        &[
+            (with(json!({"Placement": [ZONE]})), "InvalidParameter"),
+            (with(json!({"DataDisks": [[10]]})), "InvalidParameter"),
+            (with(json!({"DataDisks": {"DiskSize": 10}})), "InvalidParameter"),
+            (with(json!({"Placement": {"Zone": ZONE, "Colour": "red"}})), "UnknownParameter"),
         ],
     );
     let raw = |body: &str| code(&world.send(&world.request(1, GZ, "DescribeImages", body)));
@@ -209,4 +218,16 @@ fn injected_refusals_count_down_and_the_log_tells_them() {
     assert_eq!((log[2].account.as_str(), log[2].service.as_str()), ("100000000001", "cvm"));
     assert!(log[2].body.contains("S5.MEDIUM4") && log[2].action == "RunInstances");
     assert_ne!(log[0].request_id, log[1].request_id);
+}
+
+#[test]
+fn rates_are_kept_where_they_are_asked_for() {
+    let world = World::new(Settings { rate_limits: true, ..instant() });
+    let codes = |account| {
+        (0..11).map(|_| world.code_as(account, GZ, "DescribeImageQuota", json!({}))).filter(|code| code == "ok").count()
+    };
+    assert_eq!((codes(1), codes(2)), (10, 10));
+    assert_eq!(world.code("DescribeImageQuota", json!({})), "RequestLimitExceeded");
+    world.wait(1000);
+    assert_eq!(world.code("DescribeImageQuota", json!({})), "ok");
 }

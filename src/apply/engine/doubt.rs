@@ -5,7 +5,7 @@
 //! absence counts past the signature's window and the settle time. Where no request outlives its process, two looks a
 //! second apart are enough.
 
-use super::op::{Op, Phase};
+use super::op::Phase;
 use super::{Command, Engine, Purpose};
 use crate::apply::events::Progress;
 use crate::apply::evidence::{Circumstances, Found, Took, judge, queries};
@@ -22,8 +22,6 @@ use crate::store::{Record, TargetOutcome};
 pub(super) struct Doubt {
     /// Whether some attempt got no answer.
     pub(super) ever: bool,
-    /// Local time of the next look.
-    at: Option<Millis>,
     looks: u32,
     failed_looks: u32,
     open: Vec<Call>,
@@ -36,16 +34,6 @@ pub(super) struct Doubt {
 const LOOK_AGAIN_MS: Millis = 1_000;
 /// While a window is waited out, it is looked at this often all the same.
 const LOOK_WHILE_WAITING_MS: Millis = 30_000;
-
-impl Op {
-    pub(super) fn looks_at(&self) -> Option<Millis> {
-        self.doubt.at
-    }
-
-    pub(super) fn is_in_flight(&self) -> bool {
-        matches!(self.phase, Phase::Committing | Phase::InFlight)
-    }
-}
 
 /// Whether a second request does no harm where the first one arrives after all.
 fn resend_is_safe(body: &Body) -> bool {
@@ -112,8 +100,6 @@ impl Engine {
     }
 
     fn look_at(&mut self, id: OpId, at: Millis) {
-        let Some(op) = self.ops.get_mut(&id) else { return };
-        op.doubt.at = Some(at);
         self.looks.insert((at, id));
     }
 
@@ -128,7 +114,6 @@ impl Engine {
 
     fn look(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
         let Some(op) = self.ops.get_mut(&id) else { return };
-        op.doubt.at = None;
         op.doubt.found = Found::default();
         op.doubt.open = op.call().map(queries).unwrap_or_default();
         self.next_look(now, id, out);
@@ -281,10 +266,8 @@ impl Engine {
             return;
         }
         // Some of it took: that goes on, and the rest is asked for again.
-        let rest = match &call.body {
-            Body::SyncImages { .. } => self.part_of_copy(id, &missing),
-            _ => self.part(id, &missing),
-        };
+        let copy = matches!(call.body, Body::SyncImages { .. });
+        let rest = if copy { self.part_of_copy(id, &missing) } else { self.part(id, &missing) };
         for n in missing {
             self.detach(id, n);
         }
@@ -317,14 +300,8 @@ impl Engine {
         let op = self.ops.get(&id)?;
         let mut step = op.record.step.clone();
         step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
-        let regions: std::collections::BTreeSet<_> = step
-            .targets
-            .iter()
-            .filter_map(|target| match &target.effect {
-                crate::plan::Effect::Make(made) => Some(made.region.clone()),
-                _ => None,
-            })
-            .collect();
+        let regions: std::collections::BTreeSet<_> =
+            step.targets.iter().filter_map(|target| target.effect.makes().map(|made| made.region.clone())).collect();
         if let Do::Call(Call { body: Body::SyncImages { to, .. }, .. }) = &mut step.does {
             *to = regions;
         }

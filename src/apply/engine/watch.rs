@@ -28,7 +28,6 @@ pub(super) struct WatchKey {
 }
 
 pub(super) struct Watch {
-    group: Group,
     every_ms: Millis,
     deadline_ms: Millis,
     /// Whether it was ever listed.
@@ -89,8 +88,8 @@ impl Engine {
         }
         for (key, region) in keys {
             let group = Group { region, images: key.id.image().is_some() };
-            self.due.entry(group.clone()).or_default().insert((due_ms, key.clone()));
-            self.watches.insert(key, Watch { group, every_ms, deadline_ms, seen: false, due_ms });
+            self.due.entry(group).or_default().insert((due_ms, key.clone()));
+            self.watches.insert(key, Watch { every_ms, deadline_ms, seen: false, due_ms });
         }
         for n in lost {
             self.target_failed(id, n, "the cloud accepted it, but gave no id for it".into());
@@ -154,7 +153,18 @@ impl Engine {
             Reply::Images(page) => {
                 (BTreeMap::new(), page.items.into_iter().map(|item| (item.id.clone(), item)).collect())
             }
-            _ => (BTreeMap::new(), BTreeMap::new()),
+            Reply::Ids(_)
+            | Reply::Copies(_)
+            | Reply::Tagged { .. }
+            | Reply::Done
+            | Reply::Shares(_)
+            | Reply::ImageQuota(_)
+            | Reply::AccountQuota { .. }
+            | Reply::Regions(_)
+            | Reply::Zones(_)
+            | Reply::Types(_)
+            | Reply::States(_)
+            | Reply::UserData(_) => (BTreeMap::new(), BTreeMap::new()),
         };
         for key in keys {
             let instance = key.id.instance().and_then(|id| instances.get(id));
@@ -180,7 +190,7 @@ impl Engine {
                     self.conclude(now, key, Verdict::Failed(why));
                 }
                 Verdict::NotYet => self.later(now, group, key),
-                verdict => self.conclude(now, key, verdict),
+                Verdict::Done | Verdict::Failed(_) => self.conclude(now, key, verdict),
             }
         }
     }
@@ -303,33 +313,23 @@ fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) ->
     if seen.state == InstanceState::LaunchFailed {
         return failed("the launch failed");
     }
+    let is = |state: &InstanceState| seen.state == *state;
+    let leaving = is(&InstanceState::Shutdown) || is(&InstanceState::Terminating);
+    let running = is(&InstanceState::Running);
+    let stopped = is(&InstanceState::Stopped);
+    let unless_leaving = |done: bool| match (done, leaving) {
+        (true, _) => Verdict::Done,
+        (false, true) => failed("it is being destroyed"),
+        (false, false) => Verdict::NotYet,
+    };
     match until {
-        Until::Running => match &seen.state {
-            InstanceState::Running => Verdict::Done,
-            // One that switches itself off may do so between two polls: it has been running.
-            InstanceState::Stopped if launch => Verdict::Done,
-            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
-            _ => Verdict::NotYet,
-        },
-        Until::Stopped => match &seen.state {
-            InstanceState::Stopped => Verdict::Done,
-            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
-            _ => Verdict::NotYet,
-        },
-        Until::Settled => {
-            if seen.state.passing() {
-                Verdict::NotYet
-            } else {
-                Verdict::Done
-            }
-        }
-        Until::Age(ms) => match &seen.state {
-            InstanceState::Running | InstanceState::Stopped if cloud_now - seen.created_ms >= *ms => Verdict::Done,
-            InstanceState::Shutdown | InstanceState::Terminating => failed("it is being destroyed"),
-            _ => Verdict::NotYet,
-        },
+        // One that switches itself off may do so between two polls after its launch: it has been running.
+        Until::Running => unless_leaving(running || (stopped && launch)),
+        Until::Stopped => unless_leaving(stopped),
+        Until::Settled => unless_leaving(!seen.state.passing()),
+        Until::Age(ms) => unless_leaving((running || stopped) && cloud_now - seen.created_ms >= *ms),
         Until::Gone => {
-            if seen.state == InstanceState::Shutdown {
+            if is(&InstanceState::Shutdown) {
                 Verdict::Done
             } else {
                 Verdict::NotYet

@@ -4,6 +4,11 @@
 //! - Sub-accounts are `200000000001` to `200000009999`: they own nothing, and nothing can be shared with them.
 //! - The first four main accounts have fixed keys: SecretId `AKIDembedded` and the number of the account in 22
 //!   digits, SecretKey `embedded-secret-` and the number in 16.
+//! - Every account has the same default network: a VPC and a security group in each region, a subnet in each zone,
+//!   with ids that [`default_vpc`](super::default_vpc), [`default_subnet`](super::default_subnet) and
+//!   [`default_group`](super::catalogue::default_group) tell. Any other well-formed id of a VPC, subnet, security
+//!   group or key pair exists from its first use, and belongs to that account, region, zone and VPC from then on.
+//! - Public images are in every region; [`public_image_id`](super::public_image_id) tells their ids.
 //! - Whatever else is needed (other accounts, session tokens) comes with [`Settings`](super::Settings).
 
 use crate::model::ids::Uin;

@@ -1,5 +1,7 @@
 //! From a request to its answer: who asks, for which service, version and action, and where.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use super::refusal::{Done, Refusal, refuse};
@@ -26,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     /// What tests asked for.
     pub(crate) injections: &'a mut Vec<Injection>,
+    /// How often was asked for what.
+    pub(crate) rates: &'a mut Rates,
     /// Who asks.
     pub(crate) account: i64,
     /// Where.
@@ -66,6 +70,36 @@ impl Context<'_> {
     }
 }
 
+/// Requests a second that an action takes by default (1.8).
+fn rate(action: &str) -> u32 {
+    match action {
+        "DescribeImages"
+        | "DescribeInstances"
+        | "DescribeInstancesStatus"
+        | "DescribeInstancesAttributes"
+        | "DescribeInstanceTypeConfigs" => 40,
+        "DescribeRegions" | "DescribeZones" | "DescribeAccountQuota" | "TagResources" | "UnTagResources" => 20,
+        _ => 10,
+    }
+}
+
+/// How many requests of an account, region and action were let in, in which second.
+#[derive(Debug, Default)]
+pub(crate) struct Rates(BTreeMap<(i64, String, String), (Millis, u32)>);
+
+impl Rates {
+    fn admit(&mut self, key: (i64, String, String), now: Millis) -> bool {
+        let most = rate(&key.2);
+        let second = now.div_euclid(1000);
+        let entry = self.0.entry(key).or_insert((second, 0));
+        if entry.0 != second {
+            *entry = (second, 0);
+        }
+        entry.1 += 1;
+        entry.1 <= most
+    }
+}
+
 /// Answers a request with the JSON of its envelope.
 pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut LogEntry) -> Done<Vec<u8>> {
     if request.method != "POST" && request.method != "GET" {
@@ -102,6 +136,12 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
             if cx.region.is_none() && claim.service == "cvm" {
                 return refuse("UnsupportedRegion", format!("there is no region `{name}`"));
             }
+        }
+    }
+    if cx.settings.rate_limits {
+        let key = (cx.account, entry.region.clone(), action.to_owned());
+        if !cx.rates.admit(key, cx.now) {
+            return refuse("RequestLimitExceeded", format!("more than {} requests a second", rate(action)));
         }
     }
     refuse_if_injected(cx, action)?;

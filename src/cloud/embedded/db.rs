@@ -84,8 +84,11 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     debug_assert!(mode == "wal" || mode == "memory", "{mode}");
     // A killed process loses nothing in this mode; only a power cut may take the last transactions, never the order.
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;")
-        .map_err(fault)?;
+    db.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;
+         PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -32000;",
+    )
+    .map_err(fault)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     check(&tx, &shown, fault)?;
     if pragma(&tx, "user_version").map_err(fault)? == 0 {
@@ -200,11 +203,11 @@ fn drop_instances(tx: &Connection, at: Arrival) -> rusqlite::Result<()> {
             }
         }
         tx.prepare_cached("DELETE FROM instance WHERE n = ?1")?.execute([one.n])?;
-        untag(tx, &ids::encode(Kind::Instance, at.seed, one.n))?;
-        untag(tx, &ids::encode(Kind::Disk, at.seed, ids::disk_number(one.n, 0)))?;
+        untag(tx, Kind::Instance, one.n)?;
+        untag(tx, Kind::Disk, ids::disk_number(one.n, 0))?;
         for (place, disk) in data.iter().enumerate() {
             if !disk.keep {
-                untag(tx, &ids::encode(Kind::Disk, at.seed, ids::disk_number(one.n, place + 1)))?;
+                untag(tx, Kind::Disk, ids::disk_number(one.n, place + 1))?;
             }
         }
         if one.counted {
@@ -231,8 +234,8 @@ pub(crate) fn release_spec(tx: &Connection, spec: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn untag(tx: &Connection, resource: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM tag WHERE resource = ?1")?.execute([resource])?;
+fn untag(tx: &Connection, kind: Kind, n: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM tag WHERE resource = ?1")?.execute([ids::resource(kind, n)])?;
     Ok(())
 }
 
@@ -249,7 +252,7 @@ fn drop_images(tx: &Connection, at: Arrival) -> rusqlite::Result<()> {
         };
         tx.prepare_cached(snapshots)?.execute([n])?;
         tx.prepare_cached("DELETE FROM share WHERE image = ?1")?.execute([n])?;
-        untag(tx, &ids::encode(Kind::Image, at.seed, n))?;
+        untag(tx, Kind::Image, n)?;
         tx.prepare_cached("DELETE FROM image WHERE n = ?1")?.execute([n])?;
     }
     Ok(())

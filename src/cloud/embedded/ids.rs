@@ -68,6 +68,28 @@ fn is_tail(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
+/// One number for a thing of any kind.
+pub(crate) fn resource(kind: Kind, n: i64) -> i64 {
+    let place = match kind {
+        Kind::Instance => 0,
+        Kind::Image => 1,
+        Kind::Snapshot => 2,
+        Kind::Disk => 3,
+    };
+    n * 4 + place
+}
+
+/// The kind and the number behind [`resource`].
+pub(crate) fn of_resource(resource: i64) -> (Kind, i64) {
+    let kind = match resource % 4 {
+        0 => Kind::Instance,
+        1 => Kind::Image,
+        2 => Kind::Snapshot,
+        _ => Kind::Disk,
+    };
+    (kind, resource / 4)
+}
+
 /// Whether a text has the shape of an id with this prefix.
 pub(crate) fn well_formed(prefix: &str, id: &str) -> bool {
     id.strip_prefix(prefix).is_some_and(is_tail)

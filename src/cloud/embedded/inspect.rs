@@ -123,8 +123,8 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let at = db::arrive(&tx, now, settings.token_memory_ms)?;
     let mut all = Holdings::default();
-    let tags_of = |id: &str| -> Done<BTreeMap<String, String>> {
-        Ok(tags::of(&tx, id)?.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+    let tags_of = |kind: Kind, n: i64| -> Done<BTreeMap<String, String>> {
+        Ok(tags::of(&tx, ids::resource(kind, n))?.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
     };
     let mut specs: BTreeMap<i64, Spec> = BTreeMap::new();
     for machine in Machine::all(&tx, None)? {
@@ -138,7 +138,7 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
         let since = machine.boot_ms.filter(|_| state == "RUNNING").map(|ms| at.now - ms - spec.script.boot_ms);
         let booted = since.is_some_and(|since| since >= 0);
         let sick = since.zip(spec.script.unhealthy_ms).is_some_and(|(since, after)| since >= after);
-        let tags = tags_of(&id)?;
+        let tags = tags_of(Kind::Instance, machine.n)?;
         let place = all.place(machine.account, &machine.region);
         for (disk, what) in machine.disks(spec, at.seed) {
             let held = DiskHeld { kind: what.kind, size_gib: what.size, instance: Some(id.clone()) };
@@ -168,7 +168,7 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
             size_gib: image.size,
             shared_with,
             snapshots: BTreeSet::new(),
-            tags: tags_of(&id)?,
+            tags: tags_of(Kind::Image, image.n)?,
             name: image.name,
             content: image.content,
         };
@@ -204,7 +204,8 @@ fn loose(db: &Connection, seed: u64, all: &mut Holdings) -> Done<()> {
     let mut rows = tagged.query([])?;
     while let Some(row) = rows.next()? {
         let place = all.place(row.get(3)?, &row.get::<_, String>(4)?);
-        place.tags.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+        let (kind, n) = ids::of_resource(row.get(0)?);
+        place.tags.entry(ids::encode(kind, seed, n)).or_default().insert(row.get(1)?, row.get(2)?);
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ impl Script {
     }
 }
 
+/// The longest duration that is followed: ten years.
+const LONGEST_MS: Millis = 315_360_000_000;
+
 /// `250ms`, `40s`, `2m`, `1h`.
 fn duration(text: &str) -> Option<Millis> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
@@ -58,7 +61,7 @@ fn duration(text: &str) -> Option<Millis> {
         "h" => 3_600_000,
         _ => return None,
     };
-    number.parse::<Millis>().ok()?.checked_mul(unit)
+    number.parse::<Millis>().ok()?.checked_mul(unit).filter(|ms| *ms <= LONGEST_MS)
 }
 
 /// The digest of user data that a machine's lineage keeps.

@@ -62,11 +62,15 @@ pub struct Embedded {
     inner: Mutex<Inner>,
 }
 
+/// The end of the year 9000: later times are taken for it.
+const LAST_MS: Millis = 221_876_928_000_000;
+
 struct Inner {
     db: Connection,
     last_ms: Millis,
     injections: Vec<Injection>,
     log: Vec<LogEntry>,
+    rates: api::Rates,
 }
 
 impl Embedded {
@@ -76,7 +80,7 @@ impl Embedded {
     /// The file is another program's, a newer version's, or cannot be used.
     pub fn open(path: Option<&Path>, settings: Settings) -> Result<Self, OpenError> {
         let db = db::open(path, settings.seed)?;
-        let inner = Inner { db, last_ms: 0, injections: Vec::new(), log: Vec::new() };
+        let inner = Inner { db, last_ms: 0, injections: Vec::new(), log: Vec::new(), rates: api::Rates::default() };
         Ok(Self { settings, inner: Mutex::new(inner) })
     }
 
@@ -111,7 +115,7 @@ impl Embedded {
     /// The file cannot be read.
     pub fn holdings(&self, now_ms: Millis) -> Result<Holdings, OpenError> {
         let mut inner = self.lock();
-        let at = Millis::max(inner.last_ms, now_ms);
+        let at = inner.last_ms.max(now_ms.clamp(0, LAST_MS));
         inspect::holdings(&mut inner.db, at, &self.settings).map_err(|refusal| OpenError::Unreadable {
             path: inner.db.path().unwrap_or_default().into(),
             why: refusal.message,
@@ -123,6 +127,7 @@ impl Embedded {
     pub fn handle(&self, now_ms: Millis, request: &HttpRequest) -> HttpResponse {
         let mut guard = self.lock();
         let inner = &mut *guard;
+        let now_ms = now_ms.clamp(0, LAST_MS);
         inner.last_ms = inner.last_ms.max(now_ms);
         let body = if request.method == "GET" { request.query.as_bytes() } else { &request.body };
         let mut entry = LogEntry {
@@ -182,6 +187,7 @@ fn serve(inner: &mut Inner, settings: &Settings, request: &HttpRequest, entry: &
         request_id: entry.request_id.clone(),
         settings,
         injections: &mut inner.injections,
+        rates: &mut inner.rates,
         account: 0,
         region: None,
         discard: false,

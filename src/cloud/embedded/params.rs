@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::refusal::{Done, refuse};
+use super::refusal::{Done, Refusal, refuse};
 use crate::cloud::cvm::transport::HttpRequest;
 use crate::cloud::cvm::wire::Request;
 
@@ -29,7 +29,29 @@ pub(crate) fn parse<R: Request>(request: &HttpRequest) -> Done<R> {
     if json.end().is_err() {
         return refuse("InvalidParameter", "the body holds more than one JSON value");
     }
-    read.map_err(|fault| super::refusal::Refusal::new("InvalidParameter", fault.1))
+    let request = read.map_err(|fault| Refusal::new("InvalidParameter", fault.1))?;
+    let given: Value = serde_json::from_slice(body)?;
+    match misread(&given, &serde_json::to_value(&request)?) {
+        Some(name) => refuse("InvalidParameter", format!("`{name}`: invalid type: sequence, expected an object")),
+        None => Ok(request),
+    }
+}
+
+/// The name of a list that was read as an object: serde takes a list for the fields of a struct in their order.
+fn misread<'a>(given: &'a Value, read: &Value) -> Option<&'a str> {
+    match (given, read) {
+        (Value::Array(given), Value::Array(read)) => given.iter().zip(read).find_map(|(given, read)| {
+            if given.is_array() != read.is_array() { Some("an entry of a list") } else { misread(given, read) }
+        }),
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, given)| {
+            let read = read.get(name)?;
+            if given.is_array() != read.is_array() { Some(name.as_str()) } else { misread(given, read) }
+        }),
+        (
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_),
+            _,
+        ) => None,
+    }
 }
 
 /// The path of a wrong value, and what is wrong.

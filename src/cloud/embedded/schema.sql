@@ -109,7 +109,7 @@ CREATE TABLE share (
 CREATE INDEX share_by_account ON share (account);
 
 CREATE TABLE tag (
-    resource TEXT NOT NULL,
+    resource INTEGER NOT NULL,                   -- the kind and the number of an id, so that neighbours are close
     key      TEXT NOT NULL,
     value    TEXT NOT NULL,
     account  INTEGER NOT NULL,

@@ -23,6 +23,9 @@ pub struct Settings {
     pub credentials: Vec<Credentials>,
     /// Whether the log of requests is kept.
     pub log: bool,
+    /// Whether more requests than the default rates (1.8) are refused with RequestLimitExceeded. Counted by account,
+    /// region and action (9.1), and by process.
+    pub rate_limits: bool,
     /// Whether answers are shuffled: their order is undocumented (1.10).
     pub shuffle: bool,
     /// Whether the first DescribeInstances or DescribeImages that would list a new thing leaves it out (4.6).
@@ -76,6 +79,7 @@ impl Settings {
             seed,
             credentials: Vec::new(),
             log: false,
+            rate_limits: false,
             shuffle: true,
             empty_first_read: false,
             copy_carries_description: true,

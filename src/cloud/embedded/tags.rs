@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::api::{Context, uin};
 use super::ids::{self, Kind};
+use super::instances::{Machine, Spec};
 use super::refusal::{Done, Refusal, refuse, required};
 use super::settings::Injection;
 use crate::cloud::cvm::wire::answers::TagResourcesAnswer;
@@ -106,29 +107,29 @@ fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> Done<()> {
 }
 
 /// Puts tags on a new thing.
-pub(crate) fn attach(cx: &Context<'_>, id: &str, region: &str, tags: &BTreeMap<String, String>) -> Done<()> {
+pub(crate) fn attach(cx: &Context<'_>, resource: i64, region: &str, tags: &BTreeMap<String, String>) -> Done<()> {
     let mut insert = cx.db.prepare_cached(
         "INSERT INTO tag (resource, key, value, account, region) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (resource, key) DO UPDATE SET value = excluded.value",
     )?;
     for (key, value) in tags {
-        insert.execute(params![id, key, value, cx.account, region])?;
+        insert.execute(params![resource, key, value, cx.account, region])?;
     }
     Ok(())
 }
 
 /// The tags of a thing.
-pub(crate) fn of(db: &rusqlite::Connection, id: &str) -> Done<Vec<Tag>> {
+pub(crate) fn of(db: &rusqlite::Connection, resource: i64) -> Done<Vec<Tag>> {
     let tags = db
         .prepare_cached("SELECT key, value FROM tag WHERE resource = ?1")?
-        .query_map([id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
+        .query_map([resource], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(tags)
 }
 
 /// The resources of the account in the region that carry one of some values of a key (no values: any).
 /// A key that nobody carries is refused (10.1, 10.3: the tag does not exist).
-pub(crate) fn carriers(cx: &Context<'_>, region: &str, key: &str, values: Option<&[String]>) -> Done<BTreeSet<String>> {
+pub(crate) fn carriers(cx: &Context<'_>, region: &str, key: &str, values: Option<&[String]>) -> Done<BTreeSet<i64>> {
     let mut anybody = cx.db.prepare_cached("SELECT 1 FROM tag WHERE account = ?1 AND key = ?2 LIMIT 1")?;
     if !anybody.exists(params![cx.account, key])? {
         return refuse("InvalidParameterValue.TagKeyNotFound", format!("nothing carries the tag key `{key}`"));
@@ -156,7 +157,7 @@ pub(crate) fn carriers(cx: &Context<'_>, region: &str, key: &str, values: Option
 }
 
 /// The resources of the account in the region that carry a value, whatever its key.
-pub(crate) fn carriers_of_value(cx: &Context<'_>, region: &str, values: &[String]) -> Done<BTreeSet<String>> {
+pub(crate) fn carriers_of_value(cx: &Context<'_>, region: &str, values: &[String]) -> Done<BTreeSet<i64>> {
     let mut found = BTreeSet::new();
     let mut one = cx.db.prepare_cached("SELECT resource FROM tag WHERE account = ?1 AND value = ?2 AND region = ?3")?;
     for value in values {
@@ -198,32 +199,43 @@ fn described(text: &str) -> Done<Described> {
     })
 }
 
-/// Whether the resource is the caller's, and there.
-fn exists(cx: &Context<'_>, what: &Described) -> Done<bool> {
+/// The number of a resource that is there, and the caller's.
+fn resource_of(cx: &Context<'_>, what: &Described) -> Done<Option<i64>> {
     if !what.account.is_empty() && what.account != uin(cx.account) {
-        return Ok(false);
+        return Ok(None);
     }
-    let (table, n) = match what.prefix.as_str() {
-        "image" => ("image", ids::decode(Kind::Image, cx.seed, &what.id)),
-        "instance" => ("instance", ids::decode(Kind::Instance, cx.seed, &what.id)),
-        "volume" => {
-            let Some(n) = ids::decode(Kind::Disk, cx.seed, &what.id) else { return Ok(false) };
-            let left = cx
-                .db
-                .prepare_cached("SELECT account, region FROM disk WHERE n = ?1")?
-                .query_row([n], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
-                .optional()?;
-            if let Some((account, region)) = left {
-                return Ok(account == cx.account && region == what.region);
-            }
-            ("instance", Some(ids::disk_place(n).0))
-        }
-        _ => ("", None),
+    let kind = match what.prefix.as_str() {
+        "image" => Kind::Image,
+        "instance" => Kind::Instance,
+        "volume" => Kind::Disk,
+        _ => return Ok(None),
     };
-    let Some(n) = n else { return Ok(false) };
-    let mut found =
-        cx.db.prepare_cached(&format!("SELECT 1 FROM {table} WHERE n = ?1 AND account = ?2 AND region = ?3"))?;
-    Ok(found.exists(params![n, cx.account, what.region])?)
+    let Some(n) = ids::decode(kind, cx.seed, &what.id) else { return Ok(None) };
+    let (text, at) = match kind {
+        Kind::Image => ("SELECT 1 FROM image WHERE n = ?1 AND account = ?2 AND region = ?3", n),
+        Kind::Instance | Kind::Snapshot => ("SELECT 1 FROM instance WHERE n = ?1 AND account = ?2 AND region = ?3", n),
+        Kind::Disk if is_left(cx, n)? => ("SELECT 1 FROM disk WHERE n = ?1 AND account = ?2 AND region = ?3", n),
+        Kind::Disk => {
+            let (instance, place) = ids::disk_place(n);
+            if !has_disk(cx, instance, place)? {
+                return Ok(None);
+            }
+            ("SELECT 1 FROM instance WHERE n = ?1 AND account = ?2 AND region = ?3", instance)
+        }
+    };
+    let found = cx.db.prepare_cached(text)?.exists(params![at, cx.account, what.region])?;
+    Ok(found.then(|| ids::resource(kind, n)))
+}
+
+/// Whether a disk outlived its instance.
+fn is_left(cx: &Context<'_>, disk: i64) -> Done<bool> {
+    Ok(cx.db.prepare_cached("SELECT 1 FROM disk WHERE n = ?1")?.exists([disk])?)
+}
+
+/// Whether an instance has so many disks.
+fn has_disk(cx: &Context<'_>, instance: i64, place: usize) -> Done<bool> {
+    let Some(machine) = Machine::load(cx.db, instance)? else { return Ok(false) };
+    Ok(place <= Spec::load(cx.db, machine.spec_at(cx.now))?.data.len())
 }
 
 fn resources(given: Option<Vec<String>>) -> Done<Vec<(String, Described)>> {
@@ -289,18 +301,21 @@ pub(crate) fn tag(cx: &mut Context<'_>, r: TagResources) -> Done<TagResourcesAns
     }
     let mut failed = Vec::new();
     for (text, what) in resources {
-        if let Some(fault) = fault_of(cx, &text, &what)? {
-            failed.push(fault);
-            continue;
-        }
-        let mut keys: BTreeSet<String> = of(cx.db, &what.id)?.into_iter().filter_map(|tag| tag.key).collect();
+        let resource = match struck_or_found(cx, &text, &what)? {
+            Ok(resource) => resource,
+            Err(fault) => {
+                failed.push(fault);
+                continue;
+            }
+        };
+        let mut keys: BTreeSet<String> = of(cx.db, resource)?.into_iter().filter_map(|tag| tag.key).collect();
         keys.extend(tags.keys().cloned());
         if keys.len() > MAX_ATTACHED {
             let message = format!("a resource has at most {MAX_ATTACHED} tags");
             failed.push(FailedResource { resource: text, code: "LimitExceeded.ResourceAttachedTags".into(), message });
             continue;
         }
-        attach(cx, &what.id, &what.region, &tags)?;
+        attach(cx, resource, &what.region, &tags)?;
     }
     Ok(TagResourcesAnswer { failed_resources: Some(failed), ..TagResourcesAnswer::default() })
 }
@@ -318,25 +333,32 @@ pub(crate) fn untag(cx: &mut Context<'_>, r: UnTagResources) -> Done<TagResource
     }
     let mut failed = Vec::new();
     for (text, what) in resources {
-        if let Some(fault) = fault_of(cx, &text, &what)? {
-            failed.push(fault);
-            continue;
-        }
+        let resource = match struck_or_found(cx, &text, &what)? {
+            Ok(resource) => resource,
+            Err(fault) => {
+                failed.push(fault);
+                continue;
+            }
+        };
         for key in &keys {
-            cx.db.prepare_cached("DELETE FROM tag WHERE resource = ?1 AND key = ?2")?.execute(params![what.id, key])?;
+            cx.db
+                .prepare_cached("DELETE FROM tag WHERE resource = ?1 AND key = ?2")?
+                .execute(params![resource, key])?;
         }
     }
     Ok(TagResourcesAnswer { failed_resources: Some(failed), ..TagResourcesAnswer::default() })
 }
 
-fn fault_of(cx: &mut Context<'_>, text: &str, what: &Described) -> Done<Option<FailedResource>> {
+fn struck_or_found(cx: &mut Context<'_>, text: &str, what: &Described) -> Done<Result<i64, FailedResource>> {
+    let fault = |code: &str, message: &str| FailedResource {
+        resource: text.to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
     let struck = cx.strike(|injection| matches!(injection, Injection::TagFails { id, .. } if *id == what.id));
     if let Some(Injection::TagFails { code, .. }) = struck {
-        return Ok(Some(FailedResource { resource: text.to_owned(), code, message: "injected".to_owned() }));
+        return Ok(Err(fault(&code, "injected")));
     }
-    if exists(cx, what)? {
-        return Ok(None);
-    }
-    let message = "there is no such resource".to_owned();
-    Ok(Some(FailedResource { resource: text.to_owned(), code: "ResourceNotFound".to_owned(), message }))
+    // No code is documented for a resource that is not there; this one is common to all services (1.7).
+    Ok(resource_of(cx, what)?.ok_or_else(|| fault("ResourceNotFound", "there is no such resource")))
 }

@@ -79,7 +79,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
             let machine = instances::find(cx, id)?;
             let state = instances::check(cx, &machine, Act::Capture)?;
             let spec = Spec::load(cx.db, machine.spec_at(cx.now))?;
-            let parts = parts_of_instance(cx, &machine.disks(&spec, cx.seed), &disk_ids)?;
+            let parts = parts_of_instance(&machine.disks(&spec, cx.seed), &disk_ids)?;
             (spec.content, parts, Some((machine, state)))
         }
         None => {
@@ -118,7 +118,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     image.insert(cx.db)?;
     insert_snapshots(cx, &image, &parts)?;
     let id = image.id(cx.seed);
-    tags::attach(cx, &id, region, &tags)?;
+    tags::attach(cx, ids::resource(Kind::Image, n), region, &tags)?;
     if let Some((machine, state)) = &mut machine {
         let on = *state == State::Running;
         let (op, becomes) = match (force && on, on) {
@@ -142,7 +142,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
 }
 
 /// The system disk, and the data disks that were asked for.
-fn parts_of_instance(cx: &Context<'_>, disks: &[(String, instances::DiskSpec)], wanted: &[String]) -> Done<Vec<Part>> {
+fn parts_of_instance(disks: &[(String, instances::DiskSpec)], wanted: &[String]) -> Done<Vec<Part>> {
     let mut parts = Vec::with_capacity(wanted.len() + 1);
     for (id, disk) in disks.iter().take(1) {
         if wanted.contains(id) {
@@ -153,7 +153,7 @@ fn parts_of_instance(cx: &Context<'_>, disks: &[(String, instances::DiskSpec)], 
     }
     for id in wanted {
         let Some((_, disk)) = disks.iter().find(|(known, _)| known == id) else {
-            let text = format!("`{id}` is no disk of the instance, in request {}", cx.request_id);
+            let text = format!("`{id}` is no disk of the instance");
             return refuse("InvalidParameter.DataDiskNotBelongSpecifiedInstance", text);
         };
         parts.push(Part { usage: "DATA_DISK", size: disk.size });

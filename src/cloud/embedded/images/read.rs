@@ -73,10 +73,12 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
     for (image, kind) in own.chain(received) {
         found.push((entry(cx, &image, kind), Some(image)));
     }
-    found.retain(|(entry, _)| {
+    found.retain(|(entry, image)| {
         (wanted.is_empty() || wanted.contains(&entry.image_id))
             && asked.iter().all(|filter| fits(entry, filter))
-            && tagged.iter().all(|found| found.contains(&entry.image_id))
+            && tagged
+                .iter()
+                .all(|found| image.as_ref().is_some_and(|image| found.contains(&ids::resource(Kind::Image, image.n))))
             && kind.is_none_or(|kind| entry.architecture == kind.architecture)
     });
     if cx.settings.empty_first_read {
@@ -104,9 +106,9 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
     for (mut entry, image) in found {
         if let Some(image) = image {
             entry.snapshot_set = Some(snapshots(cx, image.n)?);
-            // A receiver sees neither the owner's tags nor those that it has none of.
+            // Tags are the owner's, and a receiver does not see them.
             let own = image.account == cx.account;
-            entry.tags = Some(if own { tags::of(cx.db, &entry.image_id)? } else { Vec::new() });
+            entry.tags = Some(if own { tags::of(cx.db, ids::resource(Kind::Image, image.n))? } else { Vec::new() });
         }
         image_set.push(entry);
     }

@@ -168,7 +168,7 @@ pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAns
         };
         machine.insert(cx.db)?;
         let id = machine.id(cx.seed);
-        tags::attach(cx, &id, region.region, &tags)?;
+        tags::attach(cx, ids::resource(Kind::Instance, n), region.region, &tags)?;
         ids.push(id);
     }
     cx.db
@@ -501,7 +501,7 @@ fn numbered_name(name: &str, n: i64) -> Option<String> {
         match (first, width) {
             (Ok(first), Some(width)) if first >= 0 => {
                 found = true;
-                text.push_str(&format!("{:0width$}", first + n));
+                text.push_str(&format!("{:0width$}", first.saturating_add(n)));
             }
             _ => text.push_str(&rest[start..=start + length]),
         }

@@ -63,6 +63,9 @@ pub(crate) fn stop(cx: &mut Context<'_>, r: StopInstances) -> Done<Accepted> {
     if !matches!(r.stopped_mode.as_deref(), None | Some("KEEP_CHARGING" | "STOP_CHARGING")) {
         return refuse("InvalidParameterValue", "StoppedMode is KEEP_CHARGING or STOP_CHARGING");
     }
+    if r.stopped_mode.as_deref() == Some("STOP_CHARGING") {
+        return refuse("UnsupportedOperation", "no type here stops charging");
+    }
     let mut machines = batch(cx, r.instance_ids)?;
     for machine in &machines {
         check(cx, machine, Act::Stop)?;

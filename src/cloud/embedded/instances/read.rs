@@ -121,7 +121,7 @@ fn select(
         ids.iter().map(|id| number(cx, id)).collect::<Done<BTreeSet<i64>>>()?.into_iter().collect()
     };
     let mut loaded = BTreeMap::new();
-    if !rest.is_empty() || !ids.is_empty() || asked.iter().any(|filter| filter.name != "zone") {
+    if !rest.is_empty() || !ids.is_empty() || asked.iter().any(|filter| filter.name == "instance-id") {
         let mut fitting = Vec::with_capacity(numbers.len());
         for n in numbers {
             let Some(machine) = Machine::load(cx.db, n)? else { continue };
@@ -164,7 +164,10 @@ fn candidates<'a>(cx: &Context<'_>, region: &str, asked: &'a [Asked], rest: &mut
             None => found,
         });
     };
-    let number_of = |id: &String| ids::decode(Kind::Instance, cx.seed, id);
+    let number_of = |resource: &i64| match ids::of_resource(*resource) {
+        (Kind::Instance, n) => Some(n),
+        (Kind::Image | Kind::Snapshot | Kind::Disk, _) => None,
+    };
     let mut zones = None;
     for filter in asked {
         match filter.name.as_str() {
@@ -347,7 +350,7 @@ impl Reader {
             security_group_ids: Some(spec.groups.clone()),
             login_settings: LoginSettings { key_ids: Some(spec.keys.clone()), ..LoginSettings::default() },
             instance_state: state.word().to_owned(),
-            tags: Some(tags::of(cx.db, &id)?),
+            tags: Some(tags::of(cx.db, ids::resource(Kind::Instance, machine.n))?),
             stop_charging_mode: "NOT_APPLICABLE".to_owned(),
             uuid: ids::uuid(cx.seed, machine.n.unsigned_abs()),
             latest_operation: Some(machine.op.word().to_owned()),

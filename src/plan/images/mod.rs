@@ -1,0 +1,388 @@
+//! Managed images: which version the config asks for, where copies of it are, and how the missing ones come to be.
+
+mod capture;
+mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::cloud::call::{Arg, Body, StepId, TagTarget};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::diff;
+use crate::model::addr::{Block, Kind};
+use crate::model::desired::{Desired, Image, ManagedImage};
+use crate::model::ids::{ImageId, Name, Region, Version};
+use crate::model::naming;
+use crate::model::observed::{ImageState, Seen};
+use crate::model::recorded::{Object, Status};
+use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
+use crate::plan::draft::{Current, Draft, ImageAt, NewStep, at_once, detail, known, settle};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
+
+use capture::{capture, copy};
+use version::{check_reuse, source, version};
+
+/// How a recorded copy was found.
+enum Found<'a> {
+    /// Usable.
+    Usable(&'a crate::model::observed::Image),
+    /// On its way.
+    UnderWay,
+    /// The cloud gave its creation up.
+    Failed,
+    /// Gone.
+    Gone,
+}
+
+/// One managed image being planned.
+pub(super) struct Planning<'a> {
+    name: &'a Name,
+    image: &'a ManagedImage,
+    block: Block,
+    home: Region,
+    regions: BTreeSet<Region>,
+    size_gib: u32,
+}
+
+/// Plans the current version of a managed image: captures it or copies it where it is missing, and keeps descriptions
+/// and tags right where it is.
+pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) {
+    let block = Block::image(name);
+    let path = Desired::path(Kind::Image, name);
+    let objects = draft.objects_of(&block);
+    let Some((home, inputs, size_gib)) = source(draft, name, image) else { return };
+    let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([home.clone()]));
+    if !regions.contains(&home) {
+        draft.faults.push(
+            Diagnostic::error(
+                codes::CONFLICT,
+                format!("image.{name} is captured in {home}, which is not among its regions"),
+            )
+            .at(path.key("regions"))
+            .why("an image is always there where it is captured; copies are made from it")
+            .help(format!("add {home} to `regions`")),
+        );
+        return;
+    }
+    for (n, region) in regions.iter().enumerate() {
+        if draft.input.observed.regions.as_ref().is_some_and(|known| !known.contains(region)) {
+            draft.faults.push(
+                Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {region}"))
+                    .at(path.key("regions").index(n)),
+            );
+        }
+    }
+
+    let planning = Planning { name, image, block, home, regions, size_gib };
+    let Some((version, inputs)) = version(draft, &planning, inputs, &objects) else { return };
+    let mine: Vec<&Object> =
+        objects.iter().copied().filter(|object| object.addr.version.as_ref() == Some(&version)).collect();
+    let generation = mine.iter().map(|object| object.generation).max().unwrap_or(1);
+    let mut usable: BTreeMap<Region, ImageId> = BTreeMap::new();
+    let mut under_way: Vec<&Object> = Vec::new();
+    let mut failed: Vec<&Object> = Vec::new();
+    let mut gone: Vec<&Object> = Vec::new();
+    for object in mine.iter().copied().filter(|object| object.generation == generation) {
+        let Some(id) = object.cloud_id.image() else { continue };
+        match found(draft, object) {
+            Found::Usable(seen) => {
+                usable.insert(object.region.clone(), id.clone());
+                if planning.regions.contains(&object.region) {
+                    keep_right(draft, &planning, object, seen);
+                }
+            }
+            Found::UnderWay => under_way.push(object),
+            Found::Failed => failed.push(object),
+            Found::Gone => gone.push(object),
+        }
+    }
+    if let Some(inputs) = inputs.as_ref().filter(|_| !usable.is_empty()) {
+        check_reuse(draft, &planning, &version, generation, inputs);
+    }
+
+    let mut ready: BTreeMap<Region, (Arg<ImageId>, Vec<Need>)> =
+        usable.into_iter().map(|(region, id)| (region, (Arg::Known(id), Vec::new()))).collect();
+    for object in under_way {
+        let Some(id) = object.cloud_id.image() else { continue };
+        let step = await_copy(draft, object);
+        ready.insert(object.region.clone(), (Arg::Known(id.clone()), vec![Need::Success(step)]));
+    }
+    let removed: BTreeMap<Region, StepId> = failed
+        .iter()
+        .map(|object| (object.region.clone(), delete_copy(draft, object, Reason::CreationFailed, Vec::new())))
+        .collect();
+    let mut forget_after = Vec::new();
+
+    let mut made_by = Vec::new();
+    let mut generation = generation;
+    if ready.is_empty() {
+        // All copies vanished: what is captured now is not what was, though it bears the version.
+        let vanished = !gone.is_empty();
+        if vanished {
+            generation += 1;
+        }
+        let Some(capture) = capture(draft, &planning, &version, generation, inputs, vanished, &removed) else { return };
+        made_by.push(capture);
+        // Until then the old rows are what tells that this is another capture of the version.
+        forget_after.push(Need::Success(capture));
+        let id = Arg::Output { step: capture, target: 0 };
+        ready.insert(planning.home.clone(), (id, vec![Need::Success(capture)]));
+    }
+    let forgotten: Vec<StepId> =
+        gone.iter().map(|object| forget(draft, object, Reason::Vanished, forget_after.clone())).collect();
+    copy(draft, &planning, &version, generation, &mut ready, &mut made_by, (&gone, &removed, &forgotten));
+
+    for (region, (id, needs)) in ready {
+        if planning.regions.contains(&region) {
+            let use_ = ImageUse::Made { image: name.clone(), version: version.clone(), generation };
+            draft
+                .images
+                .insert((name.clone(), region), ImageAt { use_, id, ready: needs, size_gib: planning.size_gib });
+        }
+    }
+    draft.current.insert(name.clone(), Current { version, generation, made_by });
+}
+
+fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
+    let Some(id) = object.cloud_id.image() else { return Found::Gone };
+    match draft.input.observed.image(&object.region, id) {
+        Some(Seen::Present(seen)) => match &seen.state {
+            ImageState::Normal => Found::Usable(seen),
+            ImageState::Creating | ImageState::Syncing | ImageState::Importing | ImageState::Other(_) => {
+                Found::UnderWay
+            }
+            ImageState::CreateFailed | ImageState::ImportFailed => Found::Failed,
+        },
+        Some(Seen::Absent { asked_ms }) => {
+            let young = asked_ms - object.accepted_ms < draft.input.options.visible_ms;
+            if object.status == Status::Creating && young { Found::UnderWay } else { Found::Gone }
+        }
+        None => Found::UnderWay,
+    }
+}
+
+fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
+    let step = draft.step(NewStep {
+        needs: Vec::new(),
+        does: Do::Await { region: object.region.clone() },
+        targets: vec![known(object, Effect::Arrive)],
+        expect: Vec::new(),
+        settle: settle(Until::Normal, draft.input.pace.capture_ms),
+        holds: Vec::new(),
+    });
+    let detail = detail(vec![Reason::UnderWay], Vec::new());
+    draft.change(object.full_addr(), Action::Await, Some(object.cloud_id.clone()), &object.name, &detail);
+    step
+}
+
+/// Takes what is gone out of the state.
+pub(in crate::plan) fn forget(draft: &mut Draft<'_>, object: &Object, reason: Reason, needs: Vec<Need>) -> StepId {
+    let detail = detail(vec![reason], Vec::new());
+    draft.change(object.full_addr(), Action::Forget, Some(object.cloud_id.clone()), &object.name, &detail);
+    draft.step(NewStep {
+        needs,
+        does: Do::Record,
+        targets: vec![known(object, Effect::Remove)],
+        expect: Vec::new(),
+        settle: at_once(),
+        holds: Vec::new(),
+    })
+}
+
+/// Deletes one copy and its snapshots.
+pub(in crate::plan) fn delete_copy(draft: &mut Draft<'_>, object: &Object, reason: Reason, needs: Vec<Need>) -> StepId {
+    let detail = detail(vec![reason], Vec::new());
+    draft.change(object.full_addr(), Action::Delete, Some(object.cloud_id.clone()), &object.name, &detail);
+    let images = object.cloud_id.image().cloned().into_iter().collect();
+    let does = draft.call(&object.region, Body::DeleteImages { images });
+    draft.step(NewStep {
+        needs,
+        does,
+        targets: vec![known(object, Effect::Remove)],
+        expect: Vec::new(),
+        settle: settle(Until::ImageGone, draft.input.pace.delete_ms),
+        holds: vec![Hold { resource: Resource::Images(object.region.clone()), at_start: 0, at_end: -1 }],
+    })
+}
+
+/// Description and tags of a copy that stays.
+fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, object: &Object, seen: &crate::model::observed::Image) {
+    let ObjectSpec::Image(recorded) = object.spec.as_ref() else { return };
+    let wanted = copy_spec(planning.image);
+    let (key, value) = draft.tag(&planning.block);
+    let diff = diff::image(recorded, &wanted, seen, (&key, &value));
+    if diff.is_empty() {
+        return;
+    }
+    let mut attrs = Vec::new();
+    let mut changed = Vec::new();
+    let mut drifted = Vec::new();
+    let spec = Arc::new(ObjectSpec::Image(wanted));
+    let target = || known(object, Effect::Become(Arc::clone(&spec)));
+    if let Some(description) = &diff.description {
+        if diff.description_drifted { &mut drifted } else { &mut changed }.push("description".to_owned());
+        attrs.push(AttrChange {
+            name: "description".into(),
+            before: Value::Text(seen.description.clone()),
+            after: Value::Text(description.clone()),
+        });
+        let Some(id) = object.cloud_id.image() else { return };
+        let body = Body::DescribeImageAs { image: Arg::Known(id.clone()), description: description.clone() };
+        let does = draft.call(&object.region, body);
+        let targets = vec![target()];
+        draft.step(NewStep {
+            needs: Vec::new(),
+            does,
+            targets,
+            expect: vec![Fact::Image { region: object.region.clone(), id: id.clone() }],
+            settle: at_once(),
+            holds: Vec::new(),
+        });
+    }
+    if !diff.tags.is_empty() {
+        if diff.tags.drifted { &mut drifted } else { &mut changed }.push("tags".to_owned());
+        let shown = diff::tag_attr(&diff.tags, &seen.tags);
+        attrs.extend(draft.show_attrs([&shown], None));
+        let resource = TagTarget { region: object.region.clone(), id: Arg::Known(object.cloud_id.clone()) };
+        let mut bodies = Vec::new();
+        if !diff.tags.set.is_empty() {
+            bodies.push(Body::TagResources { resources: vec![resource.clone()], tags: diff.tags.set.clone() });
+        }
+        if !diff.tags.unset.is_empty() {
+            bodies.push(Body::UntagResources { resources: vec![resource], keys: diff.tags.unset.clone() });
+        }
+        for body in bodies {
+            let does = draft.call(&object.region, body);
+            let targets = vec![target()];
+            draft.step(NewStep {
+                needs: Vec::new(),
+                does,
+                targets,
+                expect: Vec::new(),
+                settle: at_once(),
+                holds: Vec::new(),
+            });
+        }
+    }
+    let mut reasons = Vec::new();
+    if !changed.is_empty() {
+        reasons.push(Reason::Changed { attrs: changed });
+    }
+    if !drifted.is_empty() {
+        reasons.push(Reason::Drifted { attrs: drifted });
+    }
+    let detail = detail(reasons, attrs);
+    draft.change(object.full_addr(), Action::Update, Some(object.cloud_id.clone()), &object.name, &detail);
+}
+
+fn copy_spec(image: &ManagedImage) -> ImageCopySpec {
+    ImageCopySpec { description: image.description.clone(), tags: image.tags.clone() }
+}
+
+fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
+    let mut attrs = Vec::new();
+    if let Some(description) = &image.description {
+        attrs.push(AttrChange {
+            name: "description".into(),
+            before: Value::None,
+            after: Value::Text(description.clone()),
+        });
+    }
+    if !image.tags.is_empty() {
+        let after = draft.show(&diff::show_tags(&image.tags), None);
+        attrs.push(AttrChange { name: "tags".into(), before: Value::None, after });
+    }
+    attrs
+}
+
+fn physical_name(draft: &Draft<'_>, planning: &Planning<'_>, version: &Version, generation: u32) -> String {
+    let desired = draft.input.desired;
+    naming::image_name(&desired.project, &desired.env, planning.name, version, generation)
+}
+
+/// Refuses a name that something else bears already. A failed copy of ours that goes first frees it.
+fn name_free(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    region: &Region,
+    name: &str,
+    removed: &BTreeMap<Region, StepId>,
+) -> Option<()> {
+    let listed = draft.input.observed.by_region.get(region).and_then(|seen| seen.custom_images.as_ref());
+    let taken = listed.into_iter().flatten().map(|(_, image)| image).find(|image| image.name == name);
+    let Some(image) = taken.filter(|_| !removed.contains_key(region)) else { return Some(()) };
+    draft.faults.push(
+        Diagnostic::error(codes::NAME_TAKEN, format!("{region} has a custom image named {name} already: {}", image.id))
+            .at(Desired::path(Kind::Image, planning.name))
+            .why("image names are unique in a region, and this one is not in the state")
+            .help(format!("delete or rename {}, or give image.{} another version", image.id, planning.name)),
+    );
+    None
+}
+
+/// All that is recorded of an image and not wanted any more: older versions, dropped regions, removed blocks. Runs
+/// after everything else, for it waits for whoever uses them.
+pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
+    let blocks: Vec<Block> =
+        draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
+    for block in blocks {
+        let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
+        let declared = match draft.input.desired.images.get(&block.name) {
+            Some(Image::Managed(_)) => true,
+            Some(Image::Public { .. }) | None => false,
+        };
+        if declared && current.is_none() {
+            continue; // Its planner refused already.
+        }
+        for object in draft.objects_of(&block) {
+            let key = (object.addr.version.clone(), object.generation);
+            let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
+            let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));
+            if is_current && wanted_here {
+                continue;
+            }
+            let reason = if draft.input.options.destroy {
+                Reason::Destroy
+            } else if !declared {
+                Reason::NotInConfig
+            } else if is_current {
+                Reason::RegionDropped
+            } else {
+                Reason::OldVersion
+            };
+            // Vanished or failed copies of the current version were dealt with where it was planned.
+            let same_version = current.as_ref().is_some_and(|(v, _)| key.0.as_ref() == Some(v));
+            if same_version && !is_current && matches!(found(draft, object), Found::Gone) {
+                continue;
+            }
+            leftover(draft, object, reason);
+        }
+    }
+}
+
+fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
+    let name = &object.addr.block.name;
+    let mut needs = Vec::new();
+    match found(draft, object) {
+        Found::Gone => {
+            forget(draft, object, Reason::Vanished, Vec::new());
+            return;
+        }
+        Found::UnderWay => needs.push(Need::Over(await_copy(draft, object))),
+        Found::Usable(_) | Found::Failed => {}
+    }
+    let least = needs.clone();
+    needs.extend(draft.moved.get(name).into_iter().flatten().copied().map(Need::Success));
+    if let Some(current) = draft.current.get(name) {
+        needs.extend(current.made_by.iter().copied().map(Need::Success));
+    }
+    let shared = draft.shared.get(&(name.clone(), object.region.clone()));
+    needs.extend(shared.into_iter().flatten().copied().map(Need::Success));
+    let Some(cancelled) = crate::plan::shares::cancel_all(draft, object, &reason, &needs) else { return };
+    needs.extend(cancelled.map(Need::Success));
+    let deletion = delete_copy(draft, object, reason, needs);
+    // What nobody else may launch from is not missed: what runs from it goes on running.
+    if cancelled.is_none() {
+        draft.hasty.insert(deletion, least);
+    }
+}

@@ -1,0 +1,41 @@
+//! Every example, from its first plan to nothing left.
+
+use fleetwright::cli::Exit;
+
+use crate::rig::{OWNER, Rig};
+
+/// Plan, apply, nothing to do, a change, destroy; and nothing of ours is left in any account.
+fn walk(name: &str, change: impl FnOnce(&Rig)) {
+    let rig = Rig::of_example(name);
+    rig.run("validate").expect(Exit::Done);
+    let plan = rig.run("plan").expect(Exit::Done);
+    insta::assert_snapshot!(format!("plan_{name}"), plan.out);
+    assert!(!rig.dir().join("state").exists(), "a plan writes nothing");
+    assert!(!rig.dir().join("fleetwright.lock").exists(), "a plan writes nothing");
+    rig.run("plan --detailed-exitcode").expect(Exit::Changes);
+    rig.settle();
+
+    let mark = rig.mark();
+    let again = rig.run("apply --auto-approve").expect(Exit::Done);
+    assert!(again.out.contains("No changes."), "{}", again.out);
+    assert_eq!(rig.mutations(mark).len(), 0, "an apply without changes changes nothing");
+
+    change(&rig);
+    rig.run("plan --detailed-exitcode").expect(Exit::Changes);
+    rig.settle();
+    rig.run("destroy --auto-approve").expect(Exit::Done);
+    let holdings = rig.holdings();
+    assert!(holdings.nothing_of(OWNER), "{holdings:#?}");
+    let state = rig.run("state list").expect(Exit::Done);
+    assert_eq!(state.out, "", "nothing is left in the state");
+}
+
+#[test]
+fn quickstart() {
+    walk("01-quickstart", |rig| rig.edit("fleet.yaml", "count: 3", "count: 5"));
+}
+
+#[test]
+fn golden_image() {
+    walk("02-golden-image", |rig| rig.edit("provision.sh", "hello from the shop", "hello again"));
+}

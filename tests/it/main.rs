@@ -1,0 +1,4 @@
+//! The whole program, through its command line, on the embedded cloud in virtual time.
+
+mod examples;
+mod rig;

@@ -1,0 +1,295 @@
+//! A world in which the whole program runs: a directory, a clock in virtual time, and an embedded cloud.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleetwright::apply::driver::StopFlag;
+use fleetwright::cli::{self, Exit, Terminals, World};
+use fleetwright::cloud::clock::{Clock, VirtualClock};
+use fleetwright::cloud::cvm::sign::{Credentials, Envelope, SecretText, headers};
+use fleetwright::cloud::cvm::transport::HttpRequest;
+use fleetwright::cloud::embedded::{self, Embedded, Holdings, LogEntry, Settings};
+use fleetwright::model::desired::Latency;
+use fleetwright::model::limits::Limits;
+use fleetwright::ops::Hooks;
+use fleetwright::store::Holder;
+use serde_json::Value;
+
+/// 2026-11-23 12:00:00 UTC.
+pub(crate) const NOON_MS: i64 = 1_795_435_200_000;
+/// The account that everything is done as.
+pub(crate) const OWNER: &str = "100000000001";
+
+/// One world.
+pub(crate) struct Rig {
+    temp: tempfile::TempDir,
+    pub(crate) clock: Arc<VirtualClock>,
+    settings: Settings,
+    cloud: RefCell<Arc<Embedded>>,
+    runs: Cell<u8>,
+    pub(crate) width: usize,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) exit: Exit,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The same, where the command ended like this.
+    #[track_caller]
+    pub(crate) fn expect(self, exit: Exit) -> Self {
+        assert_eq!(self.exit, exit, "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        self
+    }
+}
+
+impl Rig {
+    /// A world with these files and a cloud of this pace.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        Self::with(files, Settings { log: true, ..Settings::new(Latency::Quick, Limits::EMBEDDED, 7) })
+    }
+
+    /// A world with these files and a cloud like this.
+    pub(crate) fn with(files: &[(&str, &str)], settings: Settings) -> Self {
+        let temp = tempfile::tempdir().expect("a directory");
+        let file = temp.path().join("cloud.db");
+        let cloud = Embedded::open(Some(&file), settings.clone()).expect("a cloud");
+        let rig = Self {
+            temp,
+            clock: Arc::new(VirtualClock::at(NOON_MS)),
+            settings,
+            cloud: RefCell::new(Arc::new(cloud)),
+            runs: Cell::new(0),
+            width: 80,
+        };
+        std::fs::create_dir_all(rig.dir()).expect("a directory");
+        for (name, text) in files {
+            rig.write(name, text);
+        }
+        rig
+    }
+
+    /// A world with the files of an example.
+    pub(crate) fn of_example(name: &str) -> Self {
+        let files = example_files(name);
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Self::new(&files)
+    }
+
+    /// The config's directory.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.temp.path().join("config")
+    }
+
+    /// Writes a file of the config.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.dir().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Replaces a text that stands once in a file.
+    #[track_caller]
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert_eq!(text.matches(from).count(), 1, "{from:?} in {name}:\n{text}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    /// A file of the config.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir().join(name)).expect("a file")
+    }
+
+    /// The cloud.
+    pub(crate) fn cloud(&self) -> Arc<Embedded> {
+        Arc::clone(&self.cloud.borrow())
+    }
+
+    /// Closes the cloud and opens its file again, as a new process would.
+    pub(crate) fn reopen_cloud(&self) {
+        let file = self.temp.path().join("cloud.db");
+        let cloud = Embedded::open(Some(&file), self.settings.clone()).expect("the cloud's file");
+        *self.cloud.borrow_mut() = Arc::new(cloud);
+    }
+
+    /// Runs a command in the config's directory, without a terminal.
+    pub(crate) fn run(&self, args: &str) -> Ran {
+        self.run_with(args, Hooks::default())
+    }
+
+    /// Runs a command with something in between; the cloud is this world's in any case.
+    pub(crate) fn run_with(&self, args: &str, hooks: Hooks) -> Ran {
+        let mut input: &[u8] = b"";
+        self.run_typing(args, hooks, &mut input, Terminals::default())
+    }
+
+    /// Runs a command, with what is typed, on what is a terminal.
+    pub(crate) fn run_typing(&self, args: &str, hooks: Hooks, stdin: &mut &[u8], terminals: Terminals) -> Ran {
+        let run = self.runs.get();
+        self.runs.set(run.wrapping_add(1));
+        let count = Cell::new(0_u8);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let words = std::iter::once("fleetwright").chain(args.split_whitespace());
+        let exit = cli::run(World {
+            args: words.map(Into::into).collect(),
+            cwd: self.dir(),
+            env: BTreeMap::new(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            entropy: Box::new(move || {
+                count.set(count.get().wrapping_add(1));
+                let mut bytes = [7; 32];
+                bytes[0] = run;
+                bytes[1] = count.get();
+                bytes
+            }),
+            holder: Holder { who: "ada".into(), host: "workbench".into(), pid: 100 + u32::from(run), started: 1 },
+            // Whoever held the lock before is a process that has ended: there is one command at a time here.
+            is_dead: Box::new(|_| true),
+            stop: Arc::new(StopFlag::default()),
+            width: self.width,
+            terminals,
+            stdin,
+            stdout: &mut out,
+            stderr: &mut err,
+            hooks: Hooks { embedded: Some(self.cloud()), ..hooks },
+        });
+        Ran { exit, out: text(out), err: text(err) }
+    }
+
+    /// How many requests the log has so far.
+    pub(crate) fn mark(&self) -> usize {
+        self.cloud().log().len()
+    }
+
+    /// The requests since a mark.
+    pub(crate) fn since(&self, mark: usize) -> Vec<LogEntry> {
+        self.cloud().log().split_off(mark)
+    }
+
+    /// The mutating requests since a mark that the cloud accepted, counted by action.
+    pub(crate) fn mutations(&self, mark: usize) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.since(mark) {
+            if !entry.action.starts_with("Describe") && entry.code.is_none() {
+                *counts.entry(entry.action).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// How many requests there were since a mark, by action.
+    pub(crate) fn calls(&self, mark: usize) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.since(mark) {
+            *counts.entry(entry.action).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// What the cloud holds.
+    pub(crate) fn holdings(&self) -> Holdings {
+        self.cloud().holdings(self.clock.now_ms()).expect("holdings")
+    }
+
+    /// Does something by hand, as the owner.
+    #[track_caller]
+    pub(crate) fn by_hand(&self, region: &str, action: &str, body: &Value) -> Value {
+        self.by_hand_as(OWNER, region, action, body)
+    }
+
+    /// Does something by hand.
+    #[track_caller]
+    pub(crate) fn by_hand_as(&self, account: &str, region: &str, action: &str, body: &Value) -> Value {
+        let answer = self.ask(account, region, action, body);
+        assert!(answer.get("Error").is_none(), "{action}: {answer}");
+        answer
+    }
+
+    /// Makes a request, and hands the `Response` out, an error too.
+    pub(crate) fn ask(&self, account: &str, region: &str, action: &str, body: &Value) -> Value {
+        let keys = embedded::credentials(account).expect("keys");
+        let credentials =
+            Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
+        let body = body.to_string().into_bytes();
+        let tag = action.ends_with("Resources");
+        let envelope = Envelope {
+            service: if tag { "tag" } else { "cvm" },
+            host: "cvm.embedded",
+            action,
+            version: if tag { "2018-08-13" } else { "2017-03-12" },
+            region: Some(region),
+            body: &body,
+        };
+        let now = self.clock.now_ms();
+        let request = HttpRequest {
+            method: "POST".into(),
+            path: "/".into(),
+            query: String::new(),
+            headers: headers(&credentials, now / 1000, &envelope),
+            body,
+        };
+        let response = self.cloud().handle(now, &request);
+        let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
+        answer["Response"].take()
+    }
+
+    /// Lets time go by.
+    pub(crate) fn wait_ms(&self, ms: i64) {
+        self.clock.wait_until(self.clock.now_ms() + ms);
+    }
+
+    /// Applies, and expects that all is done and that nothing is left to do.
+    #[track_caller]
+    pub(crate) fn settle(&self) -> Ran {
+        let ran = self.run("apply --auto-approve").expect(Exit::Done);
+        self.expect_no_changes();
+        ran
+    }
+
+    /// Expects that a plan is empty.
+    #[track_caller]
+    pub(crate) fn expect_no_changes(&self) {
+        self.run("plan --detailed-exitcode").expect(Exit::Done);
+    }
+
+    /// Every id of a kind of thing, with its name, that the owner holds in a region.
+    pub(crate) fn instances(&self, region: &str) -> BTreeMap<String, String> {
+        let holdings = self.holdings();
+        let held = holdings.of(OWNER, region);
+        held.into_iter().flat_map(|held| &held.instances).map(|(id, one)| (one.name.clone(), id.clone())).collect()
+    }
+
+    /// Custom images of the owner in a region, by name.
+    pub(crate) fn images(&self, region: &str) -> BTreeMap<String, String> {
+        let holdings = self.holdings();
+        let held = holdings.of(OWNER, region);
+        held.into_iter().flat_map(|held| &held.images).map(|(id, one)| (one.name.clone(), id.clone())).collect()
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// The files of an example that make its config.
+pub(crate) fn example_files(name: &str) -> Vec<(String, String)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let mut files: Vec<(String, String)> = std::fs::read_dir(&dir)
+        .expect("the example")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "sh"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a file");
+            (path.file_name().expect("a name").to_string_lossy().into_owned(), text)
+        })
+        .collect();
+    files.sort();
+    files
+}
