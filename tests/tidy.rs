@@ -92,8 +92,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 const MOST_LINES: usize = 700;
 const MANY_LINES: usize = 500;
 
-/// Files that were too long when the rule came, each with the most that it may have until it is split. None is added.
-const STILL_TOO_LONG: &[(&str, usize)] = &[("src/plan/images.rs", 900)];
+/// Breaches that were there when a rule came: the file, and words of the fault. None is added, and one that is mended is
+/// taken out.
+const KNOWN: &[(&str, &str)] = &[("tests/embedded/durable.rs", "an ignored test")];
 
 /// What belongs in nobody's reading: notes to oneself, and talk about the work instead of the thing.
 const NOTES: &[&str] = &[
@@ -268,14 +269,9 @@ fn habits(file: &str, tokens: &[Token]) -> Vec<Fault> {
 fn form(file: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let lines = text.lines().count();
-    let most = STILL_TOO_LONG.iter().find(|(name, _)| *name == file).map_or(MOST_LINES, |(_, lines)| *lines);
-    if lines > most {
-        let what = format!("{lines} lines, and {most} are allowed: split it by what its parts are about");
+    if lines > MOST_LINES {
+        let what = format!("{lines} lines, and {MOST_LINES} are allowed: split it by what its parts are about");
         faults.push(Fault { file: file.to_owned(), line: lines, what });
-    }
-    if most > MOST_LINES && lines <= MOST_LINES {
-        let what = "is no longer too long: take it out of STILL_TOO_LONG in tests/tidy.rs".to_owned();
-        faults.push(Fault { file: file.to_owned(), line: 1, what });
     }
     if file.ends_with("/mod.rs") && !text.starts_with("//!") {
         let what = "a folder's mod.rs begins with `//!` and what the folder is for".to_owned();
@@ -352,6 +348,17 @@ fn rust(places: &[&str]) -> Vec<(String, String)> {
     files(places).into_iter().filter(|(name, _)| name.ends_with(".rs")).collect()
 }
 
+/// The breaches that nobody knew of, and the known ones that are gone.
+fn unknown(faults: &[Fault], known: &[(&str, &str)]) -> Vec<Fault> {
+    let is = |fault: &Fault, (file, what): &(&str, &str)| fault.file == *file && fault.what.contains(what);
+    let gone = known.iter().filter(|known| !faults.iter().any(|fault| is(fault, known))).map(|(file, what)| Fault {
+        file: "tests/tidy.rs".to_owned(),
+        line: 1,
+        what: format!("{file} has been mended ({what}): take it out of KNOWN"),
+    });
+    faults.iter().filter(|fault| !known.iter().any(|known| is(fault, known))).cloned().chain(gone).collect()
+}
+
 fn none(mut faults: Vec<Fault>) {
     faults.sort();
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -364,7 +371,8 @@ fn the_code_keeps_the_rules() {
     assert!(files.iter().any(|(name, _)| name == "src/lib.rs"), "the code was not found");
     let tests: BTreeSet<String> =
         files.iter().flat_map(|(name, text)| tokens::test_files(name, &tokens::tokens(text))).collect();
-    none(files.iter().flat_map(|(name, text)| check(name, text, &tests)).collect());
+    let faults: Vec<Fault> = files.iter().flat_map(|(name, text)| check(name, text, &tests)).collect();
+    none(unknown(&faults, KNOWN));
 
     let long = files.iter().map(|(name, text)| (text.lines().count(), name)).filter(|(lines, _)| *lines > MANY_LINES);
     for (lines, name) in long {

@@ -190,9 +190,18 @@ fn how_files_look() {
     broken("src/plan/mod.rs", "mod quota;", "1", "begins with `//!`");
     fine("src/plan/long.rs", &"\n".repeat(700));
     fine("src/plan/mod.rs", "//! The planner.");
-    let (listed, most) = super::STILL_TOO_LONG[0];
-    broken(listed, &"\n".repeat(most + 1), &(most + 1).to_string(), "split it");
-    broken(listed, "", "1", "no longer too long");
+}
+
+#[test]
+fn known_breaches_go_one_by_one() {
+    let faults = check("src/plan/a.rs", "#[allow(x)]\nfn f() { x.unwrap(); }", &BTreeSet::new());
+    let rest = |known: &[(&str, &str)]| -> Vec<String> {
+        super::unknown(&faults, known).iter().map(|fault| format!("{}:{}", fault.file, fault.line)).collect()
+    };
+    let all = rest(&[]);
+    assert!(all.contains(&"src/plan/a.rs:1".to_owned()) && all.contains(&"src/plan/a.rs:2".to_owned()), "{all:?}");
+    assert!(!rest(&[("src/plan/a.rs", "`allow` hides")]).contains(&"src/plan/a.rs:1".to_owned()));
+    assert!(rest(&[("src/b.rs", "`allow` hides")]).contains(&"tests/tidy.rs:1".to_owned()), "what is gone is told");
 }
 
 #[test]
