@@ -87,7 +87,11 @@ pub(super) fn plan_with(
     let mut plan = match crate::plan::plan(&input) {
         Ok(plan) => plan,
         Err(mut diagnostics) => {
-            diagnostics.splice(0..0, config.warnings.iter().cloned());
+            // What the built-in list only doubted, the cloud has decided.
+            let decided = |warning: &Diagnostic| diagnostics.iter().any(|fault| fault.place == warning.place);
+            let undecided: Vec<Diagnostic> =
+                config.warnings.iter().filter(|warning| !decided(warning)).cloned().collect();
+            diagnostics.splice(0..0, undecided);
             return Err(Problem { diagnostics, sources: config.sources });
         }
     };
