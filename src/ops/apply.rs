@@ -188,13 +188,27 @@ fn apply_fresh(
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
         return Ok(Applied::Declined);
     }
+    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
     let store =
         SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
-    let result = execute(site, options, watcher, &mut held, &planned, &connected);
+    let result = still_fresh(&mut held, &planned.plan)
+        .and_then(|()| execute(site, options, watcher, &mut held, &planned, &connected));
     held.give_back();
     result
+}
+
+/// Another run may have made the state while this one was being planned and approved.
+fn still_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<(), Problem> {
+    let recorded = held.load()?.recorded;
+    if recorded.lineage == plan.lineage && recorded.serial == plan.serial {
+        return Ok(());
+    }
+    Err(Problem::of(
+        Diagnostic::error(codes::STALE, "another run has written the state since this plan was made")
+            .why("nothing was changed: the plan was made as if there were nothing yet")
+            .help("run the same command again: it plans anew"),
+    ))
 }
 
 fn apply_held(
