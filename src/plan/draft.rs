@@ -42,8 +42,6 @@ pub(super) struct SlotAt {
     pub(super) ready: Vec<Need>,
     /// What was seen of it, where it stays as it is.
     pub(super) state: Option<InstanceState>,
-    /// Its generation.
-    pub(super) generation: u32,
 }
 
 /// The current version of a managed image.

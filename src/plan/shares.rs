@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
+use super::images::{forget, is_gone};
 use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Value};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
@@ -83,7 +84,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
             }
         }
     }
-    if add.is_empty() && remove.is_empty() && row.is_some() {
+    if add.is_empty() && remove.is_empty() && row.is_some() && ours == *wanted {
         return;
     }
     let limit = draft.input.limits.accounts_per_image as usize;
@@ -157,7 +158,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
         }
     }
     if steps.is_empty() {
-        // Somebody shared it already, just as the config says: it is ours from now on.
+        // Somebody was faster than the config: what is declared is ours from now on, and nothing else.
         let targets = vec![entered(wanted.clone())];
         draft.step(NewStep {
             needs: at.ready.clone(),
@@ -174,7 +175,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let action = if row.is_some() { Action::Update } else { Action::Create };
     let mut reasons = Vec::new();
     if row.is_none() {
-        reasons.push(Reason::New);
+        reasons.push(why_new(draft, addr, region));
     } else if drifted {
         reasons.push(Reason::Drifted { attrs: vec!["accounts".into()] });
     } else if ours != *wanted {
@@ -183,11 +184,30 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     if share.undeclared == Undeclared::Cancel && !foreign.is_empty() {
         reasons.push(Reason::Undeclared);
     }
+    let recorded_only = add.is_empty() && remove.is_empty();
+    if recorded_only {
+        reasons.push(Reason::Already);
+    }
     let mut final_accounts: BTreeSet<Uin> = &there - &remove;
     final_accounts.extend(add.iter().cloned());
-    let attrs = vec![AttrChange { name: "accounts".into(), before: list(&there), after: list(&final_accounts) }];
+    let (before, after) =
+        if recorded_only { (list(&ours), list(wanted)) } else { (list(&there), list(&final_accounts)) };
+    let attrs = vec![AttrChange { name: "accounts".into(), before, after }];
     let detail = detail(reasons, attrs);
     draft.change(full, action, at.id.known().cloned().map(CloudId::Image), &addr.block.to_string(), &detail);
+}
+
+/// Why a share is made: where the image was shared before, another version or another copy took its place.
+fn why_new(draft: &Draft<'_>, addr: &Addr, region: &Region) -> Reason {
+    let rows = draft.objects_of(&addr.block);
+    let before: Vec<&&Object> = rows.iter().filter(|row| row.region == *region).collect();
+    if before.is_empty() {
+        Reason::New
+    } else if before.iter().any(|row| row.addr == *addr) {
+        Reason::Vanished
+    } else {
+        Reason::NewVersion { inputs: Vec::new() }
+    }
 }
 
 fn cloud_id(id: &Arg<ImageId>) -> Arg<CloudId> {
@@ -236,9 +256,21 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                 let at = draft.images.get(&(share.image.clone(), object.region.clone()));
                 at.and_then(|at| at.id.known()) == Some(image)
             });
-            // The shares of an image that goes are cancelled together with it.
-            if declared || image_goes(draft, object) {
+            if declared {
                 continue;
+            }
+            match image_of(draft, object) {
+                // Deleted outside: its shares went with it. Where it is copied back, the new shares take their place.
+                Some(row) if is_gone(draft, row) => {
+                    let full = object.full_addr();
+                    if !draft.changes.iter().any(|change| change.addr == full) {
+                        forget(draft, object, Reason::Vanished, Vec::new());
+                    }
+                    continue;
+                }
+                // The shares of an image that goes are cancelled together with it.
+                Some(row) if !stays(draft, row) => continue,
+                Some(_) | None => {}
             }
             let reason = if draft.input.options.destroy { Reason::Destroy } else { Reason::NotInConfig };
             let there = seen(draft, &object.region, image);
@@ -248,15 +280,17 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
     }
 }
 
-/// Whether the image of a share is one of ours that is planned to go, or is gone.
-fn image_goes(draft: &Draft<'_>, share: &Object) -> bool {
-    let Some(row) = draft.input.recorded.objects.iter().find(|object| {
+/// The copy, where it is one of ours, that a share is of.
+fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
+    draft.input.recorded.objects.iter().find(|object| {
         object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region
-    }) else {
-        return false;
-    };
-    let stays = draft.images.get(&(row.addr.block.name.clone(), row.region.clone()));
-    stays.and_then(|at| at.id.known()) != share.cloud_id.image()
+    })
+}
+
+/// Whether a copy is still wanted.
+fn stays(draft: &Draft<'_>, copy: &Object) -> bool {
+    let at = draft.images.get(&(copy.addr.block.name.clone(), copy.region.clone()));
+    at.and_then(|at| at.id.known()) == copy.cloud_id.image()
 }
 
 /// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that
@@ -280,7 +314,10 @@ pub(super) fn cancel_all(
         .collect();
     let ours: BTreeSet<Uin> = rows.iter().flat_map(|row| ours(Some(row))).collect();
     let foreign: BTreeSet<Uin> = there.difference(&ours).cloned().collect();
-    if !foreign.is_empty() && !draft.input.options.cancel_undeclared_shares {
+    let block = copy.addr.block.name.clone();
+    let consented =
+        draft.input.desired.shares.values().any(|share| share.image == block && share.undeclared == Undeclared::Cancel);
+    if !foreign.is_empty() && !consented && !draft.input.options.cancel_undeclared_shares {
         let names: Vec<&str> = foreign.iter().map(Uin::as_str).collect();
         draft.faults.push(
             Diagnostic::error(

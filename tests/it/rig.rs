@@ -214,30 +214,7 @@ impl Rig {
 
     /// Makes a request, and hands the `Response` out, an error too.
     pub(crate) fn ask(&self, account: &str, region: &str, action: &str, body: &Value) -> Value {
-        let keys = embedded::credentials(account).expect("keys");
-        let credentials =
-            Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
-        let body = body.to_string().into_bytes();
-        let tag = action.ends_with("Resources");
-        let envelope = Envelope {
-            service: if tag { "tag" } else { "cvm" },
-            host: "cvm.embedded",
-            action,
-            version: if tag { "2018-08-13" } else { "2017-03-12" },
-            region: Some(region),
-            body: &body,
-        };
-        let now = self.clock.now_ms();
-        let request = HttpRequest {
-            method: "POST".into(),
-            path: "/".into(),
-            query: String::new(),
-            headers: headers(&credentials, now / 1000, &envelope),
-            body,
-        };
-        let response = self.cloud().handle(now, &request);
-        let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
-        answer["Response"].take()
+        request(&self.cloud(), &*self.clock, account, region, action, body)
     }
 
     /// Lets time go by.
@@ -272,6 +249,41 @@ impl Rig {
         let held = holdings.of(OWNER, region);
         held.into_iter().flat_map(|held| &held.images).map(|(id, one)| (one.name.clone(), id.clone())).collect()
     }
+}
+
+/// Makes a request of an account, and hands the `Response` out, an error too.
+pub(crate) fn request(
+    cloud: &Embedded,
+    clock: &dyn Clock,
+    account: &str,
+    region: &str,
+    action: &str,
+    body: &Value,
+) -> Value {
+    let keys = embedded::credentials(account).expect("keys");
+    let credentials =
+        Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
+    let body = body.to_string().into_bytes();
+    let tag = action.ends_with("Resources");
+    let envelope = Envelope {
+        service: if tag { "tag" } else { "cvm" },
+        host: "cvm.embedded",
+        action,
+        version: if tag { "2018-08-13" } else { "2017-03-12" },
+        region: Some(region),
+        body: &body,
+    };
+    let now = clock.now_ms();
+    let request = HttpRequest {
+        method: "POST".into(),
+        path: "/".into(),
+        query: String::new(),
+        headers: headers(&credentials, now / 1000, &envelope),
+        body,
+    };
+    let response = cloud.handle(now, &request);
+    let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
+    answer["Response"].take()
 }
 
 fn text(bytes: Vec<u8>) -> String {
