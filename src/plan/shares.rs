@@ -17,7 +17,7 @@ use crate::model::spec::{ObjectSpec, ShareCopySpec};
 /// Plans a share block: for every copy of the image's current version, one call to add and one to cancel at most.
 pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
     let Some(current) = draft.current.get(&share.image) else { return };
-    let (version, generation) = (current.version.clone(), current.generation);
+    let version = current.version.clone();
     let block = Block::share(name);
     let places: Vec<(Region, ImageAt)> = draft
         .images
@@ -27,10 +27,12 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .collect();
     for (region, at) in places {
         let addr = Addr::copy(block.clone(), version.clone(), region.clone());
-        let row = draft
-            .objects_of(&block)
-            .into_iter()
-            .find(|object| object.addr == addr && at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
+        let rows = draft.objects_of(&block);
+        let mut here = rows.iter().copied().filter(|object| object.addr == addr);
+        let row = here.clone().find(|object| at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
+        // Another image, or another copy of it, may have borne the same version.
+        let last = here.next_back().map_or(0, |object| object.generation);
+        let generation = row.map_or(last + 1, |row| row.generation);
         let planning = Planning { name, share, addr, generation, region, at, row };
         one_copy(draft, &planning);
     }
@@ -52,6 +54,17 @@ fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
     seen.cloned().unwrap_or_default()
 }
 
+/// The accounts that rows of other blocks say are ours: a block that was renamed, or took another one's image over.
+fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
+    let rows = draft.input.recorded.objects.iter().filter(|row| {
+        row.kind() == Kind::Share
+            && row.addr.block != *block
+            && row.region == *region
+            && row.cloud_id.image() == Some(image)
+    });
+    rows.flat_map(|row| ours(Some(row))).collect()
+}
+
 /// The accounts that a row says are ours.
 fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
     match row.map(|row| row.spec.as_ref()) {
@@ -64,7 +77,9 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let Planning { share, addr, generation, region, at, row, .. } = planning;
     let wanted = &share.accounts;
     let there = at.id.known().map(|id| seen(draft, region, id)).unwrap_or_default();
-    let ours = ours(*row);
+    let recorded = ours(*row);
+    let taken_over = at.id.known().map(|id| of_other_blocks(draft, &addr.block, region, id)).unwrap_or_default();
+    let ours: BTreeSet<Uin> = recorded.union(&taken_over).cloned().collect();
     let add: BTreeSet<Uin> = wanted.difference(&there).cloned().collect();
     let foreign: BTreeSet<Uin> =
         there.iter().filter(|uin| !wanted.contains(*uin) && !ours.contains(*uin)).cloned().collect();
@@ -84,7 +99,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
             }
         }
     }
-    if add.is_empty() && remove.is_empty() && row.is_some() && ours == *wanted {
+    if add.is_empty() && remove.is_empty() && row.is_some() && recorded == *wanted {
         return;
     }
     let limit = draft.input.limits.accounts_per_image as usize;
@@ -260,16 +275,19 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                 continue;
             }
             match image_of(draft, object) {
-                // Deleted outside: its shares went with it. Where it is copied back, the new shares take their place.
+                // Deleted outside: its shares went with it.
                 Some(row) if is_gone(draft, row) => {
-                    let full = object.full_addr();
-                    if !draft.changes.iter().any(|change| change.addr == full) {
-                        forget(draft, object, Reason::Vanished, Vec::new());
-                    }
+                    forget(draft, object, Reason::Vanished, Vec::new());
                     continue;
                 }
                 // The shares of an image that goes are cancelled together with it.
                 Some(row) if !stays(draft, row) => continue,
+                Some(row) if taken_over(draft, row) => {
+                    let steps = draft.shared.get(&(row.addr.block.name.clone(), row.region.clone()));
+                    let needs = steps.into_iter().flatten().copied().map(Need::Success).collect();
+                    forget(draft, object, Reason::NotInConfig, needs);
+                    continue;
+                }
                 Some(_) | None => {}
             }
             let reason = if draft.input.options.destroy { Reason::Destroy } else { Reason::NotInConfig };
@@ -291,6 +309,11 @@ fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
 fn stays(draft: &Draft<'_>, copy: &Object) -> bool {
     let at = draft.images.get(&(copy.addr.block.name.clone(), copy.region.clone()));
     at.and_then(|at| at.id.known()) == copy.cloud_id.image()
+}
+
+/// Whether another block says from now on who may use an image: then it sees to what goes.
+fn taken_over(draft: &Draft<'_>, copy: &Object) -> bool {
+    draft.input.desired.shares.values().any(|share| share.image == copy.addr.block.name)
 }
 
 /// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that

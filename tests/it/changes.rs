@@ -3,3 +3,4 @@
 mod fleets;
 mod images;
 mod shares;
+mod together;

@@ -45,6 +45,7 @@ pub(super) fn capture(
         InstanceSource::Slot { fleet, slot } => builder(draft, planning, (version, generation), fleet, *slot)?,
         InstanceSource::Id(id) => (handmade(draft, planning, id)?, Vec::new()),
     };
+    let untouched = needs.is_empty();
     needs.extend(removed.values().copied().map(Need::Success));
     let physical = physical_name(draft, planning, version, generation);
     name_free(draft, planning, home, &physical, removed)?;
@@ -54,7 +55,8 @@ pub(super) fn capture(
     tags.insert(key, value);
     draft.assumptions.insert("TagSpecification creates a tag that does not exist yet".into());
     let mut expect = vec![Fact::NameFree { region: home.clone(), name: physical.clone() }];
-    if let Some(id) = instance.known() {
+    // Where something is done to it before, it is not as it was seen.
+    if let Some(id) = instance.known().filter(|_| untouched) {
         expect.extend(crate::plan::fleets::instance_fact(draft, home, id));
     }
     let previous = previous_inputs(draft, block, version);

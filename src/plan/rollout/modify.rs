@@ -24,7 +24,7 @@ enum Change {
     Untag(BTreeSet<String>),
 }
 
-/// Changes names, security groups and tags.
+/// Changes names, security groups and tags. Whoever captures a slot waits until it is as it should be.
 pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: &[Slot<'_>]) {
     let mut batches: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
     for (n, (work, _, _)) in in_place.iter().enumerate() {
@@ -58,6 +58,11 @@ pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: &[S
             for n in chunk {
                 before.entry(*n).or_default().push(Need::Over(step));
             }
+        }
+    }
+    for (n, (work, _, needs)) in in_place.iter().enumerate() {
+        if let Some(at) = draft.slots.get_mut(&(rolling.name.clone(), work.slot)) {
+            at.ready.extend(needs.iter().chain(before.get(&n).into_iter().flatten()).copied());
         }
     }
 }
