@@ -2,7 +2,9 @@
 
 mod by_hand;
 mod changes;
+mod cli;
 mod examples;
 mod kit;
+mod lookups;
 mod rig;
 mod traps;

@@ -132,6 +132,30 @@ impl Rig {
 
     /// Runs a command, with what is typed, on what is a terminal.
     pub(crate) fn run_typing(&self, args: &str, hooks: Hooks, stdin: &mut &[u8], terminals: Terminals) -> Ran {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..hooks };
+        self.start(args, hooks, BTreeMap::new(), stdin, terminals)
+    }
+
+    /// Runs a command with these environment variables.
+    pub(crate) fn run_in(&self, args: &str, env: &[(&str, &str)], terminals: Terminals) -> Ran {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..Hooks::default() };
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.start(args, hooks, env, &mut &b""[..], terminals)
+    }
+
+    /// Runs a command as the binary does: with the cloud of the config's own.
+    pub(crate) fn run_alone(&self, args: &str) -> Ran {
+        self.start(args, Hooks::default(), BTreeMap::new(), &mut &b""[..], Terminals::default())
+    }
+
+    fn start(
+        &self,
+        args: &str,
+        hooks: Hooks,
+        env: BTreeMap<String, String>,
+        stdin: &mut &[u8],
+        terminals: Terminals,
+    ) -> Ran {
         let run = self.runs.get();
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
@@ -140,7 +164,7 @@ impl Rig {
         let exit = cli::run(World {
             args: words.map(Into::into).collect(),
             cwd: self.dir(),
-            env: BTreeMap::new(),
+            env,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Box::new(move || {
                 count.set(count.get().wrapping_add(1));
@@ -158,7 +182,7 @@ impl Rig {
             stdin,
             stdout: &mut out,
             stderr: &mut err,
-            hooks: Hooks { embedded: Some(self.cloud()), ..hooks },
+            hooks,
         });
         Ran { exit, out: text(out), err: text(err) }
     }
