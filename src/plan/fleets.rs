@@ -159,7 +159,7 @@ fn disk_fits(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, at: &ImageAt) ->
     false
 }
 
-/// A fleet that exists stays in its zones, and its disks stay as they are, until this build can move them.
+/// A fleet that exists stays in its region and zones until this build can move it. A zone more is filled as it grows.
 fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object]) -> bool {
     let mut counts: BTreeMap<&Zone, u32> = fleet.zones.iter().map(|zone| (zone, 0)).collect();
     let mut moved = None;
@@ -172,9 +172,8 @@ fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object
             moved = Some("region");
         }
     }
-    // A zone without a slot beside one with two was added: spreading over it would move instances.
-    if moved.is_none() && counts.values().any(|count| *count == 0) && counts.values().any(|count| *count > 1) {
-        moved = Some("zones");
+    if moved.is_none() {
+        uneven(draft, name, &counts, fleet.count);
     }
     let Some(key) = moved else { return true };
     draft.faults.push(
@@ -183,6 +182,26 @@ fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object
             .help("declare a fleet of another name there, and remove this one when it has taken over"),
     );
     false
+}
+
+/// Says that a zone stays empty though another one has several slots: new slots go to the emptiest zone, but none is
+/// moved there. It was added, or has lost all that it had.
+fn uneven(draft: &mut Draft<'_>, name: &Name, counts: &BTreeMap<&Zone, u32>, wanted: u32) {
+    let mut after: BTreeMap<&Zone, u32> = counts.clone();
+    for _ in after.values().sum()..wanted {
+        if let Some(emptiest) = after.values_mut().min() {
+            *emptiest += 1;
+        }
+    }
+    let empty = after.iter().find(|(_, count)| **count == 0).map(|(zone, _)| *zone);
+    let full = after.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > 1);
+    let (Some(empty), Some((full, count))) = (empty, full) else { return };
+    draft.notes.push(
+        Diagnostic::warning(codes::UNSUPPORTED_YET, format!("fleet.{name} has no instance in {empty}"))
+            .at(Desired::path(Kind::Fleet, name).key("zones"))
+            .why(format!("{full} has {count}; instances that run are not moved to another zone yet"))
+            .help("those that the fleet grows by go to the emptiest zone"),
+    );
 }
 
 fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Addr, Block, Kind};
-use crate::plan::{Action, AttrChange, Change, Drift, Peak, Pinned, Plan, Reason, Value};
+use crate::plan::{Action, AttrChange, Change, Do, Drift, Peak, Pinned, Plan, Reason, Value};
 
 use super::diff_text;
 use super::fold;
@@ -425,6 +425,9 @@ fn closing(page: &mut Page, plan: &Plan) {
         0,
         HANG,
         &match total {
+            0 if plan.steps.iter().all(|step| matches!(step.does, Do::Record)) => {
+                Line::new().add(Ink::Strong, "Calls:").text(" none; only the state changes.")
+            }
             0 => Line::new().add(Ink::Strong, "Calls:").text(" none that change anything, only reads while waiting."),
             total => Line::new()
                 .add(Ink::Strong, "Calls:")

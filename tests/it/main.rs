@@ -8,3 +8,4 @@ mod kit;
 mod lookups;
 mod rig;
 mod traps;
+mod walks;

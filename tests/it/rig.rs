@@ -241,6 +241,11 @@ impl Rig {
         request(&self.cloud(), &*self.clock, account, region, action, body)
     }
 
+    /// What time it is.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Lets time go by.
     pub(crate) fn wait_ms(&self, ms: i64) {
         self.clock.wait_until(self.clock.now_ms() + ms);

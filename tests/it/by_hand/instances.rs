@@ -247,3 +247,14 @@ fn a_builder_that_is_never_ready_fails_its_image_and_nothing_else() {
     rig.write("boot.sh", BOOT);
     rig.change();
 }
+
+#[test]
+fn a_zone_that_is_sold_out_fails_its_slots_and_no_others() {
+    let rig = Rig::new(&[(SHOP, FLEET), ("boot.sh", "#!/bin/sh\necho one\n")]);
+    let code = "ResourceInsufficient.SpecifiedInstanceType".into();
+    rig.cloud().inject(Injection::Refuse { action: "RunInstances".into(), code, times: 1 });
+    let failed = rig.fails(Exit::Partly);
+    says(&failed.out, "Done: + fleet.web[1,3] Failed: fleet.web[0,2,4] ResourceInsufficient.SpecifiedInstanceType");
+    rig.change().closes(3, 0, 0, 0).took(&[("RunInstances", 1)]);
+    assert_eq!(rig.addrs(), ["fleet.web[0]", "fleet.web[1]", "fleet.web[2]", "fleet.web[3]", "fleet.web[4]"]);
+}

@@ -46,6 +46,17 @@ fn a_look_at_what_is_there_takes_a_call_for_a_hundred() {
 }
 
 #[test]
+fn waiting_takes_a_call_for_a_hundred_and_no_more_than_one_a_second() {
+    let rig = Rig::new(&[(WEB, &FLEET.replace("count: 5", "count: 230")), ("boot.sh", "#!/bin/sh\necho one\n")]);
+    let mark = rig.mark();
+    let before = rig.now_ms();
+    rig.run("apply --auto-approve").expect(Exit::Done);
+    let seconds = usize::try_from((rig.now_ms() - before) / 1000).expect("a time") + 1;
+    let reads = rig.calls(mark)["DescribeInstances"];
+    assert!(reads <= 3 * seconds, "⌈230 / 100⌉ a poll: {reads} in {seconds} s");
+}
+
+#[test]
 fn more_are_launched_in_the_emptiest_zones_at_the_lowest_free_indices() {
     let rig = fleet();
     rig.edit(WEB, "count: 5", "count: 9");
@@ -180,7 +191,6 @@ fn what_this_build_cannot_move_is_refused_before_anything_is_done() {
         ("    tags:", "    system_disk: { type: CLOUD_PREMIUM, size: 100 }\n    tags:", "system_disk"),
         ("    tags:", "    data_disks: [{ type: CLOUD_PREMIUM, size: 100 }]\n    tags:", "data_disks"),
         ("zones: [ap-guangzhou-3, ap-guangzhou-4]", "zones: [ap-guangzhou-3]", "zones"),
-        ("zones: [ap-guangzhou-3, ap-guangzhou-4]", "zones: [ap-guangzhou-3, ap-guangzhou-4, ap-guangzhou-6]", "zones"),
         ("zones: [ap-guangzhou-3, ap-guangzhou-4]", "region: ap-shanghai\n    zones: [ap-shanghai-2]", "region"),
     ] {
         let rig = fleet();
@@ -333,4 +343,17 @@ fn a_fleet_moves_to_another_image_block() {
         .closes(5, 0, 0, 5)
         .says("the config changed (image)")
         .took(&[("TerminateInstances", 3), ("RunInstances", 4)]);
+}
+
+#[test]
+fn a_zone_more_is_filled_as_the_fleet_grows() {
+    let rig = fleet();
+    rig.edit(WEB, "ap-guangzhou-3, ap-guangzhou-4", "ap-guangzhou-3, ap-guangzhou-4, ap-guangzhou-6");
+    let planned = rig.run("plan --detailed-exitcode").expect(Exit::Done);
+    insta::assert_snapshot!("zone_empty", planned.err);
+    rig.edit(WEB, "count: 5", "count: 7");
+    let planned = rig.run("plan").expect(Exit::Done);
+    assert_eq!(planned.err, "");
+    rig.change().closes(2, 0, 0, 0).took(&[("RunInstances", 1)]);
+    assert_eq!(names(&rig)[5..], ["web[5] web-6-0", "web[6] web-6-1"]);
 }

@@ -52,6 +52,25 @@ fn an_image_is_captured_once_and_copied_in_one_call() {
 }
 
 #[test]
+fn a_look_at_images_takes_a_listing_in_each_region_and_a_call_for_each_share() {
+    let rig = image();
+    let mark = rig.mark();
+    rig.expect_no_changes();
+    let reads = rig.calls(mark);
+    let wanted = [
+        ("DescribeRegions", 1),
+        ("DescribeZones", 1),
+        ("DescribeInstanceTypeConfigs", 1),
+        ("DescribeAccountQuota", 2),
+        ("DescribeImageQuota", 2),
+        ("DescribeImages", 3),
+        ("DescribeImageSharePermission", 2),
+        ("DescribeInstances", 1),
+    ];
+    assert_eq!(reads, counts(&wanted));
+}
+
+#[test]
 fn a_region_more_is_one_copy_and_a_region_less_one_deletion() {
     let rig = image();
     rig.edit(SHOP, "[ap-guangzhou, ap-shanghai]", "[ap-guangzhou, ap-shanghai, ap-beijing]");

@@ -196,3 +196,22 @@ fn both_ways_at_once_undo_each_other() {
     rig.change();
     assert_eq!(rig.instances(GZ), before);
 }
+
+#[test]
+fn where_a_quota_leaves_no_room_the_old_version_goes_first() {
+    let limits = Limits { images_per_region: 1, ..Limits::EMBEDDED };
+    let (head, tail) = IMAGE.split_once("shares:\n").expect("shares");
+    let alone = format!("{head}fleets:\n{}", tail.split_once("fleets:\n").expect("fleets").1);
+    let rig = Rig::with(&[(SHOP, &alone), ("boot.sh", BOOT)], Settings { limits, ..crate::kit::quick() });
+    rig.settle();
+    rig.write("boot.sh", &BOOT.replace("echo shop", "echo store"));
+    let planned = rig.run("plan").expect(Exit::Done);
+    insta::assert_snapshot!("no_room_for_both", planned.err);
+    let changed = rig.change();
+    assert_eq!(changed.calls.get("DeleteImages"), Some(&2));
+    // What others may launch from does not go before its successor is there.
+    rig.write(SHOP, IMAGE);
+    rig.settle();
+    rig.write("boot.sh", BOOT);
+    says(&rig.fails(Exit::Infeasible).err, "error[image-quota]");
+}
