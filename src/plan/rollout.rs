@@ -11,7 +11,7 @@ use crate::cloud::call::{
     Arg, Body, InstanceAttr, Launch, MAX_BATCH, MAX_LAUNCH, MAX_TAG_RESOURCES, StepId, TagTarget,
 };
 use crate::diagnostic::{Diagnostic, codes};
-use crate::diff::{SlotDiff, Takes, made_with};
+use crate::diff::{Attr, SlotDiff, Takes, made_with};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Fleet, Strategy};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
@@ -46,6 +46,8 @@ pub(super) struct Work<'a> {
     pub(super) row: &'a Object,
     pub(super) seen: &'a Instance,
     pub(super) diff: SlotDiff,
+    /// Whether a run shut it down, and was interrupted before it was started again.
+    pub(super) halted: bool,
     /// What must be over before anything is done to it.
     pub(super) ready: Vec<Need>,
 }
@@ -137,14 +139,25 @@ impl<'a> Rolling<'a> {
     }
 
     /// What a slot is once its attributes were changed in place: what only a new disk brings stays as it was.
-    fn spec_in_place(&self, work: &Work<'_>, rebuilt: bool) -> Option<Arc<ObjectSpec>> {
+    ///
+    /// A tag that is to be taken away stays recorded until that is done (`untagged`): only what is recorded as ours
+    /// is taken away by whoever comes after an interruption.
+    fn spec_in_place(&self, work: &Work<'_>, rebuilt: bool, untagged: bool) -> Option<Arc<ObjectSpec>> {
         let wanted = self.specs.get(&work.zone)?;
         let (ObjectSpec::Slot(wanted_spec), ObjectSpec::Slot(recorded)) = (wanted.as_ref(), work.row.spec.as_ref())
         else {
             return None;
         };
+        let mut tags = wanted_spec.tags.clone();
+        if !untagged {
+            let leaving = recorded.tags.iter().filter(|(key, _)| work.diff.tags.unset.contains(*key));
+            tags.extend(leaving.map(|(key, value)| (key.clone(), value.clone())));
+        }
         if rebuilt {
-            return Some(Arc::clone(wanted));
+            if tags == wanted_spec.tags {
+                return Some(Arc::clone(wanted));
+            }
+            return Some(Arc::new(ObjectSpec::Slot(Box::new(SlotSpec { tags, ..wanted_spec.as_ref().clone() }))));
         }
         let SlotSpec { image, instance_type: _, system_disk, data_disks, network, internet, login, tags: _, user_data } =
             recorded.as_ref();
@@ -160,7 +173,7 @@ impl<'a> Rolling<'a> {
             network,
             internet: internet.clone(),
             login: login.clone(),
-            tags: wanted_spec.tags.clone(),
+            tags,
             user_data: user_data.clone(),
         }))))
     }
@@ -182,6 +195,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(|work| {
         rolling.strategy(&work.diff).is_some()
             || (work.diff.takes(Takes::Resize) && work.seen.state == InstanceState::Running)
+            || work.halted
     });
     let mut in_place: Vec<(Work<'_>, bool, Vec<Need>)> = Vec::new();
     let batch = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
@@ -340,7 +354,7 @@ fn one_group<'a>(
     }
     let resized: Vec<&Work<'_>> = kept.iter().filter(|work| work.diff.takes(Takes::Resize)).collect();
     let (stops, running) = stop(draft, &resized, gate);
-    let mut started: Vec<(&Work<'a>, StepId)> = Vec::new();
+    let mut started: Vec<(&Work<'a>, Vec<Need>)> = Vec::new();
     let mut last_of: BTreeMap<u32, StepId> = BTreeMap::new();
     for work in &kept {
         let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
@@ -350,9 +364,9 @@ fn one_group<'a>(
             let step = resize(draft, rolling, work, needs.clone(), false);
             needs = vec![Need::Success(step)];
             last_of.insert(work.slot, step);
-            if running.contains(&work.slot) && !resets {
-                started.push((work, step));
-            }
+        }
+        if (running.contains(&work.slot) || work.halted) && !resets {
+            started.push((work, needs.clone()));
         }
         if resets {
             last_of.insert(work.slot, reset(draft, rolling, work, needs));
@@ -482,7 +496,7 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
         user_data: rolling.fleet.user_data.clone(),
     };
     let does = draft.call(&region, body);
-    let spec = rolling.specs.get(&work.zone).cloned();
+    let spec = rolling.spec_in_place(work, true, false);
     let step = draft.step(NewStep {
         needs,
         does,
@@ -537,7 +551,7 @@ fn resize(
     let body =
         Body::ResizeInstance { instance: work.seen.id.clone(), instance_type: rolling.fleet.instance_type.clone() };
     let does = draft.call(&region, body);
-    let spec = rolling.spec_in_place(work, rebuilt);
+    let spec = rolling.spec_in_place(work, rebuilt, false);
     draft.step(NewStep {
         needs,
         does,
@@ -548,13 +562,13 @@ fn resize(
     })
 }
 
-fn start(draft: &mut Draft<'_>, stopped: &[(&Work<'_>, StepId)]) -> Option<StepId> {
+fn start(draft: &mut Draft<'_>, stopped: &[(&Work<'_>, Vec<Need>)]) -> Option<StepId> {
     let region = stopped.first()?.0.row.region.clone();
     let instances = stopped.iter().map(|(work, _)| work.seen.id.clone()).collect();
     let does = draft.call(&region, Body::StartInstances { instances });
     // One that could not get its new type is started all the same: it was running before.
     Some(draft.step(NewStep {
-        needs: stopped.iter().map(|(_, step)| Need::Over(*step)).collect(),
+        needs: stopped.iter().flat_map(|(_, needs)| needs).map(|need| Need::Over(need.step())).collect(),
         does,
         targets: stopped.iter().map(|(work, _)| known(work.row, Effect::Nothing)).collect(),
         expect: Vec::new(),
@@ -573,6 +587,9 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     if work.diff.reset_failed {
         reasons.push(Reason::ResetFailed);
     }
+    if work.halted {
+        reasons.push(Reason::Halted);
+    }
     let (changed, drifted) = (names(false), names(true));
     if !changed.is_empty() {
         reasons.push(Reason::Changed { attrs: changed });
@@ -580,7 +597,8 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     if !drifted.is_empty() {
         reasons.push(Reason::Drifted { attrs: drifted });
     }
-    let shown = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing);
+    let starts = |attr: &Attr| work.halted && attr.name == "state";
+    let shown = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing || starts(attr));
     let attrs = draft.show_attrs(shown, Some(&rolling.at.id));
     let detail = rolling.detail(reasons, attrs);
     draft.change(work.row.full_addr(), action, Some(work.row.cloud_id.clone()), &work.row.name, &detail);
@@ -605,6 +623,8 @@ fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: &[(Work<'_>, b
             batches.entry(Change::Untag(tags.unset.clone())).or_default().push(n);
         }
     }
+    // Taking tags away comes last: what was recorded before it is not to be recorded after it.
+    let mut others: Vec<StepId> = Vec::new();
     for (change, slots) in batches {
         let most = match change {
             Change::Name(_) | Change::Groups(_) => MAX_BATCH,
@@ -612,7 +632,11 @@ fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: &[(Work<'_>, b
         };
         for chunk in slots.chunks(most) {
             let works: Vec<&(Work<'_>, bool, Vec<Need>)> = chunk.iter().filter_map(|n| in_place.get(*n)).collect();
-            modify_batch(draft, rolling, &change, &works);
+            let last = matches!(change, Change::Untag(_));
+            let step = modify_batch(draft, rolling, &change, &works, if last { &others } else { &[] });
+            if !last {
+                others.push(step);
+            }
         }
     }
 }
@@ -626,7 +650,13 @@ enum Change {
     Untag(BTreeSet<String>),
 }
 
-fn modify_batch(draft: &mut Draft<'_>, rolling: &Rolling<'_>, change: &Change, works: &[&(Work<'_>, bool, Vec<Need>)]) {
+fn modify_batch(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    change: &Change,
+    works: &[&(Work<'_>, bool, Vec<Need>)],
+    before: &[StepId],
+) -> StepId {
     let region = rolling.fleet.region.clone();
     let instances = || works.iter().map(|(work, _, _)| work.seen.id.clone()).collect();
     let resources = || {
@@ -645,16 +675,19 @@ fn modify_batch(draft: &mut Draft<'_>, rolling: &Rolling<'_>, change: &Change, w
         Change::Tag(tags) => (Body::TagResources { resources: resources(), tags: tags.clone() }, Until::Accepted),
         Change::Untag(keys) => (Body::UntagResources { resources: resources(), keys: keys.clone() }, Until::Accepted),
     };
+    let untags = matches!(change, Change::Untag(_));
     let targets = works
         .iter()
         .map(|(work, rebuilt, _)| {
-            let spec = rolling.spec_in_place(work, *rebuilt);
+            let spec = rolling.spec_in_place(work, *rebuilt, untags);
             known(work.row, spec.map_or(Effect::Nothing, Effect::Become))
         })
         .collect();
     // A slot whose reset failed does not hold the others' tags up.
-    let needs = works.iter().flat_map(|(_, _, needs)| needs).map(|need| Need::Over(need.step())).collect();
+    let mut needs: Vec<Need> =
+        works.iter().flat_map(|(_, _, needs)| needs).map(|need| Need::Over(need.step())).collect();
+    needs.extend(before.iter().copied().map(Need::Over));
     let settle = if until == Until::Accepted { at_once() } else { settle(until, draft.input.pace.modify_ms) };
     let does = draft.call(&region, body);
-    draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() });
+    draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() })
 }

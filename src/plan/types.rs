@@ -257,6 +257,8 @@ pub enum Reason {
     Undeclared,
     /// The last reset failed.
     ResetFailed,
+    /// A run shut it down for a change, and was interrupted before it was started again.
+    Halted,
 }
 
 /// One attribute, before and after.

@@ -64,6 +64,7 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::UnderWay => "accepted by the cloud, not finished yet".to_owned(),
         Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
+        Reason::Halted => "shut down by a run that was interrupted".to_owned(),
     }
 }
 
@@ -88,6 +89,7 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::UnderWay => "under_way",
         Reason::Undeclared => "undeclared",
         Reason::ResetFailed => "reset_failed",
+        Reason::Halted => "halted",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
 use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Current, Draft, ImageAt, NewStep, at_once, detail, known, settle};
-use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Target, Until, Value};
 
 use capture::{capture, copy};
 use version::{check_reuse, source, version};
@@ -217,8 +217,14 @@ fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, object: &Object, s
     let mut attrs = Vec::new();
     let mut changed = Vec::new();
     let mut drifted = Vec::new();
-    let spec = Arc::new(ObjectSpec::Image(wanted));
-    let target = || known(object, Effect::Become(Arc::clone(&spec)));
+    // A tag that is to be taken away stays recorded until that is done: only what is recorded as ours is taken away
+    // by whoever comes after an interruption. So that comes last.
+    let mut first = wanted.clone();
+    let leaving = recorded.tags.iter().filter(|(key, _)| diff.tags.unset.contains(*key));
+    first.tags.extend(leaving.map(|(key, value)| (key.clone(), value.clone())));
+    let (first, spec) = (Arc::new(ObjectSpec::Image(first)), Arc::new(ObjectSpec::Image(wanted)));
+    let target = |spec: &Arc<ObjectSpec>| known(object, Effect::Become(Arc::clone(spec)));
+    let mut others: Vec<Need> = Vec::new();
     if let Some(description) = &diff.description {
         if diff.description_drifted { &mut drifted } else { &mut changed }.push("description".to_owned());
         attrs.push(AttrChange {
@@ -229,8 +235,8 @@ fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, object: &Object, s
         let Some(id) = object.cloud_id.image() else { return };
         let body = Body::DescribeImageAs { image: Arg::Known(id.clone()), description: description.clone() };
         let does = draft.call(&object.region, body);
-        let targets = vec![target()];
-        draft.step(NewStep {
+        let targets = vec![target(&first)];
+        let step = draft.step(NewStep {
             needs: Vec::new(),
             does,
             targets,
@@ -238,30 +244,25 @@ fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, object: &Object, s
             settle: at_once(),
             holds: Vec::new(),
         });
+        others.push(Need::Over(step));
     }
     if !diff.tags.is_empty() {
         if diff.tags.drifted { &mut drifted } else { &mut changed }.push("tags".to_owned());
         let shown = diff::tag_attr(&diff.tags, &seen.tags);
         attrs.extend(draft.show_attrs([&shown], None));
         let resource = TagTarget { region: object.region.clone(), id: Arg::Known(object.cloud_id.clone()) };
-        let mut bodies = Vec::new();
+        let step = |draft: &mut Draft<'_>, body: Body, needs: Vec<Need>, targets: Vec<Target>| {
+            let does = draft.call(&object.region, body);
+            draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle: at_once(), holds: Vec::new() })
+        };
         if !diff.tags.set.is_empty() {
-            bodies.push(Body::TagResources { resources: vec![resource.clone()], tags: diff.tags.set.clone() });
+            let body = Body::TagResources { resources: vec![resource.clone()], tags: diff.tags.set.clone() };
+            let tagging = step(draft, body, Vec::new(), vec![target(&first)]);
+            others.push(Need::Over(tagging));
         }
         if !diff.tags.unset.is_empty() {
-            bodies.push(Body::UntagResources { resources: vec![resource], keys: diff.tags.unset.clone() });
-        }
-        for body in bodies {
-            let does = draft.call(&object.region, body);
-            let targets = vec![target()];
-            draft.step(NewStep {
-                needs: Vec::new(),
-                does,
-                targets,
-                expect: Vec::new(),
-                settle: at_once(),
-                holds: Vec::new(),
-            });
+            let body = Body::UntagResources { resources: vec![resource], keys: diff.tags.unset.clone() };
+            step(draft, body, others, vec![target(&spec)]);
         }
     }
     let mut reasons = Vec::new();
