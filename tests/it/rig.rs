@@ -57,7 +57,7 @@ impl Rig {
 
     /// A world with these files and a cloud like this.
     pub(crate) fn with(files: &[(&str, &str)], settings: Settings) -> Self {
-        let temp = tempfile::tempdir().expect("a directory");
+        let temp = temp_dir();
         let file = temp.path().join("cloud.db");
         let cloud = Embedded::open(Some(&file), settings.clone()).expect("a cloud");
         let rig = Self {
@@ -80,6 +80,21 @@ impl Rig {
         let files = example_files(name);
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         Self::new(&files)
+    }
+
+    /// Another world that is like this one is now, and goes its own way. Only files and the time come along.
+    pub(crate) fn fork(&self) -> Self {
+        let temp = temp_dir();
+        copy_all(self.temp.path(), temp.path());
+        let cloud = Embedded::open(Some(&temp.path().join("cloud.db")), self.settings.clone()).expect("a cloud");
+        Self {
+            temp,
+            clock: Arc::new(VirtualClock::at(self.clock.now_ms())),
+            settings: self.settings.clone(),
+            cloud: RefCell::new(Arc::new(cloud)),
+            runs: self.runs.clone(),
+            width: self.width,
+        }
     }
 
     /// The config's directory.
@@ -308,6 +323,26 @@ pub(crate) fn request(
     let response = cloud.handle(now, &request);
     let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
     answer["Response"].take()
+}
+
+/// A directory in memory where there is such a thing: nothing here outlives the test, and no disk is waited for.
+fn temp_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            std::fs::create_dir_all(&to).expect("a directory");
+            copy_all(&from, &to);
+        } else {
+            std::fs::copy(from, to).expect("copied");
+        }
+    }
 }
 
 fn text(bytes: Vec<u8>) -> String {
