@@ -462,7 +462,14 @@ fn replace(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, group: &[Work<'_>],
         });
     }
     let after: Vec<Need> = terminated.into_iter().map(Need::Success).collect();
-    launch(draft, rolling, creations, &after, Some(&details))
+    let launched = launch(draft, rolling, creations, &after, Some(&details));
+    // The version before stays until its last instance has its successor: it may be wanted back.
+    for work in group {
+        for step in &launched {
+            moves(draft, work.row, *step);
+        }
+    }
+    launched
 }
 
 /// Terminates at most [`MAX_BATCH`] instances of one region and billing type.
