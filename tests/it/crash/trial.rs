@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fleetwright::cli::Exit;
+use fleetwright::store::{SqliteStore, Store};
 
 use super::scenarios::Scenario;
 use super::wire::{Traffic, Trap, Wire};
@@ -32,13 +33,17 @@ impl Base {
             rig.wait_ms(600_000);
             prepare(&rig);
         }
+        Self::new(scenario.name, rig, scenario.command)
+    }
+
+    /// A world as it is, and what is done in it.
+    pub(crate) fn new(name: &str, rig: Rig, command: &'static str) -> Self {
         let wanted_rig = rig.fork();
         let wire = Wire::new(None);
-        let ran = wire.run(&wanted_rig, scenario.command, false).expect("nobody dies");
-        ran.expect(Exit::Done);
+        wire.run(&wanted_rig, command, false).expect("nobody dies").expect(Exit::Done);
         let traffic = wire.traffic();
-        let base = Self { wanted: summary(&wanted_rig), rig, command: scenario.command, traffic };
-        base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{}: {why}", scenario.name));
+        let base = Self { wanted: summary(&wanted_rig), rig, command, traffic };
+        base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
         base
     }
 
@@ -104,6 +109,24 @@ impl<'b> Trial<'b> {
         } else {
             Err(format!("the serial went from {before} over {between} to {after}"))
         }
+    }
+
+    /// Before a write somebody else takes the lock over, whose lease has run out. Answers how the first one ended.
+    pub(crate) fn stolen(&self, write: usize) -> Result<Exit, String> {
+        self.wire.arm(Some(Trap::Stolen(write)));
+        let first = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies");
+        let thief = self.wire.thief().ok_or("nobody took the lock over")?;
+        let (fence, then) = thief.took;
+        let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
+        let now = store.load().map_err(|fault| fault.to_string())?;
+        if now != then {
+            return Err(format!("it was written to afterwards: {then:#?}\n{now:#?}"));
+        }
+        store.unlock(fence).map_err(|fault| fault.to_string())?;
+        drop(store);
+        self.wire.arm(None);
+        self.finish()?;
+        Ok(first.exit)
     }
 
     /// The process dies, and then the next one, at each of its points. Answers how many those were, and what failed.
