@@ -4,6 +4,7 @@
 //! dropped. A fresh one is left with the two database files, the lock file and the config. Then: no duplicate, no
 //! orphan, nothing lost, and the second plan is empty.
 
+mod killed;
 mod scenarios;
 mod special;
 mod trial;
