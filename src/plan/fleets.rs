@@ -322,8 +322,8 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     }
     let halted = seen.state == InstanceState::Stopped && draft.input.recorded.halted.contains(&seen.id);
     for attr in diff.attrs.iter().filter(|attr| attr.takes == Takes::Nothing) {
-        let expected_off = attr.name == "state" && halted
-            || attr.name == "state" && rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
+        let switches_off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
+        let expected_off = attr.name == "state" && (halted || switches_off);
         if !expected_off {
             draft.drift.push(Drift {
                 addr: row.full_addr(),

@@ -1,7 +1,7 @@
 //! What a table of points does not show: look-alikes, a lock that was taken over, a config that changed in between.
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::embedded::{Settings, public_image_id};
+use fleetwright::cloud::embedded::{Injection, Settings, public_image_id};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
 use serde_json::json;
@@ -94,6 +94,33 @@ fn user_data_may_change_between_crash_and_recovery() {
         assert_eq!(faults(&rig), Vec::<String>::new(), "{fate:?}");
         rig.run("destroy --auto-approve").expect(Exit::Done);
         assert!(rig.holdings().nothing_of(OWNER));
+    }
+}
+
+/// What was accepted fails while nobody looks, or while somebody does.
+#[test]
+fn what_fails_around_a_crash_is_made_again() {
+    let golden = Rig::of_example("02-golden-image");
+    golden.run(APPLY).expect(Exit::Done);
+    let (image, _) = golden.images(HOME).pop_first().expect("an image");
+    let cases = [
+        ("01-quickstart", Injection::LaunchFails { name: "quickstart-default-web-3-0".into() }),
+        ("02-golden-image", Injection::CaptureFails { name: image.clone() }),
+        ("02-golden-image", Injection::CopyFails { name: image, region: "ap-shanghai".into() }),
+    ];
+    for (example, injection) in cases {
+        let whole = Rig::of_example(example);
+        whole.cloud().inject(injection.clone());
+        assert_ne!(whole.run(APPLY).exit, Exit::Done, "{injection:?} strikes");
+        let base = Base::new(example, Rig::of_example(example), APPLY);
+        for n in 0..base.traffic.writes {
+            let trial = Trial::new(&base, n % 2 == 0);
+            trial.inject(injection.clone());
+            if let Err(why) = trial.once(Trap::Write(n, n % 3 == 0)) {
+                // It failed before this write, and the run ended: a shorter one than this.
+                assert!(why.contains("never reached"), "{injection:?} at write {n}: {why}");
+            }
+        }
     }
 }
 

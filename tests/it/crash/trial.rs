@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Injection;
 use fleetwright::store::{SqliteStore, Store};
 
+use super::UNANSWERED;
 use super::scenarios::Scenario;
-use super::wire::{Traffic, Trap, Wire};
+use super::wire::{Fate, Traffic, Trap, Wire};
 use super::world::{faults, holds, leaks, secrets, serial, summary};
 use crate::rig::{OWNER, Ran, Rig};
 
@@ -96,6 +98,11 @@ impl<'b> Trial<'b> {
         Self { base: self.base, rig: self.rig.fork(), wire: self.wire.fork(), remote: self.remote }
     }
 
+    /// Asks the cloud for a fault.
+    pub(crate) fn inject(&self, injection: Injection) {
+        self.rig.cloud().inject(injection);
+    }
+
     /// One thing goes wrong.
     pub(crate) fn once(&self, trap: Trap) -> Result<(), String> {
         let before = serial(&self.rig);
@@ -138,8 +145,8 @@ impl<'b> Trial<'b> {
         drop(dry.wire.run(&dry.rig, self.base.command, self.remote));
         let traffic = dry.wire.traffic();
         let calls = (0..traffic.calls.len()).flat_map(|n| {
-            let after = traffic.calls[n].1.then_some(Trap::Call(n, super::Fate::AnswerLost));
-            std::iter::once(Trap::Call(n, super::Fate::NotSent)).chain(after)
+            let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
+            [Trap::Call(n, Fate::NotSent), Trap::Call(n, other)]
         });
         let writes = (0..traffic.writes).flat_map(|n| [Trap::Write(n, false), Trap::Write(n, true)]);
         let traps: Vec<Trap> = calls.chain(writes).collect();
@@ -165,7 +172,10 @@ impl<'b> Trial<'b> {
                 self.rig.wait_ms(1_000);
                 Ok(())
             }
-            (Some(ran), false) => self.quiet(&ran),
+            (Some(ran), false) => {
+                self.rig.go_on();
+                self.quiet(&ran)
+            }
             (ran, _) => Err(format!("it should have died, or lived: {ran:?}")),
         }
     }

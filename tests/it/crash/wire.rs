@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleetwright::apply::driver::StopFlag;
 use fleetwright::cloud::call::{Answer, Body, Call, Class, Executed, Fault};
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::encode::encode;
@@ -77,6 +78,8 @@ pub(crate) enum Trap {
     Write(usize, bool),
     /// Before this write of the state: somebody else takes the lock over, whose lease has run out.
     Stolen(usize),
+    /// At this call somebody wants it to stop, and says so so many times.
+    Interrupt(usize, u8),
 }
 
 impl Trap {
@@ -84,7 +87,7 @@ impl Trap {
         match self {
             Self::Call(_, fate) => fate.kills(),
             Self::Write(..) => true,
-            Self::Stolen(_) => false,
+            Self::Stolen(_) | Self::Interrupt(..) => false,
         }
     }
 }
@@ -180,6 +183,7 @@ impl Wire {
     /// Runs a command over this line; `None`: it died. `remote`: requests may outlive the process.
     pub(crate) fn run(self: &Arc<Self>, rig: &Rig, args: &str, remote: bool) -> Option<Ran> {
         let (wire, embedded, clock, dir) = (Arc::clone(self), rig.cloud(), Arc::clone(&rig.clock), rig.dir());
+        let stop = rig.stop();
         let (writes, file) = (Arc::clone(self), rig.dir().join("state").join("default.db"));
         let lock_clock = Arc::clone(&rig.clock);
         let hooks = Hooks {
@@ -191,6 +195,7 @@ impl Wire {
                     embedded: Arc::clone(&embedded),
                     clock: Arc::clone(&clock),
                     dir: dir.clone(),
+                    stop: Arc::clone(&stop),
                     remote,
                 })
             })),
@@ -245,6 +250,7 @@ struct Tapped {
     embedded: Arc<Embedded>,
     clock: Arc<VirtualClock>,
     dir: PathBuf,
+    stop: Arc<StopFlag>,
     remote: bool,
 }
 
@@ -321,6 +327,11 @@ impl Cloud for Tapped {
                 Some(Trap::Call(at, fate)) if at == n => {
                     inner.sprung = true;
                     Some(fate)
+                }
+                Some(Trap::Interrupt(at, times)) if at == n => {
+                    inner.sprung = true;
+                    (0..times).for_each(|_| self.stop.raise());
+                    None
                 }
                 Some(_) | None => None,
             }
