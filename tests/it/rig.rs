@@ -29,6 +29,7 @@ pub(crate) struct Rig {
     settings: Settings,
     cloud: RefCell<Arc<Embedded>>,
     runs: Cell<u8>,
+    stop: RefCell<Arc<StopFlag>>,
     pub(crate) width: usize,
 }
 
@@ -66,6 +67,7 @@ impl Rig {
             settings,
             cloud: RefCell::new(Arc::new(cloud)),
             runs: Cell::new(0),
+            stop: RefCell::default(),
             width: 80,
         };
         std::fs::create_dir_all(rig.dir()).expect("a directory");
@@ -93,6 +95,7 @@ impl Rig {
             settings: self.settings.clone(),
             cloud: RefCell::new(Arc::new(cloud)),
             runs: self.runs.clone(),
+            stop: RefCell::default(),
             width: self.width,
         }
     }
@@ -132,6 +135,16 @@ impl Rig {
         let file = self.temp.path().join("cloud.db");
         let cloud = Embedded::open(Some(&file), self.settings.clone()).expect("the cloud's file");
         *self.cloud.borrow_mut() = Arc::new(cloud);
+    }
+
+    /// The wish to stop that commands follow.
+    pub(crate) fn stop(&self) -> Arc<StopFlag> {
+        Arc::clone(&self.stop.borrow())
+    }
+
+    /// Nobody wants commands to stop any more.
+    pub(crate) fn go_on(&self) {
+        self.stop.take();
     }
 
     /// Runs a command in the config's directory, without a terminal.
@@ -191,7 +204,7 @@ impl Rig {
             holder: Holder { who: "ada".into(), host: "workbench".into(), pid: 100 + u32::from(run), started: 1 },
             // Whoever held the lock before is a process that has ended: there is one command at a time here.
             is_dead: Box::new(|_| true),
-            stop: Arc::new(StopFlag::default()),
+            stop: self.stop(),
             width: self.width,
             terminals,
             stdin,

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Injection;
+use fleetwright::store::{SqliteStore, Store};
 
+use super::UNANSWERED;
 use super::scenarios::Scenario;
-use super::wire::{Traffic, Trap, Wire};
+use super::wire::{Fate, Traffic, Trap, Wire};
 use super::world::{faults, holds, leaks, secrets, serial, summary};
 use crate::rig::{OWNER, Ran, Rig};
 
@@ -32,13 +35,17 @@ impl Base {
             rig.wait_ms(600_000);
             prepare(&rig);
         }
+        Self::new(scenario.name, rig, scenario.command)
+    }
+
+    /// A world as it is, and what is done in it.
+    pub(crate) fn new(name: &str, rig: Rig, command: &'static str) -> Self {
         let wanted_rig = rig.fork();
         let wire = Wire::new(None);
-        let ran = wire.run(&wanted_rig, scenario.command, false).expect("nobody dies");
-        ran.expect(Exit::Done);
+        wire.run(&wanted_rig, command, false).expect("nobody dies").expect(Exit::Done);
         let traffic = wire.traffic();
-        let base = Self { wanted: summary(&wanted_rig), rig, command: scenario.command, traffic };
-        base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{}: {why}", scenario.name));
+        let base = Self { wanted: summary(&wanted_rig), rig, command, traffic };
+        base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
         base
     }
 
@@ -91,6 +98,11 @@ impl<'b> Trial<'b> {
         Self { base: self.base, rig: self.rig.fork(), wire: self.wire.fork(), remote: self.remote }
     }
 
+    /// Asks the cloud for a fault.
+    pub(crate) fn inject(&self, injection: Injection) {
+        self.rig.cloud().inject(injection);
+    }
+
     /// One thing goes wrong.
     pub(crate) fn once(&self, trap: Trap) -> Result<(), String> {
         let before = serial(&self.rig);
@@ -106,6 +118,24 @@ impl<'b> Trial<'b> {
         }
     }
 
+    /// Before a write somebody else takes the lock over, whose lease has run out. Answers how the first one ended.
+    pub(crate) fn stolen(&self, write: usize) -> Result<Exit, String> {
+        self.wire.arm(Some(Trap::Stolen(write)));
+        let first = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies");
+        let thief = self.wire.thief().ok_or("nobody took the lock over")?;
+        let (fence, then) = thief.took;
+        let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
+        let now = store.load().map_err(|fault| fault.to_string())?;
+        if now != then {
+            return Err(format!("it was written to afterwards: {then:#?}\n{now:#?}"));
+        }
+        store.unlock(fence).map_err(|fault| fault.to_string())?;
+        drop(store);
+        self.wire.arm(None);
+        self.finish()?;
+        Ok(first.exit)
+    }
+
     /// The process dies, and then the next one, at each of its points. Answers how many those were, and what failed.
     pub(crate) fn twice(&self, first: Trap) -> (usize, Vec<String>) {
         if let Err(why) = self.strike(first) {
@@ -115,8 +145,8 @@ impl<'b> Trial<'b> {
         drop(dry.wire.run(&dry.rig, self.base.command, self.remote));
         let traffic = dry.wire.traffic();
         let calls = (0..traffic.calls.len()).flat_map(|n| {
-            let after = traffic.calls[n].1.then_some(Trap::Call(n, super::Fate::AnswerLost));
-            std::iter::once(Trap::Call(n, super::Fate::NotSent)).chain(after)
+            let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
+            [Trap::Call(n, Fate::NotSent), Trap::Call(n, other)]
         });
         let writes = (0..traffic.writes).flat_map(|n| [Trap::Write(n, false), Trap::Write(n, true)]);
         let traps: Vec<Trap> = calls.chain(writes).collect();
@@ -142,7 +172,10 @@ impl<'b> Trial<'b> {
                 self.rig.wait_ms(1_000);
                 Ok(())
             }
-            (Some(ran), false) => self.quiet(&ran),
+            (Some(ran), false) => {
+                self.rig.go_on();
+                self.quiet(&ran)
+            }
             (ran, _) => Err(format!("it should have died, or lived: {ran:?}")),
         }
     }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleetwright::apply::driver::StopFlag;
 use fleetwright::cloud::call::{Answer, Body, Call, Class, Executed, Fault};
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::encode::encode;
@@ -16,7 +17,7 @@ use fleetwright::model::digest::{SecretRef, SecretSource};
 use fleetwright::model::ids::Lineage;
 use fleetwright::model::recorded::RunId;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, Store, StoreFault, Stored};
+use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
 
 use crate::rig::{OWNER, Ran, Rig};
 
@@ -75,6 +76,10 @@ pub(crate) enum Trap {
     Call(usize, Fate),
     /// At this write of the state: the process dies before it, or after it.
     Write(usize, bool),
+    /// Before this write of the state: somebody else takes the lock over, whose lease has run out.
+    Stolen(usize),
+    /// At this call somebody wants it to stop, and says so so many times.
+    Interrupt(usize, u8),
 }
 
 impl Trap {
@@ -82,6 +87,7 @@ impl Trap {
         match self {
             Self::Call(_, fate) => fate.kills(),
             Self::Write(..) => true,
+            Self::Stolen(_) | Self::Interrupt(..) => false,
         }
     }
 }
@@ -111,6 +117,14 @@ struct Inner {
     calls: Vec<(&'static str, bool)>,
     writes: usize,
     flying: Vec<Flying>,
+    thief: Option<Thief>,
+}
+
+/// Whoever took a lock over.
+pub(crate) struct Thief {
+    pub(crate) file: PathBuf,
+    /// The proof, and the state as it was then.
+    pub(crate) took: (Fence, Stored),
 }
 
 /// One line between program and world; it outlives processes.
@@ -153,6 +167,10 @@ impl Wire {
         self.lock().sprung
     }
 
+    pub(crate) fn thief(&self) -> Option<Thief> {
+        self.lock().thief.take()
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         let inner = self.lock();
         Traffic { calls: inner.calls.clone(), writes: inner.writes }
@@ -165,7 +183,9 @@ impl Wire {
     /// Runs a command over this line; `None`: it died. `remote`: requests may outlive the process.
     pub(crate) fn run(self: &Arc<Self>, rig: &Rig, args: &str, remote: bool) -> Option<Ran> {
         let (wire, embedded, clock, dir) = (Arc::clone(self), rig.cloud(), Arc::clone(&rig.clock), rig.dir());
-        let writes = Arc::clone(self);
+        let stop = rig.stop();
+        let (writes, file) = (Arc::clone(self), rig.dir().join("state").join("default.db"));
+        let lock_clock = Arc::clone(&rig.clock);
         let hooks = Hooks {
             embedded: None,
             cloud: Some(Box::new(move |inner| {
@@ -175,10 +195,18 @@ impl Wire {
                     embedded: Arc::clone(&embedded),
                     clock: Arc::clone(&clock),
                     dir: dir.clone(),
+                    stop: Arc::clone(&stop),
                     remote,
                 })
             })),
-            store: Some(Box::new(move |inner| Box::new(Counted { inner, wire: Arc::clone(&writes) }))),
+            store: Some(Box::new(move |inner| {
+                Box::new(Counted {
+                    inner,
+                    wire: Arc::clone(&writes),
+                    file: file.clone(),
+                    clock: Arc::clone(&lock_clock),
+                })
+            })),
         };
         match catch_unwind(AssertUnwindSafe(|| rig.run_with(args, hooks))) {
             Ok(ran) => Some(ran),
@@ -222,6 +250,7 @@ struct Tapped {
     embedded: Arc<Embedded>,
     clock: Arc<VirtualClock>,
     dir: PathBuf,
+    stop: Arc<StopFlag>,
     remote: bool,
 }
 
@@ -299,6 +328,11 @@ impl Cloud for Tapped {
                     inner.sprung = true;
                     Some(fate)
                 }
+                Some(Trap::Interrupt(at, times)) if at == n => {
+                    inner.sprung = true;
+                    (0..times).for_each(|_| self.stop.raise());
+                    None
+                }
                 Some(_) | None => None,
             }
         };
@@ -352,27 +386,41 @@ impl Secrets for Files {
 struct Counted {
     inner: Box<dyn Store>,
     wire: Arc<Wire>,
+    file: PathBuf,
+    clock: Arc<VirtualClock>,
 }
 
 impl Counted {
+    /// This process stands still until its lease has run out, and another one takes over.
+    fn steal(&self) {
+        self.clock.wait_until(self.clock.now_ms() + 600_000);
+        let mut store = SqliteStore::open(&self.file).expect("a state").expect("a state");
+        let bob = Holder { who: "bob".into(), host: "elsewhere".into(), pid: 7, started: 1 };
+        let fence = store.lock(&bob, self.clock.now_ms(), 3_600_000, &|_| false).expect("the lock");
+        let took = (fence, store.load().expect("a state"));
+        self.wire.lock().thief = Some(Thief { file: self.file.clone(), took });
+    }
+
     fn write<T>(&mut self, write: impl FnOnce(&mut dyn Store) -> T) -> T {
         let trap = {
             let mut inner = self.wire.lock();
             let n = inner.writes;
             inner.writes += 1;
             match inner.trap {
-                Some(Trap::Write(at, after)) if at == n => {
+                Some(trap @ (Trap::Write(at, _) | Trap::Stolen(at))) if at == n => {
                     inner.sprung = true;
-                    Some(after)
+                    Some(trap)
                 }
                 Some(_) | None => None,
             }
         };
-        if trap == Some(false) {
-            resume_unwind(Box::new(Crash));
+        match trap {
+            Some(Trap::Write(_, false)) => resume_unwind(Box::new(Crash)),
+            Some(Trap::Stolen(_)) => self.steal(),
+            Some(_) | None => {}
         }
         let written = write(&mut *self.inner);
-        if trap == Some(true) {
+        if matches!(trap, Some(Trap::Write(_, true))) {
             resume_unwind(Box::new(Crash));
         }
         written

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::rig::{OWNER, Rig};
 
+/// Such an instance cannot be terminated; it drops out by itself.
+const LAUNCH_FAILED: &str = "LAUNCH_FAILED";
+
 /// The world in words, by names: equal for two worlds that differ in their ids only.
 pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
     let holdings = rig.holdings();
@@ -21,7 +24,7 @@ pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
                 image.name, image.state, image.shared_with, image.tags, image.content.provisioned
             ));
         }
-        for one in held.instances.values() {
+        for one in held.instances.values().filter(|one| one.state != LAUNCH_FAILED) {
             let image = held.images.get(&one.image).map_or(one.image.as_str(), |image| image.name.as_str());
             lines.insert(format!(
                 "{} instance {} {} {} from {image} tags {:?} made by {:?}",
@@ -50,10 +53,11 @@ pub(crate) fn faults(rig: &Rig) -> Vec<String> {
     let mut there = BTreeSet::new();
     for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
         let region = region.to_string();
-        let ids = held.instances.keys().chain(held.images.keys());
+        let instances = || held.instances.iter().filter(|(_, one)| one.state != LAUNCH_FAILED);
+        let ids = instances().map(|(id, _)| id).chain(held.images.keys());
         there.extend(ids.map(|id| (region.clone(), id.clone())));
         let mut names = BTreeSet::new();
-        let named = held.instances.values().map(|one| &one.name).chain(held.images.values().map(|one| &one.name));
+        let named = instances().map(|(_, one)| &one.name).chain(held.images.values().map(|one| &one.name));
         faults.extend(named.filter(|name| !names.insert(*name)).map(|name| format!("two are called {name}")));
         for (id, disk) in &held.disks {
             if disk.instance.as_ref().is_none_or(|owner| !held.instances.contains_key(owner)) {
