@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::types::{Do, Need, Peak, Resource, Step};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Code, Diagnostic, codes};
-use crate::model::addr::{Addr, Kind, Part};
+use crate::model::addr::{Addr, Block, Kind, Part};
 use crate::model::desired::Desired;
 use crate::model::ids::ImageId;
 use crate::model::limits::Quota;
@@ -217,16 +217,17 @@ fn refuse(draft: &mut Draft<'_>, peak: &Peak) {
     };
     let mut fault = Diagnostic::error(code, format!("{most} {resource} at the worst moment, and {limit} are allowed"))
         .why(format!("{before} are there now, {after} would be there in the end"));
-    let first =
-        draft.steps.iter().find(|step| step.holds.iter().any(|hold| hold.resource == *resource && hold.at_start > 0));
-    if let Some(target) = first.and_then(|step| step.targets.first()) {
-        let block = &target.addr.block;
+    let takers =
+        draft.steps.iter().filter(|step| step.holds.iter().any(|hold| hold.resource == *resource && hold.at_start > 0));
+    let blocks: Vec<Block> = takers.flat_map(|step| &step.targets).map(|target| target.addr.block.clone()).collect();
+    if let Some(block) = blocks.first() {
         let path = Desired::path(block.kind, &block.name);
         fault = match block.kind {
             Kind::Fleet => fault.at(path.key("count")),
             Kind::Image | Kind::Share => fault.at(path),
         };
     }
+    draft.crowded.extend(blocks);
     if after <= limit {
         fault = fault.why("what goes cannot go before what comes: somebody uses it");
     }
