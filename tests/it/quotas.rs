@@ -255,7 +255,8 @@ fn a_full_zone_is_replaced() {
     let limits = Limits { instances_per_zone: 20, ..LIMITS };
     let rig = world(limits, &fleets(15, 5));
     apply_within(&rig, 20, instances_in_gz_3);
-    let yaml = fleets(15, 5).replace("type: S5.MEDIUM4", "type: S5.MEDIUM4, user_data: { text: \"#!/bin/sh\\n# new\\n\" }");
+    let yaml =
+        fleets(15, 5).replace("type: S5.MEDIUM4", "type: S5.MEDIUM4, user_data: { text: \"#!/bin/sh\\n# new\\n\" }");
     rig.write("fleet.yaml", &yaml);
     apply_within(&rig, 20, instances_in_gz_3);
 }
