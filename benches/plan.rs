@@ -4,9 +4,9 @@
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
 #[path = "../tests/planner/world.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
 mod world;
 
+use std::path::Path;
 use std::time::Instant;
 
 use fleetwright::model::limits::Limits;
@@ -44,9 +44,35 @@ fn memory() -> String {
     format!("{} MB now, {} MB at most", field("VmRSS:").unwrap_or(0), field("VmHWM:").unwrap_or(0))
 }
 
+/// A no-op plan in a process of its own, so that its memory is its own: the rows of a state, a look at the cloud that
+/// found everything as it should be, and the plan.
+fn no_op(file: &Path) {
+    let wanted = desired(&fleet(SLOTS, 1, "one"));
+    let mut world = World::new(ROOMY);
+    world.look_up(&wanted);
+    println!("  a process without a state: {}", memory());
+    let start = Instant::now();
+    let mut store = SqliteStore::open_read_only(file).expect("a state").expect("there");
+    world.recorded = store.load().expect("read").recorded;
+    drop(store);
+    let read = start.elapsed();
+    println!("  with its rows, read in {} ms: {}", read.as_millis(), memory());
+    world.see_everything();
+    println!("  with what was seen of them: {}", memory());
+    let start = Instant::now();
+    let same = plan(&world.input(&wanted)).expect("a plan");
+    assert!(same.is_empty());
+    println!("  with a plan, made in {} ms: {}", start.elapsed().as_millis(), memory());
+}
+
+const SLOTS: usize = 100_000;
+
 fn main() {
-    let big = 100_000;
-    let wanted = desired(&fleet(big, 1, "one"));
+    if let Some(file) = std::env::args_os().skip_while(|arg| arg != "--no-op").nth(1) {
+        no_op(Path::new(&file));
+        return;
+    }
+    let wanted = desired(&fleet(SLOTS, 1, "one"));
     let mut world = World::new(ROOMY);
     world.look_up(&wanted);
     let new = timed("100,000 new slots", || plan(&world.input(&wanted)).expect("a plan"));
@@ -63,16 +89,11 @@ fn main() {
     let puts: Vec<Record> =
         world.recorded.objects.iter().cloned().map(|object| Record::Put(Box::new(object))).collect();
     store.commit(fence, &puts).expect("written");
-    drop((puts, store));
-    println!("before the no-op plan: {}", memory());
-    world.recorded.objects = timed("reading 100,000 rows from SQLite", || {
-        let mut store = SqliteStore::open_read_only(&file).expect("a state").expect("there");
-        store.load().expect("read").recorded.objects
-    });
-    let same = timed("no-op plan of 100,000 slots", || plan(&world.input(&wanted)).expect("a plan"));
-    assert!(same.is_empty());
-    println!("  {}", memory());
-    drop((same, world));
+    drop((puts, store, world));
+    println!("no-op plan of 100,000 slots");
+    let this = std::env::current_exe().expect("this program");
+    let child = std::process::Command::new(this).arg("--no-op").arg(&file).status().expect("a process");
+    assert!(child.success());
 
     let mut world = World::new(ROOMY);
     let first = desired(&fleet(10_000, 1, "one"));
@@ -80,9 +101,9 @@ fn main() {
     world.apply(&launched);
     for most in [1, 100] {
         let second = desired(&fleet(10_000, most, "two"));
-        let found =
-            timed(&format!("10,000 replaced, {most} at a time"), || plan(&world.input(&second)).expect("a plan"));
-        println!("  {} steps; {}", found.steps.len(), memory());
+        let what = format!("10,000 replaced, {most} at a time");
+        let found = timed(&what, || plan(&world.input(&second)).expect("a plan"));
+        println!("  {} steps", found.steps.len());
         timed("  of which the second opinion", || check(&found, &world.input(&second)));
     }
     for zone in world.observed.by_region.values_mut().filter_map(|seen| seen.instance_quota.as_mut()) {

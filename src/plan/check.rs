@@ -16,7 +16,7 @@ use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 
 /// Above this many steps, a peak is only compared with what is held when one step follows the other.
-const MAX_STEPS: usize = 5_000;
+const MAX_STEPS: usize = 20_000;
 
 /// Looks for what must never be in a plan. What it finds is a fault of this program.
 #[must_use]

@@ -76,7 +76,7 @@ proptest! {
         configs in prop::collection::vec(config(), 1..5),
         foreign in 0_u32..3,
         images in 1_u32..6,
-        accounts in 1_u32..4,
+        accounts in 2_u32..6,
         instances in 2_u32..8,
         turn in any::<u64>(),
     ) {

@@ -11,6 +11,7 @@ use fleetwright::model::desired::{Desired, Image as DesiredImage};
 use fleetwright::model::digest::SecretKey;
 use fleetwright::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Lineage, Name, Region, Zone};
 use fleetwright::model::limits::{Limits, Pace, Quota};
+use fleetwright::model::naming;
 use fleetwright::model::observed::{
     Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen, TypeSeen,
 };
@@ -108,6 +109,22 @@ impl World {
             let lookup = Lookup { name: name.clone(), instance_type: Some(fleet.instance_type.clone()) };
             let id = ImageId::new(format!("img-public-{}", fleet.region));
             seen.lookups.entry(lookup).or_insert_with(|| vec![image(id, name, ImageKind::Public)]);
+        }
+    }
+
+    /// Looks at every recorded instance, and finds each as it should be.
+    pub(crate) fn see_everything(&mut self) {
+        for row in &self.recorded.objects {
+            let (Some(id), Some(zone), Some(from)) = (row.cloud_id.instance(), &row.zone, &row.made_from) else {
+                continue;
+            };
+            let tags = BTreeMap::from([(
+                naming::TAG_KEY.to_owned(),
+                naming::tag_value(&Name::new("shop"), &Name::new("default"), &row.addr.block),
+            )]);
+            let seen = Seen::Present(instance(id, &row.name, zone, from, &tags));
+            let region = self.observed.by_region.entry(row.region.clone()).or_default();
+            region.instances.insert(id.clone(), seen);
         }
     }
 

@@ -40,12 +40,10 @@ pub(super) fn fit(draft: &mut Draft<'_>) -> Vec<Peak> {
             free: i64::from(room.total) - i64::from(room.used),
         })
         .collect();
-    if !tight.is_empty() {
-        let hasty = hasty(draft);
-        if let Some(order) = schedule::find(&draft.steps, &tight, &hasty) {
-            keep_to(draft, order);
-            worst = worst_moments(&draft.steps, &limited);
-        }
+    let mut hastened = Vec::new();
+    if let Some(order) = order(draft, &tight) {
+        hastened = keep_to(draft, order);
+        worst = worst_moments(&draft.steps, &limited);
     }
     let mut peaks = Vec::new();
     for ((resource, room), most) in limited.into_iter().zip(worst) {
@@ -68,7 +66,31 @@ pub(super) fn fit(draft: &mut Draft<'_>) -> Vec<Peak> {
         }
         peaks.push(peak);
     }
+    if draft.faults.is_empty() {
+        draft.notes.extend(hastened);
+    }
     peaks
+}
+
+/// An order in which nothing tight is exceeded; where there is none, one for as much of it as can be, so that only the
+/// rest is refused.
+fn order(draft: &Draft<'_>, tight: &[Tight]) -> Option<Order> {
+    if tight.is_empty() {
+        return None;
+    }
+    let hasty = hasty(draft);
+    if let Some(order) = schedule::find(&draft.steps, tight, &hasty) {
+        return Some(order);
+    }
+    let (mut fit, mut best) = (Vec::new(), None);
+    for one in tight.iter().filter(|_| tight.len() > 1) {
+        fit.push(one.clone());
+        match schedule::find(&draft.steps, &fit, &hasty) {
+            Some(order) => best = Some(order),
+            None => drop(fit.pop()),
+        }
+    }
+    best
 }
 
 fn worst_moments(steps: &[Step], limited: &[(Resource, Quota)]) -> Vec<i64> {
@@ -178,9 +200,10 @@ fn hasty(draft: &Draft<'_>) -> BTreeMap<StepId, Vec<Need>> {
     hasty
 }
 
-/// Holds the steps to an order.
-fn keep_to(draft: &mut Draft<'_>, order: Order) {
+/// Holds the steps to an order. Answers what a person should know about it.
+fn keep_to(draft: &mut Draft<'_>, order: Order) -> Vec<Diagnostic> {
     let Order { after, hastened } = order;
+    let mut notes = Vec::new();
     for (id, least) in hastened {
         let Some(step) = draft.steps.get_mut(id.0 as usize) else { continue };
         step.needs = least;
@@ -191,7 +214,7 @@ fn keep_to(draft: &mut Draft<'_>, order: Order) {
                 "{} goes before its successor is there: the quota leaves no room for both",
                 target.addr.clone().generation(target.generation)
             );
-            draft.notes.push(Diagnostic::note(codes::IMAGE_QUOTA, note));
+            notes.push(Diagnostic::note(codes::IMAGE_QUOTA, note));
         }
     }
     for (id, others) in after {
@@ -206,6 +229,7 @@ fn keep_to(draft: &mut Draft<'_>, order: Order) {
         step.needs.sort_unstable();
         step.needs.dedup();
     }
+    notes
 }
 
 fn refuse(draft: &mut Draft<'_>, peak: &Peak) {

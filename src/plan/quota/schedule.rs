@@ -20,6 +20,7 @@ const MAX_WORK: usize = 1_000_000;
 const NEAR_EVENTS: usize = 64;
 
 /// A limited thing of which too much would be held.
+#[derive(Clone)]
 pub(super) struct Tight {
     pub(super) resource: Resource,
     /// What may be taken beyond what is held now; negative where the limit is exceeded already.
