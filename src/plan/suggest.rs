@@ -211,12 +211,14 @@ impl Trials<'_> {
             self.cost(&edits).map(|cost| (edit, cost))
         };
         let mut best = with(0)?;
+        // Most often little is too much: the steps grow from the top down, and are halved from there.
         let (mut low, mut high) = (0, candidate.most() + 1);
+        let mut stride = 1;
         while high - low > 1 {
-            let middle = usize::midpoint(low, high);
-            match with(middle) {
-                Some(found) => (best, low) = (found, middle),
-                None => high = middle,
+            let next = if stride == 0 { usize::midpoint(low, high) } else { high.saturating_sub(stride).max(low + 1) };
+            match with(next) {
+                Some(found) => (best, low, stride) = (found, next, 0),
+                None => (high, stride) = (next, 2 * stride),
             }
         }
         Some(best)
