@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
 use super::images::forget;
 use super::rollout::{self, Creation, Going, Rolling, Work};
-use super::types::{Action, Do, Drift, Effect, Fact, Need, Reason, Until};
+use super::types::{Action, Do, Drift, Effect, Fact, Hold, Need, Reason, Resource, Until};
 use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, SlotDiff, Takes, Wanted};
@@ -374,13 +374,19 @@ fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> crate::c
 fn leave(draft: &mut Draft<'_>, row: &Object) -> crate::cloud::call::StepId {
     let detail = detail(vec![Reason::Vanished], Vec::new());
     draft.change(row.full_addr(), Action::Forget, Some(row.cloud_id.clone()), &row.name, &detail);
+    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+    let frees = seen.filter(|seen| super::quota::counts(seen)).map(|seen| Hold {
+        resource: Resource::Instances(row.region.clone(), seen.zone.clone()),
+        at_start: 0,
+        at_end: -1,
+    });
     draft.step(NewStep {
         needs: Vec::new(),
         does: Do::Await { region: row.region.clone() },
         targets: vec![known(row, Effect::Remove)],
         expect: Vec::new(),
         settle: settle(Until::Gone, draft.input.pace.terminate_ms),
-        holds: Vec::new(),
+        holds: frees.into_iter().collect(),
     })
 }
 

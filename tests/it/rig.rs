@@ -236,6 +236,12 @@ impl Rig {
         counts
     }
 
+    /// The mutating requests since a mark, whether accepted or not.
+    pub(crate) fn mutating(&self, mark: usize) -> Vec<String> {
+        let actions = self.since(mark).into_iter().map(|entry| entry.action);
+        actions.filter(|action| !action.starts_with("Describe")).collect()
+    }
+
     /// How many requests there were since a mark, by action.
     pub(crate) fn calls(&self, mark: usize) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

@@ -477,8 +477,12 @@ fn terminate(draft: &mut Draft<'_>, rows: &[&Object], needs: Vec<Need>) -> Optio
     let region = rows.first()?.region.clone();
     let instances: Vec<InstanceId> = rows.iter().filter_map(|row| row.cloud_id.instance().cloned()).collect();
     let mut zones: BTreeMap<Zone, i64> = BTreeMap::new();
-    for zone in rows.iter().filter_map(|row| row.zone.clone()) {
-        *zones.entry(zone).or_default() += 1;
+    for row in rows {
+        let id = row.cloud_id.instance();
+        let seen = id.and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+        if let Some(seen) = seen.filter(|seen| super::quota::counts(seen)) {
+            *zones.entry(seen.zone.clone()).or_default() += 1;
+        }
     }
     let holds = zones
         .into_iter()
