@@ -2,27 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petgraph::algo::maximum_flow::dinics;
+use petgraph::graph::DiGraph;
+
 use super::input::PlanInput;
-use super::types::{Do, Plan, Resource, Step};
-use crate::cloud::call::{Body, StepId};
+use super::order::waits;
+use super::types::{Do, Need, Peak, Plan, Resource, Step};
+use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::ids::{CloudId, InstanceId};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::observed::Seen;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 
-/// Above this many steps, peaks are not computed a second time.
-const MAX_STEPS: usize = 5_000;
+/// Above this many steps, a peak is only compared with what is held when one step follows the other.
+const MAX_STEPS: usize = 20_000;
 
 /// Looks for what must never be in a plan. What it finds is a fault of this program.
 #[must_use]
 pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
     let mut wrong: Vec<String> = Vec::new();
-    let well_ordered = numbered(plan, &mut wrong);
+    let waits = waits(&plan.steps);
+    let well_ordered = numbered(plan, &waits, &mut wrong);
     protected(plan, input, &mut wrong);
     if well_ordered {
-        users_first(plan, input, &mut wrong);
-        peaks(plan, &mut wrong);
+        users_first(plan, input, &waits, &mut wrong);
+        peaks(plan, input, &mut wrong);
     }
     wrong
         .into_iter()
@@ -35,14 +40,14 @@ pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
 }
 
 /// Needs exist, and stand before the step; so there is no circle either.
-fn numbered(plan: &Plan, wrong: &mut Vec<String>) -> bool {
+fn numbered(plan: &Plan, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) -> bool {
     let before = wrong.len();
-    for (n, step) in plan.steps.iter().enumerate() {
+    for (n, (step, waits)) in plan.steps.iter().zip(waits).enumerate() {
         if step.id.0 as usize != n {
             wrong.push(format!("{} stands at place {n}", step.id));
         }
-        for other in step.waits_for() {
-            if other >= step.id {
+        for other in waits {
+            if *other >= step.id {
                 wrong.push(format!("{} waits for {other}, which does not come before it", step.id));
             }
         }
@@ -77,173 +82,232 @@ fn protected(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
     }
 }
 
-/// An image is deleted after whoever is moved away from it was moved, unless the quota made it go first; and it is
-/// un-shared before.
-fn users_first(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
-    let mut ends: BTreeMap<&CloudId, Vec<StepId>> = BTreeMap::new();
-    let mut cancels: BTreeMap<CloudId, Vec<StepId>> = BTreeMap::new();
-    for step in &plan.steps {
-        let Do::Call(call) = &step.does else { continue };
-        match &call.body {
-            Body::TerminateInstances { .. } | Body::ResetInstance { .. } => {
-                for target in &step.targets {
-                    if let Some(crate::cloud::call::Arg::Known(id)) = &target.id {
-                        ends.entry(id).or_default().push(step.id);
-                    }
+/// An image is deleted after whoever is moved away from it was moved, unless a creation waits for the place that it
+/// leaves; after its shares were cancelled; and after the last step that makes something of it.
+fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) {
+    let acts = Acts::of(plan);
+    if acts.deletions.is_empty() {
+        return;
+    }
+    let mut users: BTreeMap<(&Name, &Version, u32, &Region), Vec<&Object>> = BTreeMap::new();
+    let mut images: BTreeMap<&CloudId, &Object> = BTreeMap::new();
+    for object in &input.recorded.objects {
+        match object.spec.as_ref() {
+            ObjectSpec::Slot(spec) => {
+                if let ImageUse::Made { image, version, generation } = &spec.image {
+                    users.entry((image, version, *generation, &object.region)).or_default().push(object);
                 }
             }
-            Body::ShareImage { image: crate::cloud::call::Arg::Known(image), cancel: true, .. } => {
-                cancels.entry(CloudId::Image(image.clone())).or_default().push(step.id);
-            }
-            Body::ShareImage { .. }
-            | Body::RunInstances(_)
-            | Body::CreateImage { .. }
-            | Body::SyncImages { .. }
-            | Body::DescribeImageAs { .. }
-            | Body::DeleteImages { .. }
-            | Body::StopInstances { .. }
-            | Body::StartInstances { .. }
-            | Body::ResizeInstance { .. }
-            | Body::ModifyInstances { .. }
-            | Body::TagResources { .. }
-            | Body::UntagResources { .. }
-            | Body::Describe(_) => {}
+            ObjectSpec::Image(_) => drop(images.insert(&object.cloud_id, object)),
+            ObjectSpec::Share(_) => {}
         }
     }
-    let images: BTreeMap<&CloudId, &Object> = input
-        .recorded
-        .objects
-        .iter()
-        .filter(|object| matches!(object.spec.as_ref(), ObjectSpec::Image(_)))
-        .map(|object| (&object.cloud_id, object))
-        .collect();
-    for step in &plan.steps {
-        let Do::Call(call) = &step.does else { continue };
-        let Body::DeleteImages { images: deleted } = &call.body else { continue };
-        let before = ancestors(plan, step.id);
-        for id in deleted {
-            let id = CloudId::Image(id.clone());
-            for cancel in cancels.get(&id).into_iter().flatten().filter(|cancel| !before.contains(cancel)) {
-                wrong.push(format!("{} deletes {id} without waiting for {cancel}, which cancels its shares", step.id));
-            }
-            let hastened = plan.notes.iter().any(|note| note.code == codes::IMAGE_QUOTA);
-            let Some(image) = images.get(&id).filter(|_| !hastened) else { continue };
-            for user in input.recorded.objects.iter().filter(|object| uses(object, image)) {
-                let ends = ends.get(&user.cloud_id).into_iter().flatten();
-                for end in ends.filter(|end| !before.contains(end)) {
-                    wrong
-                        .push(format!("{} deletes {id} without waiting for {end}, which moves {}", step.id, user.addr));
+    for (step, region, image) in &acts.deletions {
+        let before = ancestors(waits, *step);
+        for (user, what) in acts.uses.get(image).into_iter().flatten().filter(|(user, _)| !before.contains(user)) {
+            wrong.push(format!("{step} deletes {image} without waiting for {user}, which {what}"));
+        }
+        let Some(row) = images.get(&CloudId::Image((*image).clone())) else { continue };
+        let Some(version) = &row.addr.version else { continue };
+        let key = (&row.addr.block.name, version, row.generation, *region);
+        let late: Vec<(&StepId, &Object)> = users
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .flat_map(|user| acts.ends.get(&user.cloud_id).into_iter().flatten().map(|end| (end, *user)))
+            .filter(|(end, _)| !before.contains(end))
+            .collect();
+        if late.is_empty() || makes_room(plan, waits, *step, region) {
+            continue;
+        }
+        for (end, user) in late {
+            wrong.push(format!("{step} deletes {image} without waiting for {end}, which moves {}", user.addr));
+        }
+    }
+}
+
+/// Whether a creation in the region waits for a step.
+fn makes_room(plan: &Plan, waits: &[BTreeSet<StepId>], step: StepId, region: &Region) -> bool {
+    let place = Resource::Images(region.clone());
+    plan.steps.iter().zip(waits).any(|(taker, waits)| {
+        waits.contains(&step) && taker.holds.iter().any(|hold| hold.resource == place && hold.at_start > 0)
+    })
+}
+
+/// What the calls of a plan do, by what they do it to.
+#[derive(Default)]
+struct Acts<'a> {
+    deletions: Vec<(StepId, &'a Region, &'a ImageId)>,
+    /// Steps after which an instance is gone, or runs from another image.
+    ends: BTreeMap<&'a CloudId, Vec<StepId>>,
+    /// Steps that need an image to be there.
+    uses: BTreeMap<&'a ImageId, Vec<(StepId, &'static str)>>,
+}
+
+impl<'a> Acts<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let mut acts = Self::default();
+        for step in &plan.steps {
+            let Do::Call(call) = &step.does else { continue };
+            let used = match &call.body {
+                Body::DeleteImages { images } => {
+                    acts.deletions.extend(images.iter().map(|image| (step.id, &call.region, image)));
+                    None
                 }
+                Body::TerminateInstances { .. } => {
+                    acts.end(step);
+                    None
+                }
+                Body::ResetInstance { image, .. } => {
+                    acts.end(step);
+                    Some((image, "installs it"))
+                }
+                Body::ShareImage { image, cancel: true, .. } => Some((image, "cancels its shares")),
+                Body::ShareImage { image, cancel: false, .. } => Some((image, "shares it")),
+                Body::SyncImages { image, .. } => Some((image, "copies it")),
+                Body::RunInstances(launch) => Some((&launch.image, "launches from it")),
+                Body::DescribeImageAs { .. }
+                | Body::CreateImage { .. }
+                | Body::StopInstances { .. }
+                | Body::StartInstances { .. }
+                | Body::ResizeInstance { .. }
+                | Body::ModifyInstances { .. }
+                | Body::TagResources { .. }
+                | Body::UntagResources { .. }
+                | Body::Describe(_) => None,
+            };
+            if let Some((Arg::Known(image), what)) = used {
+                acts.uses.entry(image).or_default().push((step.id, what));
+            }
+        }
+        acts
+    }
+
+    fn end(&mut self, step: &'a Step) {
+        for target in &step.targets {
+            if let Some(Arg::Known(id)) = &target.id {
+                self.ends.entry(id).or_default().push(step.id);
             }
         }
     }
 }
 
-fn uses(object: &Object, image: &Object) -> bool {
-    let ObjectSpec::Slot(spec) = object.spec.as_ref() else { return false };
-    match &spec.image {
-        ImageUse::Made { image: name, version, generation } => {
-            *name == image.addr.block.name
-                && image.addr.version.as_ref() == Some(version)
-                && image.generation == *generation
-                && object.region == image.region
-        }
-        ImageUse::Found { .. } => false,
-    }
-}
-
-fn ancestors(plan: &Plan, step: StepId) -> BTreeSet<StepId> {
+fn ancestors(waits: &[BTreeSet<StepId>], step: StepId) -> BTreeSet<StepId> {
     let mut seen = BTreeSet::new();
     let mut open = vec![step];
     while let Some(step) = open.pop() {
-        for other in plan.steps.get(step.0 as usize).map(Step::waits_for).unwrap_or_default() {
-            if seen.insert(other) {
-                open.push(other);
+        for other in waits.get(step.0 as usize).into_iter().flatten() {
+            if seen.insert(*other) {
+                open.push(*other);
             }
         }
     }
     seen
 }
 
-/// The worst moments once more, by matching: what takes is paired with what must have been given back before it. By
-/// König's theorem the unpaired rest is the peak.
-fn peaks(plan: &Plan, wrong: &mut Vec<String>) {
-    if plan.steps.len() > MAX_STEPS {
-        return;
-    }
+/// The worst moments once more: a set of events that is closed under "must have happened before", with the greatest sum
+/// of weights, is what a minimum cut leaves.
+fn peaks(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
+    let mut told: BTreeMap<&Resource, &Peak> = BTreeMap::new();
     for peak in &plan.peaks {
-        let most = most(&plan.steps, &peak.resource);
-        let found = i64::from(peak.before) + most;
-        if found != i64::from(peak.peak) && !(found < 0 && peak.peak == 0) {
-            wrong.push(format!("{}: the worst moment was put at {}, and is {found}", peak.resource, peak.peak));
+        told.insert(&peak.resource, peak);
+        let Peak { resource, before, peak, after: _, limit } = peak;
+        let (used, allowed) = told_by_the_cloud(input, resource);
+        if *before < used || *limit > allowed {
+            wrong.push(format!("{resource}: {used} of {allowed}, and the plan says {before} of {limit}"));
         }
-        if most > 0 && found > i64::from(peak.limit) {
-            wrong.push(format!("{}: {found} at the worst moment, {} allowed", peak.resource, peak.limit));
+        let in_a_row = one_by_one(&plan.steps, resource);
+        let most = if plan.steps.len() > MAX_STEPS { in_a_row } else { most(&plan.steps, resource) };
+        let found = i64::from(*before) + most;
+        let differs = if plan.steps.len() > MAX_STEPS { found > i64::from(*peak) } else { found != i64::from(*peak) };
+        if differs || in_a_row > most {
+            wrong.push(format!("{resource}: the worst moment was put at {peak}, and is {found}"));
+        }
+        if most > 0 && found > i64::from(*limit) {
+            wrong.push(format!("{resource}: {found} at the worst moment, {limit} allowed"));
         }
     }
+    let held = plan.steps.iter().flat_map(|step| &step.holds);
+    let untold: BTreeSet<&Resource> =
+        held.map(|hold| &hold.resource).filter(|resource| !told.contains_key(resource)).collect();
+    wrong.extend(untold.into_iter().map(|resource| format!("{resource}: nobody counted")));
 }
 
-fn most(steps: &[Step], resource: &Resource) -> i64 {
-    let weight = |step: &Step| {
-        let mine = step.holds.iter().filter(|hold| hold.resource == *resource);
-        mine.fold((0_i64, 0_i64), |(start, end), hold| (start + hold.at_start, end - hold.at_end))
+/// At least how much is used, and at most how much is allowed.
+fn told_by_the_cloud(input: &PlanInput<'_>, resource: &Resource) -> (u32, u32) {
+    let region = match resource {
+        Resource::Images(region) | Resource::Instances(region, _) => Some(region),
+        Resource::Shares(_) => None,
     };
-    let weights: Vec<(i64, i64)> = steps.iter().map(weight).collect();
-    // Which givers are over when a step starts.
-    let mut over: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
-    for step in steps {
-        let mut mine = BTreeSet::new();
-        for other in step.waits_for() {
-            let other = other.0 as usize;
-            mine.extend(over.get(other).into_iter().flatten().copied());
-            if weights.get(other).is_some_and(|(_, gives)| *gives > 0) {
-                mine.insert(other);
-            }
+    let seen = region.and_then(|region| input.observed.by_region.get(region));
+    let (quota, known) = match resource {
+        Resource::Images(_) => (seen.and_then(|seen| seen.image_quota), input.limits.images_per_region),
+        Resource::Instances(_, zone) => {
+            (seen.and_then(|seen| seen.instance_quota.as_ref()?.get(zone).copied()), input.limits.instances_per_zone)
         }
-        over.push(mine);
-    }
-    let mut left: Vec<i64> = weights.iter().map(|(_, gives)| *gives).collect();
-    let mut given: Vec<BTreeMap<usize, i64>> = vec![BTreeMap::new(); steps.len()];
-    let mut unpaired = 0;
-    for taker in 0..steps.len() {
-        let mut wants = weights.get(taker).map_or(0, |(takes, _)| (*takes).max(0));
-        while wants > 0 && pair(taker, &over, &mut left, &mut given, &mut BTreeSet::new()) {
-            wants -= 1;
-        }
-        unpaired += wants;
-    }
-    unpaired
+        Resource::Shares(_) => (None, input.limits.accounts_per_image),
+    };
+    quota.map_or((0, known), |quota| (quota.used, quota.total))
 }
 
-/// Pairs one unit of a taker with a giver, moving other takers where that makes room (an augmenting path).
-fn pair(
-    taker: usize,
-    over: &[BTreeSet<usize>],
-    left: &mut [i64],
-    given: &mut [BTreeMap<usize, i64>],
-    tried: &mut BTreeSet<usize>,
-) -> bool {
-    let givers: Vec<usize> = over.get(taker).into_iter().flatten().copied().collect();
-    for giver in givers {
-        if !tried.insert(giver) {
-            continue;
-        }
-        let free = left.get(giver).is_some_and(|left| *left > 0);
-        if free {
-            left[giver] -= 1;
-        } else {
-            let others: Vec<usize> = given[giver].iter().filter(|(_, n)| **n > 0).map(|(other, _)| *other).collect();
-            let Some(moved) =
-                others.into_iter().find(|other| *other != taker && pair(*other, over, left, given, tried))
-            else {
-                continue;
-            };
-            if let Some(n) = given[giver].get_mut(&moved) {
-                *n -= 1;
+/// What is held at most when one step follows the other.
+fn one_by_one(steps: &[Step], resource: &Resource) -> i64 {
+    let (mut held, mut most) = (0, 0);
+    for hold in steps.iter().flat_map(|step| &step.holds).filter(|hold| hold.resource == *resource) {
+        held += hold.at_start;
+        most = most.max(held);
+        held += hold.at_end;
+    }
+    most
+}
+
+pub(super) fn most(steps: &[Step], resource: &Resource) -> i64 {
+    let held = || {
+        steps.iter().flat_map(|step| {
+            let mine = step.holds.iter().filter(|hold| hold.resource == *resource);
+            mine.map(|hold| (step.id, hold.at_start, hold.at_end))
+        })
+    };
+    let taken: i64 = held().map(|(_, at_start, _)| at_start.max(0)).sum();
+    // Two nodes a step, its start and its end; an edge leads to what must have happened before.
+    let mut graph: DiGraph<(), u64> = DiGraph::with_capacity(2 * steps.len() + 2, 4 * steps.len());
+    let (source, sink) = (graph.add_node(()), graph.add_node(()));
+    let nodes: Vec<_> = steps.iter().map(|_| (graph.add_node(()), graph.add_node(()))).collect();
+    let never = u64::try_from(taken).unwrap_or(u64::MAX / 2) + 1;
+    for (step, (start, end)) in steps.iter().zip(&nodes) {
+        graph.add_edge(*end, *start, never);
+        for need in &step.needs {
+            // What is only over may have failed, or been skipped: then it gave nothing back.
+            if let (Need::Success(other), Some((_, ended))) = (need, nodes.get(need.step().0 as usize)) {
+                debug_assert_ne!(*other, step.id);
+                graph.add_edge(*start, *ended, never);
             }
         }
-        *given[giver].entry(taker).or_default() += 1;
-        return true;
+        for other in handed(step) {
+            if let Some((started, _)) = nodes.get(other.0 as usize) {
+                graph.add_edge(*start, *started, never);
+            }
+        }
     }
-    false
+    for (step, at_start, at_end) in held() {
+        let Some((start, end)) = nodes.get(step.0 as usize) else { continue };
+        if let Ok(weight @ 1..) = u64::try_from(at_start) {
+            graph.add_edge(source, *start, weight);
+        }
+        if at_end < 0 {
+            graph.add_edge(*end, sink, at_end.unsigned_abs());
+        }
+    }
+    let (cut, _) = dinics(&graph, source, sink);
+    taken - i64::try_from(cut).unwrap_or(i64::MAX)
+}
+
+/// Steps that must have started, for their ids are handed to this one's call.
+fn handed(step: &Step) -> Vec<StepId> {
+    match &step.does {
+        Do::Call(call) if !matches!(call.body, Body::TagResources { .. } | Body::UntagResources { .. }) => {
+            call.body.outputs().into_iter().map(|(step, _)| step).collect()
+        }
+        Do::Call(_) | Do::Await { .. } | Do::Record => Vec::new(),
+    }
 }

@@ -81,6 +81,10 @@ pub(super) struct Draft<'a> {
     pub(super) going: Vec<Going<'a>>,
     /// Steps that share the current version, by image block and region.
     pub(super) shared: BTreeMap<(Name, Region), BTreeSet<StepId>>,
+    /// The last capture of each instance.
+    pub(super) captures: BTreeMap<Arg<InstanceId>, StepId>,
+    /// Blocks that take of something more than there is.
+    pub(super) crowded: BTreeSet<Block>,
 }
 
 /// All that a step is but its number.
@@ -112,6 +116,8 @@ impl<'a> Draft<'a> {
             hasty: BTreeMap::new(),
             going: Vec::new(),
             shared: BTreeMap::new(),
+            captures: BTreeMap::new(),
+            crowded: BTreeSet::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
 use super::images::forget;
 use super::rollout::{self, Creation, Going, Rolling, Work};
-use super::types::{Action, Do, Drift, Effect, Fact, Need, Reason, Until};
+use super::types::{Action, Do, Drift, Effect, Fact, Hold, Need, Reason, Resource, Until};
 use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, SlotDiff, Takes, Wanted};
@@ -334,10 +334,12 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     if diff == SlotDiff::default() {
         return;
     }
+    let halted = seen.state == InstanceState::Stopped && draft.input.recorded.halted.contains(&seen.id);
     for attr in diff.attrs.iter().filter(|attr| attr.takes == Takes::Nothing) {
-        // A builder that switched itself off is as it should be, and what is waited for is not there yet.
+        // A builder that switched itself off is as it should be; what is waited for is not there yet, and what a run of
+        // ours shut down is started again.
         let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
-        let expected = attr.name == "state" && (off || !ready.is_empty());
+        let expected = attr.name == "state" && (off || halted || !ready.is_empty());
         if !expected {
             draft.drift.push(Drift {
                 addr: row.full_addr(),
@@ -352,9 +354,9 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     for attr in unsupported {
         rolling.unsupported(draft, attr);
     }
-    let does_something = diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
+    let does_something = halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
     if does_something {
-        rolling.work.push(Work { slot, zone: zone.clone(), ordinal, row, seen, diff, ready });
+        rolling.work.push(Work { slot, zone: zone.clone(), ordinal, row, seen, diff, halted, ready });
     }
 }
 
@@ -387,13 +389,19 @@ fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> crate::c
 fn leave(draft: &mut Draft<'_>, row: &Object) -> crate::cloud::call::StepId {
     let detail = detail(vec![Reason::Vanished], Vec::new());
     draft.change(row.full_addr(), Action::Forget, Some(row.cloud_id.clone()), &row.name, &detail);
+    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+    let frees = seen.filter(|seen| super::quota::counts(seen)).map(|seen| Hold {
+        resource: Resource::Instances(row.region.clone(), seen.zone.clone()),
+        at_start: 0,
+        at_end: -1,
+    });
     draft.step(NewStep {
         needs: Vec::new(),
         does: Do::Await { region: row.region.clone() },
         targets: vec![known(row, Effect::Remove)],
         expect: Vec::new(),
         settle: settle(Until::Gone, draft.input.pace.terminate_ms),
-        holds: Vec::new(),
+        holds: frees.into_iter().collect(),
     })
 }
 

@@ -38,7 +38,20 @@ use draft::Draft;
 /// here; the class of each fault decides the exit code. Where a small change of the config would help, the fault says
 /// so, and that change was planned with.
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
-    attempt(input).map_err(|faults| suggest::with_help(input, faults))
+    attempt(input).map_err(|refused| suggest::with_help(input, refused))
+}
+
+/// Why there is no plan.
+struct Refused {
+    faults: Vec<Diagnostic>,
+    /// Blocks that take what there is too little of.
+    blocks: BTreeSet<Block>,
+}
+
+impl From<Vec<Diagnostic>> for Refused {
+    fn from(faults: Vec<Diagnostic>) -> Self {
+        Self { faults, blocks: BTreeSet::new() }
+    }
 }
 
 /// A config in which everything is gone.
@@ -56,7 +69,7 @@ pub fn nothing_of(desired: &Desired) -> Desired {
     }
 }
 
-fn attempt(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
+fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     let desired = input.desired;
     let origin = Origin {
         endpoint: desired.cloud.provider.endpoint().to_owned(),
@@ -65,7 +78,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
     };
     check_origin(input, &origin)?;
     let graph = Blocks::of(desired);
-    let Some(order) = graph.order() else { return Err(vec![cycle(&graph)]) };
+    let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };
     let mut draft = Draft::new(input);
     lookups::public_images(&mut draft);
     for block in order {
@@ -76,10 +89,10 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);
     let peaks = quota::fit(&mut draft);
-    let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, .. } = draft;
+    let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;
     if !faults.is_empty() {
         faults.extend(notes);
-        return Err(faults);
+        return Err(Refused { faults, blocks });
     }
     let steps = order::renumber(steps, &mut changes);
     changes.sort_by(|a, b| a.addr.cmp(&b.addr));
@@ -102,7 +115,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
         notes,
     };
     let wrong = check(&plan, input);
-    if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(plan) } else { Err(wrong.into()) }
 }
 
 fn edges(graph: &Blocks) -> BTreeSet<(Block, Block)> {

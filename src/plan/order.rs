@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::types::{Change, Do, Need, Step, Value};
-use crate::cloud::call::{Arg, StepId};
+use crate::cloud::call::{Arg, Body, StepId};
 
 impl Step {
     /// Every step that this one waits for: by its needs, and by the ids that it is given.
@@ -22,19 +22,36 @@ impl Step {
     }
 }
 
-/// Whether `step` comes after `other`, directly or not.
-pub(super) fn comes_after(waits: &[BTreeSet<StepId>], step: StepId, other: StepId) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![step];
-    while let Some(step) = open.pop() {
-        if step == other {
-            return true;
-        }
-        if seen.insert(step) {
-            open.extend(waits.get(step.0 as usize).into_iter().flatten().copied());
-        }
+/// What must have happened before a step starts, as far as that is certain however other steps went: each step that it
+/// waits for, and whether that one must have succeeded (else it must at least have started).
+pub(super) fn certain(step: &Step) -> impl Iterator<Item = (StepId, bool)> + '_ {
+    let needs = step.needs.iter().filter_map(|need| match need {
+        Need::Success(other) => Some((*other, true)),
+        Need::Over(_) => None,
+    });
+    needs.chain(given(step).into_iter().map(|other| (other, false)))
+}
+
+/// The step that hands out the one id that a call cannot do without.
+fn given(step: &Step) -> Option<StepId> {
+    let Do::Call(call) = &step.does else { return None };
+    match &call.body {
+        // These go on for the things that are there.
+        Body::TagResources { .. } | Body::UntagResources { .. } => None,
+        body @ (Body::RunInstances(_)
+        | Body::CreateImage { .. }
+        | Body::SyncImages { .. }
+        | Body::ShareImage { .. }
+        | Body::DescribeImageAs { .. }
+        | Body::ResetInstance { .. }
+        | Body::DeleteImages { .. }
+        | Body::TerminateInstances { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResizeInstance { .. }
+        | Body::ModifyInstances { .. }
+        | Body::Describe(_)) => body.outputs().first().map(|(step, _)| *step),
     }
-    false
 }
 
 /// What each step waits for, by its number.

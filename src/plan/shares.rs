@@ -257,6 +257,7 @@ fn over_cap(
             foreign.len()
         ));
     }
+    draft.crowded.insert(Block::share(name));
     draft.faults.push(fault);
 }
 

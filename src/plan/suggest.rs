@@ -1,139 +1,278 @@
-//! A change of the config that would make an infeasible plan feasible. It is named only after planning with it.
+//! A change of the config that would make room where a quota or a cap leaves none. It is named only after planning with
+//! it: the fewest values first, then what destroys least, then what takes least away.
 
 use std::collections::BTreeSet;
 
 use super::input::PlanInput;
-use crate::diagnostic::{Class, Diagnostic};
+use super::{Refused, attempt};
+use crate::diagnostic::{Class, Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Image, InstanceSource};
-use crate::model::ids::{Name, Region};
+use crate::model::ids::{Name, Region, Uin};
 
-/// The most pairs of changes that are tried.
-const MAX_PAIRS: usize = 400;
+/// Above this many slots nothing is tried: each trial is a whole plan.
+const MAX_SLOTS: usize = 20_000;
+/// The most plans that are tried, and the most slots that they have together.
+const MAX_TRIALS: usize = 400;
+const MAX_TRIED_SLOTS: usize = 1_000_000;
+/// What a plan costs beside its slots, in slots.
+const PLAN_SLOTS: usize = 200;
 
-/// One value of the config, changed.
+/// One change of the config.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Edit {
     /// Another count.
     Count(Name, u32),
     /// One region less.
     DropRegion(Name, Region),
-    /// Only this many accounts: the first of the list.
-    Accounts(Name, usize),
+    /// These accounts less.
+    Accounts(Name, BTreeSet<Uin>),
     /// One block less.
     Drop(Block),
 }
 
 /// The same faults, with a change that would help where one or two values are enough.
-pub(super) fn with_help(input: &PlanInput<'_>, mut faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let errors = || faults.iter().filter(|fault| fault.is_error());
-    if errors().any(|fault| fault.code.class != Class::Infeasible) || errors().next().is_none() {
+pub(super) fn with_help(input: &PlanInput<'_>, refused: Refused) -> Vec<Diagnostic> {
+    let Refused { mut faults, blocks } = refused;
+    let limited =
+        |fault: &Diagnostic| [codes::IMAGE_QUOTA, codes::INSTANCE_QUOTA, codes::SHARE_CAP].contains(&fault.code);
+    let mut errors = faults.iter().filter(|fault| fault.is_error()).peekable();
+    if errors.peek().is_none() || !errors.all(|fault| fault.code.class == Class::Infeasible && limited(fault)) {
         return faults;
     }
-    let Some(edits) = find(input) else { return faults };
-    let help = edits.iter().map(|edit| edit.describe(input.desired)).collect::<Vec<_>>().join(", and ");
+    let help = help(input, &blocks);
     if let Some(first) = faults.iter_mut().find(|fault| fault.is_error() && fault.help.is_none()) {
-        first.help = Some(format!("this would do: {help}"));
+        first.help = Some(help);
     }
     faults
 }
 
-fn find(input: &PlanInput<'_>) -> Option<Vec<Edit>> {
-    let candidates = candidates(input.desired);
-    let works = |edits: &[&Edit]| {
-        let mut desired = input.desired.clone();
+fn help(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> String {
+    let declared: usize = input.desired.fleets.values().map(|fleet| fleet.count as usize).sum();
+    let slots = declared.max(input.recorded.objects.len());
+    if slots > MAX_SLOTS {
+        return format!(
+            "make something smaller, or ask for a higher quota; with {slots} slots no change was looked for"
+        );
+    }
+    let left = MAX_TRIALS.min(MAX_TRIED_SLOTS / (slots + PLAN_SLOTS));
+    let mut trials = Trials { input, left };
+    match trials.best(candidates(input, blocks)) {
+        Some(edits) => {
+            let edits: Vec<String> = edits.iter().map(Edit::describe).collect();
+            format!("this would do: {}", edits.join(", and "))
+        }
+        None => "no change of one or two values would do: ask for a higher quota, or delete what is not in the config"
+            .into(),
+    }
+}
+
+/// Something that can be changed, and how far.
+#[derive(Clone, Debug)]
+enum Candidate {
+    Fixed(Edit),
+    /// A count, from the least that may be.
+    Count {
+        fleet: Name,
+        least: u32,
+        now: u32,
+    },
+    /// A list of accounts, those that are given up last in front.
+    Accounts {
+        share: Name,
+        accounts: Vec<Uin>,
+    },
+}
+
+impl Candidate {
+    /// The most of it that can be kept while something is taken away, counted from 0.
+    fn most(&self) -> usize {
+        match self {
+            Self::Fixed(_) => 0,
+            Self::Count { least, now, .. } => (now - least - 1) as usize,
+            Self::Accounts { accounts, .. } => accounts.len() - 2,
+        }
+    }
+
+    /// The edit that keeps so much, counted from 0.
+    fn at(&self, kept: usize) -> Edit {
+        match self {
+            Self::Fixed(edit) => edit.clone(),
+            Self::Count { fleet, least, .. } => {
+                Edit::Count(fleet.clone(), least + u32::try_from(kept).unwrap_or(u32::MAX - least))
+            }
+            Self::Accounts { share, accounts } => {
+                Edit::Accounts(share.clone(), accounts.iter().skip(kept + 1).cloned().collect())
+            }
+        }
+    }
+}
+
+/// The changes that can help; those of the blocks that take too much come first.
+fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate> {
+    let desired = input.desired;
+    let mut candidates: Vec<(bool, Candidate)> = Vec::new();
+    let mut add = |block: &Block, candidate: Candidate| candidates.push((!blocks.contains(block), candidate));
+    for (name, fleet) in &desired.fleets {
+        let block = Block::fleet(name);
+        // A slot that an image is captured from stays, and no fleet is emptied by its count.
+        let least = captured_slots(desired, name).max().map_or(1, |slot| slot + 1).max(1);
+        if least < fleet.count {
+            add(&block, Candidate::Count { fleet: name.clone(), least, now: fleet.count });
+        }
+        add(&block, Candidate::Fixed(Edit::Drop(block.clone())));
+    }
+    for (name, share) in &desired.shares {
+        let block = Block::share(name);
+        if share.accounts.len() > 1 {
+            let accounts = by_worth(input, share);
+            add(&block, Candidate::Accounts { share: name.clone(), accounts });
+        }
+        add(&block, Candidate::Fixed(Edit::Drop(block.clone())));
+    }
+    for (name, image) in &desired.images {
+        let Image::Managed(image) = image else { continue };
+        let block = Block::image(name);
+        for region in image.regions.iter().flatten() {
+            add(&block, Candidate::Fixed(Edit::DropRegion(name.clone(), region.clone())));
+        }
+        add(&block, Candidate::Fixed(Edit::Drop(block.clone())));
+    }
+    candidates.sort_by_key(|(other, _)| *other);
+    candidates.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+fn captured_slots<'d>(desired: &'d Desired, fleet: &'d Name) -> impl Iterator<Item = u32> + 'd {
+    desired.images.values().filter_map(move |image| match image {
+        Image::Managed(image) => match &image.source {
+            InstanceSource::Slot { fleet: from, slot } => (from == fleet).then_some(*slot),
+            InstanceSource::Id(_) => None,
+        },
+        Image::Public { .. } => None,
+    })
+}
+
+/// The accounts of a share, those first that have the image already: nobody should lose what he has.
+fn by_worth(input: &PlanInput<'_>, share: &crate::model::desired::Share) -> Vec<Uin> {
+    let has: BTreeSet<&Uin> = input
+        .recorded
+        .objects
+        .iter()
+        .filter(|object| object.kind() == Kind::Image && object.addr.block.name == share.image)
+        .filter_map(|object| input.observed.by_region.get(&object.region)?.shares.get(object.cloud_id.image()?))
+        .flatten()
+        .collect();
+    let (mut accounts, new): (Vec<Uin>, Vec<Uin>) = share.accounts.iter().cloned().partition(|uin| has.contains(uin));
+    accounts.extend(new);
+    accounts
+}
+
+/// What a plan with some edits costs; less is better.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Cost {
+    /// Things that are destroyed or reset.
+    destroys: u32,
+    /// Whole blocks that are given up.
+    blocks: usize,
+    /// Slots and accounts that are given up.
+    lost: u32,
+}
+
+struct Trials<'a> {
+    input: &'a PlanInput<'a>,
+    left: usize,
+}
+
+impl Trials<'_> {
+    /// Plans with some edits.
+    fn cost(&mut self, edits: &[Edit]) -> Option<Cost> {
+        let mut desired = self.input.desired.clone();
         for edit in edits {
             edit.apply(&mut desired);
         }
-        super::attempt(&PlanInput { desired: &desired, ..*input }).is_ok()
-    };
-    // The gentlest value of each kind that works: counts and accounts are searched, not guessed.
-    let singles: Vec<Edit> = candidates
-        .iter()
-        .filter_map(|candidate| match candidate {
-            Candidate::Fixed(edit) => works(&[edit]).then(|| edit.clone()),
-            Candidate::Count(name, most) => {
-                highest(*most as usize, &|n| works(&[&Edit::Count(name.clone(), u32::try_from(n).unwrap_or(0))]))
-                    .map(|n| Edit::Count(name.clone(), u32::try_from(n).unwrap_or(0)))
-            }
-            Candidate::Accounts(name, most) => {
-                highest(*most, &|n| works(&[&Edit::Accounts(name.clone(), n)])).map(|n| Edit::Accounts(name.clone(), n))
-            }
+        if !whole(&desired) || desired == *self.input.desired {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let plan = attempt(&PlanInput { desired: &desired, ..*self.input }).ok()?;
+        let counts = plan.counts();
+        Some(Cost {
+            destroys: counts.destroy + counts.reset,
+            blocks: edits.iter().filter(|edit| matches!(edit, Edit::Drop(_))).count(),
+            lost: edits.iter().map(|edit| edit.loses(self.input.desired)).sum(),
         })
-        .collect();
-    if let Some(best) = singles.into_iter().min_by_key(|edit| edit.destroys(input.desired)) {
-        return Some(vec![best]);
     }
-    let fixed: Vec<&Edit> = candidates
-        .iter()
-        .filter_map(|candidate| match candidate {
-            Candidate::Fixed(edit) => Some(edit),
-            Candidate::Count(..) | Candidate::Accounts(..) => None,
-        })
-        .collect();
-    let pairs = fixed.iter().enumerate().flat_map(|(n, a)| fixed.iter().skip(n + 1).map(move |b| [*a, *b]));
-    pairs.take(MAX_PAIRS).find(|pair| works(pair)).map(|pair| pair.into_iter().cloned().collect())
-}
 
-/// The highest number below `most` that works, if any does; what works for a number works for all below it.
-fn highest(most: usize, works: &dyn Fn(usize) -> bool) -> Option<usize> {
-    let (mut low, mut high) = (1, most);
-    if high <= low || !works(low) {
-        return None;
-    }
-    while high - low > 1 {
-        let middle = usize::midpoint(low, high);
-        if works(middle) { low = middle } else { high = middle }
-    }
-    Some(low)
-}
-
-enum Candidate {
-    Fixed(Edit),
-    Count(Name, u32),
-    Accounts(Name, usize),
-}
-
-fn candidates(desired: &Desired) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for (name, fleet) in &desired.fleets {
-        candidates.push(Candidate::Count(name.clone(), fleet.count));
-    }
-    for (name, share) in &desired.shares {
-        candidates.push(Candidate::Accounts(name.clone(), share.accounts.len()));
-    }
-    let used: BTreeSet<&Name> = desired.fleets.values().map(|fleet| &fleet.image).collect();
-    let shared: BTreeSet<&Name> = desired.shares.values().map(|share| &share.image).collect();
-    for (name, image) in &desired.images {
-        let Image::Managed(image) = image else { continue };
-        for region in image.regions.iter().flatten() {
-            let used_here = desired.fleets.values().any(|fleet| fleet.image == *name && fleet.region == *region);
-            if !used_here {
-                candidates.push(Candidate::Fixed(Edit::DropRegion(name.clone(), region.clone())));
+    /// The most of a candidate that can be kept beside some edits.
+    fn gentlest(&mut self, candidate: &Candidate, beside: &[Edit]) -> Option<(Edit, Cost)> {
+        let mut with = |kept: usize| {
+            let edit = candidate.at(kept);
+            let edits: Vec<Edit> = beside.iter().chain([&edit]).cloned().collect();
+            self.cost(&edits).map(|cost| (edit, cost))
+        };
+        let mut best = with(0)?;
+        // Most often little is too much: the steps grow from the top down, and are halved from there.
+        let (mut low, mut high) = (0, candidate.most() + 1);
+        let mut stride = 1;
+        while high - low > 1 {
+            let next = if stride == 0 { usize::midpoint(low, high) } else { high.saturating_sub(stride).max(low + 1) };
+            match with(next) {
+                Some(found) => (best, low, stride) = (found, next, 0),
+                None => (high, stride) = (next, 2 * stride),
             }
         }
-        if !used.contains(name) && !shared.contains(name) {
-            candidates.push(Candidate::Fixed(Edit::Drop(Block::image(name))));
+        Some(best)
+    }
+
+    fn best(&mut self, candidates: Vec<Candidate>) -> Option<Vec<Edit>> {
+        let mut best: Option<(Cost, Vec<Edit>)> = None;
+        for candidate in &candidates {
+            if let Some((edit, cost)) = self.gentlest(candidate, &[]) {
+                better(&mut best, cost, vec![edit]);
+            }
         }
+        if best.is_some() {
+            return best.map(|(_, edits)| edits);
+        }
+        // Pairs of the foremost first.
+        let mut pairs: Vec<(usize, usize)> = (0..candidates.len()).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
+        pairs.sort_by_key(|(a, b)| (a + b, *b));
+        for (a, b) in pairs {
+            if self.left == 0 {
+                break;
+            }
+            let (a, b) = (&candidates[a], &candidates[b]);
+            let Some((first, _)) = self.gentlest(a, &[b.at(0)]) else { continue };
+            if let Some((second, cost)) = self.gentlest(b, std::slice::from_ref(&first)) {
+                better(&mut best, cost, vec![first, second]);
+            }
+        }
+        best.map(|(_, edits)| edits)
     }
-    for name in desired.shares.keys() {
-        candidates.push(Candidate::Fixed(Edit::Drop(Block::share(name))));
+}
+
+fn better(best: &mut Option<(Cost, Vec<Edit>)>, cost: Cost, edits: Vec<Edit>) {
+    if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+        *best = Some((cost, edits));
     }
-    let built_from: BTreeSet<&Name> = desired
-        .images
-        .values()
-        .filter_map(|image| match image {
-            Image::Managed(image) => match &image.source {
-                InstanceSource::Slot { fleet, .. } => Some(fleet),
-                InstanceSource::Id(_) => None,
-            },
-            Image::Public { .. } => None,
-        })
-        .collect();
-    for name in desired.fleets.keys().filter(|name| !built_from.contains(name)) {
-        candidates.push(Candidate::Fixed(Edit::Drop(Block::fleet(name))));
-    }
-    candidates
+}
+
+/// Whether every reference leads somewhere: what the config's reader would refuse is not suggested.
+fn whole(desired: &Desired) -> bool {
+    let fleets = desired.fleets.values().all(|fleet| desired.images.contains_key(&fleet.image));
+    let shares = desired.shares.values().all(|share| desired.images.contains_key(&share.image));
+    let sources = desired.images.values().all(|image| match image {
+        Image::Managed(image) => match &image.source {
+            InstanceSource::Slot { fleet, slot } => desired.fleets.get(fleet).is_some_and(|fleet| *slot < fleet.count),
+            InstanceSource::Id(_) => true,
+        },
+        Image::Public { .. } => true,
+    });
+    let regions = desired.images.values().all(|image| match image {
+        Image::Managed(image) => image.regions.as_ref().is_none_or(|regions| !regions.is_empty()),
+        Image::Public { .. } => true,
+    });
+    fleets && shares && sources && regions
 }
 
 impl Edit {
@@ -151,9 +290,9 @@ impl Edit {
                     regions.remove(region);
                 }
             }
-            Self::Accounts(name, count) => {
+            Self::Accounts(name, fewer) => {
                 if let Some(share) = desired.shares.get_mut(name) {
-                    share.accounts = share.accounts.iter().take(*count).cloned().collect();
+                    share.accounts.retain(|uin| !fewer.contains(uin));
                 }
             }
             Self::Drop(block) => match block.kind {
@@ -164,29 +303,31 @@ impl Edit {
         }
     }
 
-    fn describe(&self, desired: &Desired) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Count(name, count) => format!("set `count: {count}` in `fleets.{name}`"),
             Self::DropRegion(name, region) => format!("take {region} out of `images.{name}.regions`"),
-            Self::Accounts(name, count) => {
-                let accounts = desired.shares.get(name).into_iter().flat_map(|share| &share.accounts).skip(*count);
-                let accounts: Vec<&str> = accounts.map(crate::model::ids::Uin::as_str).collect();
-                format!("take {} out of `shares.{name}.accounts`", accounts.join(", "))
+            Self::Accounts(name, fewer) => {
+                let fewer: Vec<&str> = fewer.iter().map(Uin::as_str).collect();
+                format!("take {} out of `shares.{name}.accounts`", fewer.join(", "))
             }
             Self::Drop(block) => format!("remove `{}.{}`", block.kind.section(), block.name),
         }
     }
 
-    /// How much is lost by it: whole blocks last.
-    fn destroys(&self, desired: &Desired) -> (u32, u32) {
+    /// How many slots and accounts are given up.
+    fn loses(&self, desired: &Desired) -> u32 {
+        let of = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let fleet = |name: &Name| desired.fleets.get(name).map_or(0, |fleet| fleet.count);
         match self {
-            Self::DropRegion(..) => (0, 0),
-            Self::Count(name, count) => (0, desired.fleets.get(name).map_or(0, |fleet| fleet.count - count)),
-            Self::Accounts(name, count) => {
-                let declared = desired.shares.get(name).map_or(0, |share| share.accounts.len());
-                (0, u32::try_from(declared.saturating_sub(*count)).unwrap_or(u32::MAX))
-            }
-            Self::Drop(block) => (1, desired.fleets.get(&block.name).map_or(1, |fleet| fleet.count)),
+            Self::Count(name, count) => fleet(name).saturating_sub(*count),
+            Self::DropRegion(..) => 1,
+            Self::Accounts(_, fewer) => of(fewer.len()),
+            Self::Drop(block) => match block.kind {
+                Kind::Fleet => fleet(&block.name),
+                Kind::Share => desired.shares.get(&block.name).map_or(0, |share| of(share.accounts.len())),
+                Kind::Image => 1,
+            },
         }
     }
 }

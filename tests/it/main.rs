@@ -3,9 +3,12 @@
 mod by_hand;
 mod changes;
 mod cli;
+mod crash;
+mod crowded;
 mod examples;
 mod kit;
 mod lookups;
+mod quotas;
 mod rig;
 mod traps;
 mod walks;

@@ -47,6 +47,8 @@ pub(super) fn capture(
     };
     let untouched = needs.is_empty();
     needs.extend(removed.values().copied().map(Need::Success));
+    // One image of an instance is made at a time.
+    needs.extend(draft.captures.get(&instance).copied().map(Need::Over));
     let physical = physical_name(draft, planning, version, generation);
     name_free(draft, planning, home, &physical, removed)?;
 
@@ -101,6 +103,7 @@ pub(super) fn capture(
         settle: settle(Until::Normal, draft.input.pace.capture_ms),
         holds: vec![Hold { resource: Resource::Images(home.clone()), at_start: 1, at_end: 0 }],
     });
+    draft.captures.insert(instance.clone(), step);
     let mut attrs = vec![AttrChange {
         name: "from".into(),
         before: Value::None,

@@ -1,0 +1,169 @@
+//! The second opinion finds what is planted in a good plan.
+
+use std::collections::BTreeSet;
+
+use fleetwright::cloud::call::{Arg, Body, StepId};
+use fleetwright::diagnostic::codes;
+use fleetwright::model::desired::Desired;
+use fleetwright::model::ids::{ImageId, Region};
+use fleetwright::model::limits::Limits;
+use fleetwright::model::observed::Seen;
+use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
+
+use crate::world::{World, desired};
+
+/// An image that is captured, copied, shared, and run from.
+fn config(version: &str, count: u32) -> Desired {
+    desired(&format!(
+        "project: shop\n\
+         cloud: {{ provider: embedded, region: ap-guangzhou }}\n\
+         images:\n  ubuntu: {{ public: {{ name: Ubuntu }} }}\n  \
+         shop: {{ from_instance: {{ instance: \"fleet.builder[0]\" }}, version: \"{version}\", regions: [ap-guangzhou, ap-shanghai] }}\n  \
+         extra: {{ from_instance: {{ instance: \"fleet.builder[0]\" }}, version: \"{version}\" }}\n\
+         shares:\n  s: {{ image: shop, accounts: [\"100000000002\"] }}\n\
+         fleets:\n  builder: {{ image: ubuntu, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }}\n  \
+         web: {{ image: shop, count: {count}, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }}\n"
+    ))
+}
+
+/// A world where version 1 is, and the plan that leads to version 2 and a smaller fleet, through a narrow place: three
+/// images of four are there, and two are replaced; eleven instances of eleven.
+fn replaced() -> (World, Desired, Plan) {
+    let mut world = World::new(Limits { images_per_region: 3, accounts_per_image: 50, instances_per_zone: 5 });
+    let first = world.plan(&config("1", 4)).expect("a plan");
+    world.apply(&first);
+    let wanted = config("2", 3);
+    let plan = world.plan(&wanted).expect("a plan");
+    assert_eq!(found(&world, &wanted, &plan), Vec::<String>::new());
+    (world, wanted, plan)
+}
+
+fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
+    let faults = check(plan, &world.input(wanted));
+    assert!(faults.iter().all(|fault| fault.code == codes::SELF_CHECK && fault.is_error()));
+    faults.into_iter().map(|fault| fault.message).collect()
+}
+
+/// Plants something, and expects that it is found.
+#[track_caller]
+fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
+    let (mut world, wanted, mut plan) = replaced();
+    plant(&mut world, &mut plan);
+    let found = found(&world, &wanted, &plan);
+    assert!(found.iter().any(|message| message.contains(what)), "{what:?} is not in {found:#?}");
+}
+
+fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
+    plan.steps.iter_mut().filter(move |step| match &step.does {
+        Do::Call(call) => call.body.action() == action,
+        Do::Await { .. } | Do::Record => false,
+    })
+}
+
+#[test]
+fn an_image_that_is_deleted_before_its_users_move() {
+    planted("which moves fleet.web", |_, plan| {
+        let moves: BTreeSet<StepId> = of_action(plan, "TerminateInstances").map(|step| step.id).collect();
+        let launches: BTreeSet<StepId> = of_action(plan, "RunInstances").map(|step| step.id).collect();
+        for step in of_action(plan, "DeleteImages").chain([]) {
+            step.needs.retain(|need| !moves.contains(&need.step()) && !launches.contains(&need.step()));
+        }
+        // Nor by way of others.
+        for step in of_action(plan, "ModifyImageSharePermission") {
+            step.needs.retain(|need| !moves.contains(&need.step()) && !launches.contains(&need.step()));
+        }
+    });
+}
+
+#[test]
+fn an_image_that_is_deleted_while_it_is_shared() {
+    planted("cancels its shares", |_, plan| {
+        let cancels: BTreeSet<StepId> = of_action(plan, "ModifyImageSharePermission").map(|step| step.id).collect();
+        for step in of_action(plan, "DeleteImages") {
+            step.needs.retain(|need| !cancels.contains(&need.step()));
+        }
+    });
+}
+
+#[test]
+fn an_image_that_is_copied_after_it_is_deleted() {
+    planted("copies it", |world, plan| {
+        let old = world.observed.by_region[&Region::new("ap-guangzhou")].custom_images.as_ref().expect("listed");
+        let old: ImageId = old.values().find(|image| image.name.contains("extra")).expect("an image").id.clone();
+        for step in of_action(plan, "SyncImages") {
+            let Do::Call(call) = &mut step.does else { continue };
+            let Body::SyncImages { image, .. } = &mut call.body else { continue };
+            *image = Arg::Known(old.clone());
+        }
+    });
+}
+
+#[test]
+fn a_need_that_is_not_there() {
+    planted("waits for step 999", |_, plan| plan.steps[0].needs.push(Need::Over(StepId(999))));
+}
+
+#[test]
+fn a_circle() {
+    planted("which does not come before it", |_, plan| {
+        let last = plan.steps.last().expect("a step").id;
+        plan.steps[0].needs.push(Need::Success(last));
+    });
+}
+
+#[test]
+fn a_number_that_is_wrong_and_a_step_without_a_target() {
+    planted("stands at place 0", |_, plan| plan.steps[0].id = StepId(1));
+    planted("has no target", |_, plan| plan.steps[0].targets.clear());
+}
+
+#[test]
+fn a_protected_instance() {
+    planted("which is protected", |world, _| {
+        for seen in world.observed.by_region.values_mut().flat_map(|seen| seen.instances.values_mut()) {
+            if let Seen::Present(instance) = seen {
+                instance.protected = true;
+            }
+        }
+    });
+}
+
+#[test]
+fn peaks_that_are_wrong() {
+    planted("the worst moment was put at 4, and is 3", |_, plan| plan.peaks[0].peak += 1);
+    planted("the worst moment was put at 2, and is 3", |_, plan| plan.peaks[0].peak -= 1);
+    planted("nobody counted", |_, plan| drop(plan.peaks.pop()));
+    planted("and the plan says", |_, plan| plan.peaks[0].limit += 1);
+    planted("and the plan says", |_, plan| plan.peaks[0].before -= 1);
+}
+
+#[test]
+fn an_order_that_is_lost() {
+    let place = Resource::Images(Region::new("ap-guangzhou"));
+    planted("custom images in ap-guangzhou: 4 at the worst moment, 3 allowed", |_, plan| {
+        let deletions: BTreeSet<StepId> = of_action(plan, "DeleteImages").map(|step| step.id).collect();
+        let takers = plan
+            .steps
+            .iter_mut()
+            .filter(|step| step.holds.iter().any(|hold| hold.resource == place && hold.at_start > 0));
+        let mut changed = false;
+        for step in takers {
+            let before = step.needs.len();
+            step.needs.retain(|need| !deletions.contains(&need.step()));
+            changed |= step.needs.len() < before;
+        }
+        assert!(changed, "a creation waited for a deletion");
+    });
+}
+
+#[test]
+fn what_is_only_over_may_have_failed() {
+    planted("at the worst moment", |_, plan| {
+        let deletions: BTreeSet<StepId> = of_action(plan, "DeleteImages").map(|step| step.id).collect();
+        for need in plan.steps.iter_mut().flat_map(|step| &mut step.needs) {
+            if deletions.contains(&need.step()) {
+                *need = Need::Over(need.step());
+            }
+        }
+    });
+}

@@ -1,0 +1,6 @@
+//! The planner by itself, in worlds that are plain values.
+
+mod check;
+mod large;
+mod small;
+mod world;
