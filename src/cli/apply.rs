@@ -28,7 +28,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
             Ok(Exit::Failed)
         }
         Applied::Ran(outcome) | Applied::InDoubt(outcome) => {
-            let text = progress::outcome(&outcome, &again, shell.out);
+            let text = format!("\n{}", progress::outcome(&outcome, &again, shell.out));
             if shell.json {
                 shell.say(&text);
             } else {
@@ -64,6 +64,7 @@ impl Watcher for Watching<'_, '_> {
 
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>> {
         super::plan::show(self.shell, planned);
+        self.text.follow(&planned.plan);
         if planned.plan.is_empty() || self.auto_approve {
             return Ok(Approval::Yes);
         }

@@ -99,6 +99,7 @@ codes! {
     UNDECLARED_SHARES "undeclared-shares" Guard "An image must go, but accounts that are not in the config use it."
     PROTECTED "protected" Guard "A thing is protected against deletion."
     OTHER_CLOUD "other-cloud" Foreign "The state is of another endpoint, account or project."
+    STALE "stale" Foreign "The state has changed since the plan was made."
     NEWER_STATE "newer-state" Foreign "The state was written by a newer version of this program."
     NOT_A_STATE "not-a-state" Foreign "The file is not a state of this program."
     BAD_LOCK_FILE "bad-lock-file" Config "`fleetwright.lock` cannot be read as what this program writes."

@@ -47,6 +47,8 @@ pub enum Takes {
     Tag,
     /// This build cannot bring it there.
     Unsupported,
+    /// Nothing but a note in the state: the cloud has it already.
+    Record,
     /// It is only shown.
     Nothing,
 }
@@ -194,6 +196,24 @@ pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>
             recorded.network.security_groups.as_ref() == Some(groups),
         );
     }
+    note(
+        seen.instance_type == *instance_type && recorded.instance_type != *instance_type,
+        "type",
+        &|| (text(&recorded.instance_type), text(instance_type)),
+        Takes::Record,
+        false,
+    );
+    note(
+        recorded.network.security_groups != *security_groups
+            && security_groups.as_ref().is_none_or(|groups| seen.security_groups == *groups),
+        "network.security_groups",
+        &|| {
+            let groups = |groups: &Option<BTreeSet<SecurityGroupId>>| groups.as_ref().map_or(Shown::None, list);
+            (groups(&recorded.network.security_groups), groups(security_groups))
+        },
+        Takes::Record,
+        false,
+    );
     diff.rename = (seen.name != wanted.name).then(|| wanted.name.to_owned());
     diff.groups = security_groups.as_ref().filter(|groups| **groups != seen.security_groups).cloned();
     let marked = seen.tags.get(wanted.ours.0).is_some_and(|value| value == wanted.ours.1);
@@ -203,6 +223,9 @@ pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>
     }
     if !diff.tags.is_empty() {
         diff.attrs.push(tag_attr(&diff.tags, &seen.tags));
+    } else if recorded.tags != *declared {
+        let (before, after) = (show_tags(&recorded.tags), show_tags(declared));
+        diff.attrs.push(Attr { name: "tags", before, after, takes: Takes::Record, drifted: false });
     }
     diff.reset_failed = seen
         .latest

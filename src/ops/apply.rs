@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::connect::{Connected, connect};
-use super::load::{load, state, store_problem};
+use super::load::{files, load, state, store_problem};
 use super::plan::{PlanOptions, Planned, new_pins, plan_with};
 use super::{Problem, Site, lockfile};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
 use crate::apply::events::{Outcome, Progress};
 use crate::cloud::SIGNATURE_WINDOW_MS;
+use crate::config::ConfigFiles;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::model::digest::{Digest, context};
@@ -74,17 +75,18 @@ pub enum Applied {
 /// # Errors
 /// All that is wrong with the config, stands in the way, or keeps the state from being written.
 pub fn apply(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+    let files = files(site)?;
     // A state that is there is locked before anything is planned with it; a new one is made when there is an approved
     // plan, for a plan that is refused should leave nothing behind.
     let store = SqliteStore::open(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     match store {
         Some(store) => {
             let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-            let result = apply_held(site, options, watcher, &mut held);
+            let result = apply_held(site, &files, options, watcher, &mut held);
             held.give_back();
             result
         }
-        None => apply_fresh(site, options, watcher),
+        None => apply_fresh(site, &files, options, watcher),
     }
 }
 
@@ -168,9 +170,14 @@ impl<'a> Held<'a> {
     }
 }
 
-fn apply_fresh(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+fn apply_fresh(
+    site: &Site,
+    files: &ConfigFiles<'_>,
+    options: ApplyOptions,
+    watcher: &mut dyn Watcher,
+) -> Result<Applied, Problem> {
     let stored = state(site)?;
-    let config = load(site, &stored.recorded.lineage)?;
+    let config = load(site, files, &stored.recorded.lineage)?;
     // The embedded cloud's file is made only when something is done to it.
     let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
     let planned = plan_with(site, options.plan, stored, config, looking)?;
@@ -181,23 +188,38 @@ fn apply_fresh(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) ->
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
         return Ok(Applied::Declined);
     }
+    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
     let store =
         SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
-    let result = execute(site, options, watcher, &mut held, &planned, &connected);
+    let result = still_fresh(&mut held, &planned.plan)
+        .and_then(|()| execute(site, options, watcher, &mut held, &planned, &connected));
     held.give_back();
     result
 }
 
+/// Another run may have made the state while this one was being planned and approved.
+fn still_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<(), Problem> {
+    let recorded = held.load()?.recorded;
+    if recorded.lineage == plan.lineage && recorded.serial == plan.serial {
+        return Ok(());
+    }
+    Err(Problem::of(
+        Diagnostic::error(codes::STALE, "another run has written the state since this plan was made")
+            .why("nothing was changed: the plan was made as if there were nothing yet")
+            .help("run the same command again: it plans anew"),
+    ))
+}
+
 fn apply_held(
     site: &Site,
+    files: &ConfigFiles<'_>,
     options: ApplyOptions,
     watcher: &mut dyn Watcher,
     held: &mut Held<'_>,
 ) -> Result<Applied, Problem> {
     let mut stored = held.load()?;
-    let config = load(site, &stored.recorded.lineage)?;
+    let config = load(site, files, &stored.recorded.lineage)?;
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), true)?;
     if !stored.open.is_empty() {
         let outcome = recover(site, held, stored, &connected, config.desired.digest, watcher)?;

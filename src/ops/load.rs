@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::secrets::ConfigSecrets;
 use super::{Problem, Site};
 use crate::cloud::Secrets;
-use crate::config;
+use crate::config::{self, ConfigFiles};
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::desired::Desired;
 use crate::model::digest::SecretKey;
@@ -31,14 +31,18 @@ pub struct Config {
 /// # Errors
 /// All that is wrong with it.
 pub fn validate(site: &Site) -> Result<Config, Problem> {
-    load(site, &Lineage::new("validate"))
+    load(site, &files(site)?, &Lineage::new("validate"))
+}
+
+/// The config's files. They are read before the state is looked for: where there is no config, there is nothing to do.
+pub(super) fn files(site: &Site) -> Result<ConfigFiles<'static>, Problem> {
+    config::read_dir(&site.dir, &site.shown).map_err(|fault| Problem::of(*fault))
 }
 
 /// Reads the config. Secrets are digested under the state's lineage.
-pub(super) fn load(site: &Site, lineage: &Lineage) -> Result<Config, Problem> {
-    let files = config::read_dir(&site.dir, &site.shown).map_err(|fault| Problem::of(*fault))?;
+pub(super) fn load(site: &Site, files: &ConfigFiles<'_>, lineage: &Lineage) -> Result<Config, Problem> {
     let key = SecretKey::of(lineage);
-    let config::Loaded { desired, diagnostics, sources, secret_texts } = config::load(&files, &site.env, &key);
+    let config::Loaded { desired, diagnostics, sources, secret_texts } = config::load(files, &site.env, &key);
     let Some(desired) = desired else { return Err(Problem { diagnostics, sources }) };
     let texts: BTreeMap<String, Vec<u8>> = secret_texts;
     let secrets = Arc::new(ConfigSecrets { dir: site.dir.clone(), texts, key });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::connect::{Connected, connect};
-use super::load::{Config, load, state};
+use super::load::{Config, files, load, state};
 use super::observe::{Sight, observe};
 use super::{Problem, Site, lockfile};
 use crate::cloud::Cloud;
@@ -47,8 +47,9 @@ pub struct Planned {
 /// # Errors
 /// All that is wrong with the config, or stands in the way.
 pub fn plan(site: &Site, options: PlanOptions) -> Result<Planned, Problem> {
+    let files = files(site)?;
     let stored = state(site)?;
-    let config = load(site, &stored.recorded.lineage)?;
+    let config = load(site, &files, &stored.recorded.lineage)?;
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
     plan_with(site, options, stored, config, connected)
 }
@@ -86,7 +87,11 @@ pub(super) fn plan_with(
     let mut plan = match crate::plan::plan(&input) {
         Ok(plan) => plan,
         Err(mut diagnostics) => {
-            diagnostics.splice(0..0, config.warnings.iter().cloned());
+            // What the built-in list only doubted, the cloud has decided.
+            let decided = |warning: &Diagnostic| diagnostics.iter().any(|fault| fault.place == warning.place);
+            let undecided: Vec<Diagnostic> =
+                config.warnings.iter().filter(|warning| !decided(warning)).cloned().collect();
+            diagnostics.splice(0..0, undecided);
             return Err(Problem { diagnostics, sources: config.sources });
         }
     };

@@ -304,7 +304,6 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
             id: Arg::Known(id.clone()),
             ready: ready.clone(),
             state: seen.filter(|_| ready.is_empty()).map(|seen| seen.state.clone()),
-            generation: row.generation,
         };
         draft.slots.insert(source, at);
     }
@@ -317,8 +316,10 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
         return;
     }
     for attr in diff.attrs.iter().filter(|attr| attr.takes == Takes::Nothing) {
-        let expected_off = attr.name == "state" && rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
-        if !expected_off {
+        // A builder that switched itself off is as it should be, and what is waited for is not there yet.
+        let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
+        let expected = attr.name == "state" && (off || !ready.is_empty());
+        if !expected {
             draft.drift.push(Drift {
                 addr: row.full_addr(),
                 attr: attr.name.to_owned(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
+use super::images::{forget, is_gone};
 use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Value};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
@@ -16,7 +17,7 @@ use crate::model::spec::{ObjectSpec, ShareCopySpec};
 /// Plans a share block: for every copy of the image's current version, one call to add and one to cancel at most.
 pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
     let Some(current) = draft.current.get(&share.image) else { return };
-    let (version, generation) = (current.version.clone(), current.generation);
+    let version = current.version.clone();
     let block = Block::share(name);
     let places: Vec<(Region, ImageAt)> = draft
         .images
@@ -26,10 +27,12 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .collect();
     for (region, at) in places {
         let addr = Addr::copy(block.clone(), version.clone(), region.clone());
-        let row = draft
-            .objects_of(&block)
-            .into_iter()
-            .find(|object| object.addr == addr && at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
+        let rows = draft.objects_of(&block);
+        let mut here = rows.iter().copied().filter(|object| object.addr == addr);
+        let row = here.clone().find(|object| at.id.known().is_some_and(|id| object.cloud_id.image() == Some(id)));
+        // Another image, or another copy of it, may have borne the same version.
+        let last = here.next_back().map_or(0, |object| object.generation);
+        let generation = row.map_or(last + 1, |row| row.generation);
         let planning = Planning { name, share, addr, generation, region, at, row };
         one_copy(draft, &planning);
     }
@@ -51,6 +54,14 @@ fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
     seen.cloned().unwrap_or_default()
 }
 
+/// The accounts that rows of other blocks say are ours: a block that was renamed, or took another one's image over.
+fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
+    let rows = draft
+        .rows_of(Kind::Share)
+        .filter(|row| row.addr.block != *block && row.region == *region && row.cloud_id.image() == Some(image));
+    rows.flat_map(|row| ours(Some(row))).collect()
+}
+
 /// The accounts that a row says are ours.
 fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
     match row.map(|row| row.spec.as_ref()) {
@@ -63,7 +74,9 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let Planning { share, addr, generation, region, at, row, .. } = planning;
     let wanted = &share.accounts;
     let there = at.id.known().map(|id| seen(draft, region, id)).unwrap_or_default();
-    let ours = ours(*row);
+    let recorded = ours(*row);
+    let taken_over = at.id.known().map(|id| of_other_blocks(draft, &addr.block, region, id)).unwrap_or_default();
+    let ours: BTreeSet<Uin> = recorded.union(&taken_over).cloned().collect();
     let add: BTreeSet<Uin> = wanted.difference(&there).cloned().collect();
     let foreign: BTreeSet<Uin> =
         there.iter().filter(|uin| !wanted.contains(*uin) && !ours.contains(*uin)).cloned().collect();
@@ -83,7 +96,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
             }
         }
     }
-    if add.is_empty() && remove.is_empty() && row.is_some() {
+    if add.is_empty() && remove.is_empty() && row.is_some() && recorded == *wanted {
         return;
     }
     let limit = draft.input.limits.accounts_per_image as usize;
@@ -157,7 +170,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
         }
     }
     if steps.is_empty() {
-        // Somebody shared it already, just as the config says: it is ours from now on.
+        // Somebody was faster than the config: what is declared is ours from now on, and nothing else.
         let targets = vec![entered(wanted.clone())];
         draft.step(NewStep {
             needs: at.ready.clone(),
@@ -174,7 +187,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let action = if row.is_some() { Action::Update } else { Action::Create };
     let mut reasons = Vec::new();
     if row.is_none() {
-        reasons.push(Reason::New);
+        reasons.push(why_new(draft, addr, region));
     } else if drifted {
         reasons.push(Reason::Drifted { attrs: vec!["accounts".into()] });
     } else if ours != *wanted {
@@ -183,11 +196,30 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     if share.undeclared == Undeclared::Cancel && !foreign.is_empty() {
         reasons.push(Reason::Undeclared);
     }
+    let recorded_only = add.is_empty() && remove.is_empty();
+    if recorded_only {
+        reasons.push(Reason::Already);
+    }
     let mut final_accounts: BTreeSet<Uin> = &there - &remove;
     final_accounts.extend(add.iter().cloned());
-    let attrs = vec![AttrChange { name: "accounts".into(), before: list(&there), after: list(&final_accounts) }];
+    let (before, after) =
+        if recorded_only { (list(&ours), list(wanted)) } else { (list(&there), list(&final_accounts)) };
+    let attrs = vec![AttrChange { name: "accounts".into(), before, after }];
     let detail = detail(reasons, attrs);
     draft.change(full, action, at.id.known().cloned().map(CloudId::Image), &addr.block.to_string(), &detail);
+}
+
+/// Why a share is made: where the image was shared before, another version or another copy took its place.
+fn why_new(draft: &Draft<'_>, addr: &Addr, region: &Region) -> Reason {
+    let rows = draft.objects_of(&addr.block);
+    let before: Vec<&&Object> = rows.iter().filter(|row| row.region == *region).collect();
+    if before.is_empty() {
+        Reason::New
+    } else if before.iter().any(|row| row.addr == *addr) {
+        Reason::Vanished
+    } else {
+        Reason::NewVersion { inputs: Vec::new() }
+    }
 }
 
 fn cloud_id(id: &Arg<ImageId>) -> Arg<CloudId> {
@@ -237,9 +269,24 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                 let at = draft.images.get(&(share.image.clone(), object.region.clone()));
                 at.and_then(|at| at.id.known()) == Some(image)
             });
-            // The shares of an image that goes are cancelled together with it.
-            if declared || image_goes(draft, object) {
+            if declared {
                 continue;
+            }
+            match image_of(draft, object) {
+                // Deleted outside: its shares went with it.
+                Some(row) if is_gone(draft, row) => {
+                    forget(draft, object, Reason::Vanished, Vec::new());
+                    continue;
+                }
+                // The shares of an image that goes are cancelled together with it.
+                Some(row) if !stays(draft, row) => continue,
+                Some(row) if taken_over(draft, row) => {
+                    let steps = draft.shared.get(&(row.addr.block.name.clone(), row.region.clone()));
+                    let needs = steps.into_iter().flatten().copied().map(Need::Success).collect();
+                    forget(draft, object, Reason::NotInConfig, needs);
+                    continue;
+                }
+                Some(_) | None => {}
             }
             let reason = if draft.input.options.destroy { Reason::Destroy } else { Reason::NotInConfig };
             let there = seen(draft, &object.region, image);
@@ -249,15 +296,20 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
     }
 }
 
-/// Whether the image of a share is one of ours that is planned to go, or is gone.
-fn image_goes(draft: &Draft<'_>, share: &Object) -> bool {
-    let Some(row) = draft.input.recorded.objects.iter().find(|object| {
-        object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region
-    }) else {
-        return false;
-    };
-    let stays = draft.images.get(&(row.addr.block.name.clone(), row.region.clone()));
-    stays.and_then(|at| at.id.known()) != share.cloud_id.image()
+/// The copy, where it is one of ours, that a share is of.
+fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
+    draft.rows_of(Kind::Image).find(|object| object.cloud_id == share.cloud_id && object.region == share.region)
+}
+
+/// Whether a copy is still wanted.
+fn stays(draft: &Draft<'_>, copy: &Object) -> bool {
+    let at = draft.images.get(&(copy.addr.block.name.clone(), copy.region.clone()));
+    at.and_then(|at| at.id.known()) == copy.cloud_id.image()
+}
+
+/// Whether another block says from now on who may use an image: then it sees to what goes.
+fn taken_over(draft: &Draft<'_>, copy: &Object) -> bool {
+    draft.input.desired.shares.values().any(|share| share.image == copy.addr.block.name)
 }
 
 /// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that
@@ -271,17 +323,15 @@ pub(super) fn cancel_all(
     let Some(image) = copy.cloud_id.image() else { return Some(None) };
     let there = seen(draft, &copy.region, image);
     let rows: Vec<&Object> = draft
-        .input
-        .recorded
-        .objects
-        .iter()
-        .filter(|object| {
-            object.kind() == Kind::Share && object.cloud_id == copy.cloud_id && object.region == copy.region
-        })
+        .rows_of(Kind::Share)
+        .filter(|object| object.cloud_id == copy.cloud_id && object.region == copy.region)
         .collect();
     let ours: BTreeSet<Uin> = rows.iter().flat_map(|row| ours(Some(row))).collect();
     let foreign: BTreeSet<Uin> = there.difference(&ours).cloned().collect();
-    if !foreign.is_empty() && !draft.input.options.cancel_undeclared_shares {
+    let block = copy.addr.block.name.clone();
+    let consented =
+        draft.input.desired.shares.values().any(|share| share.image == block && share.undeclared == Undeclared::Cancel);
+    if !foreign.is_empty() && !consented && !draft.input.options.cancel_undeclared_shares {
         let names: Vec<&str> = foreign.iter().map(Uin::as_str).collect();
         draft.faults.push(
             Diagnostic::error(

@@ -257,6 +257,8 @@ pub enum Reason {
     Undeclared,
     /// The last reset failed.
     ResetFailed,
+    /// The cloud has it so already; only the state learns it.
+    Already,
 }
 
 /// One attribute, before and after.
@@ -458,6 +460,23 @@ pub enum Until {
     Copied,
     /// The images are no longer there.
     ImageGone,
+}
+
+impl Until {
+    /// What it is then: "waiting until it is …", "it was not … in time".
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Accepted => "accepted".to_owned(),
+            Self::Running => "running".to_owned(),
+            Self::Stopped => "switched off".to_owned(),
+            Self::Settled => "at rest".to_owned(),
+            Self::Age(ms) => format!("{} s old", ms / 1000),
+            Self::Gone | Self::ImageGone => "gone".to_owned(),
+            Self::Operation(name) => format!("done with its {name}"),
+            Self::Normal | Self::Copied => "usable".to_owned(),
+        }
+    }
 }
 
 /// Something that must still be so when a step starts, for its call to be the right one. It is also the evidence by

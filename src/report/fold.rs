@@ -82,6 +82,35 @@ pub fn addrs_within<'a>(addrs: impl IntoIterator<Item = &'a Addr>, max_ranges: u
     folded
 }
 
+/// Names that differ in the number at their end only are folded: `web-3-[0..2]`; in the order of their first ones.
+#[must_use]
+pub fn names(names: &[&str]) -> Vec<String> {
+    let mut families: Vec<(&str, BTreeSet<u32>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut folded = Vec::new();
+    for name in names {
+        let numbered = name.rsplit_once('-').and_then(|(stem, number)| Some((stem, number.parse::<u32>().ok()?)));
+        // What would not be written so is no number.
+        let numbered = numbered.filter(|(stem, number)| name.len() == stem.len() + 1 + number.to_string().len());
+        let Some((stem, number)) = numbered else {
+            folded.push((*name).to_owned());
+            continue;
+        };
+        let place = *places.entry(stem).or_insert_with(|| {
+            families.push((stem, BTreeSet::new()));
+            families.len() - 1
+        });
+        if let Some((_, members)) = families.get_mut(place) {
+            members.insert(number);
+        }
+    }
+    folded.extend(families.into_iter().map(|(stem, members)| match members.first() {
+        Some(only) if members.len() == 1 => format!("{stem}-{only}"),
+        _ => format!("{stem}-[{}]", slots(&members, MAX_RANGES)),
+    }));
+    folded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +131,12 @@ mod tests {
             })
             .map(|slot| parse(&format!("{head}[{slot}]{rest}")))
             .collect()
+    }
+
+    #[test]
+    fn names_fold_by_their_last_number() {
+        let list = ["web-3-0", "web-4-0", "web-3-1", "web-3-2", "web-04", "web", "db-7"];
+        assert_eq!(names(&list), ["web-04", "web", "web-3-[0..2]", "web-4-0", "db-7"]);
     }
 
     #[test]

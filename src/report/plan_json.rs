@@ -156,7 +156,8 @@ fn reason(reason: &Reason) -> Node {
         | Reason::ImageGoes
         | Reason::UnderWay
         | Reason::Undeclared
-        | Reason::ResetFailed => node,
+        | Reason::ResetFailed
+        | Reason::Already => node,
     }
 }
 

@@ -223,7 +223,14 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     page.wrap(0, HANG, &head);
     let reasons: Vec<String> = detail.reasons.iter().map(words::reason).collect();
     let lone_share = is_lone_share(group.first);
-    let will = if lone_share { "the share will be cancelled" } else { words::will(*action) };
+    let resized = *action == Action::Update
+        && detail.attrs.iter().any(|attr| attr.name == "type")
+        && !detail.reasons.contains(&Reason::Already);
+    let will = match (lone_share, resized) {
+        (true, _) => "the share will be cancelled",
+        (false, true) => "will be changed in place, switched off meanwhile",
+        (false, false) => words::will(*action),
+    };
     let mut why = Line::new().add(if action.destructive() { Ink::Lose } else { Ink::Plain }, will);
     if !reasons.is_empty() {
         why.push(Ink::Plain, format!(": {}", reasons.join("; ")));
@@ -242,7 +249,8 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     });
     let name = names(group).map(|(names, count)| of_count(names, count));
     // shares have no name of their own
-    let name = name.filter(|name| addr.block.kind != Kind::Share && !lone_share && !name.is_empty());
+    let changes_it = detail.attrs.iter().any(|attr| attr.name == "name");
+    let name = name.filter(|name| addr.block.kind != Kind::Share && !lone_share && !changes_it && !name.is_empty());
     let known = [("id", id), ("name", name)];
     let attrs: Vec<AttrChange> =
         known.into_iter().filter_map(|(name, text)| Some(same(name, text?))).chain(group.attrs()).collect();
@@ -266,7 +274,13 @@ fn ids(group: &Group<'_>) -> Option<(String, usize)> {
 }
 
 fn names(group: &Group<'_>) -> Option<(String, usize)> {
-    ends(group.changes.iter().map(|change| change.name.as_str()).filter(|name| !name.is_empty()))
+    let names: Vec<&str> =
+        group.changes.iter().map(|change| change.name.as_str()).filter(|name| !name.is_empty()).collect();
+    let folded = fold::names(&names);
+    if names.len() > 1 && folded.len() <= fold::MAX_RANGES {
+        return Some((folded.join(", "), names.len()));
+    }
+    ends(names.into_iter())
 }
 
 /// The first and the last of some texts, and how many there are.

@@ -1,23 +1,25 @@
 //! An apply while it runs, as lines with the time since its start, and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::events::{Outcome, Progress};
-use crate::cloud::call::StepId;
+use crate::cloud::call::{Arg, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
-use crate::plan::Action;
+use crate::plan::{Action, Do, Effect, Plan};
 
 use super::fold;
 use super::style::{Ink, Line, Page, STICKY, Style};
 use super::words;
 
-/// Turns events into lines. It remembers what each step acts on, and nothing else.
+/// Turns events into lines. It remembers what each step acts on, what steps wait for, and what failed.
 #[derive(Clone, Debug)]
 pub struct ProgressText {
     started_ms: Millis,
     style: Style,
     steps: BTreeMap<StepId, String>,
+    waits: BTreeMap<StepId, String>,
+    given_up: BTreeSet<Addr>,
 }
 
 const LIST_INDENT: usize = 2;
@@ -27,11 +29,51 @@ impl ProgressText {
     /// For an apply that started at `started_ms`, by the clock that the events come with.
     #[must_use]
     pub fn new(started_ms: Millis, style: Style) -> Self {
-        Self { started_ms, style, steps: BTreeMap::new() }
+        Self { started_ms, style, steps: BTreeMap::new(), waits: BTreeMap::new(), given_up: BTreeSet::new() }
     }
 
-    /// The event as a line, or a few where it is long; with a line end.
+    /// Learns what the steps of the plan wait for, that is carried out from now on.
+    pub fn follow(&mut self, plan: &Plan) {
+        for step in plan.steps.iter().filter(|step| matches!(step.does, Do::Await { .. })) {
+            let until = step.settle.until.words();
+            // It may wait for something other than what it is about: an image for its builder.
+            let about = step.targets.first().and_then(|target| match &target.id {
+                Some(Arg::Output { step: other, target: n }) => {
+                    let other = plan.steps.get(other.0 as usize)?.targets.get(*n as usize)?;
+                    (other.addr != target.addr).then(|| other.addr.clone().generation(other.generation).to_string())
+                }
+                Some(Arg::Known(id)) if matches!(target.effect, Effect::Nothing) => Some(id.to_string()),
+                Some(Arg::Known(_)) | None => None,
+            });
+            let subject = about.unwrap_or_else(|| if step.targets.len() > 1 { "all of it" } else { "it" }.to_owned());
+            self.waits.insert(step.id, format!("{subject} is {until}"));
+        }
+    }
+
+    /// The event as a line, or a few where it is long; with a line end. Nothing where it only says again that a thing
+    /// is given up.
     pub fn line(&mut self, now_ms: Millis, event: &Progress) -> String {
+        let fresh;
+        let event = match event {
+            Progress::Failed { addr, .. } => {
+                self.given_up.insert(addr.clone());
+                event
+            }
+            Progress::Skipped { step, addrs, because } => {
+                let addrs: Vec<Addr> =
+                    addrs.iter().filter(|addr| self.given_up.insert((*addr).clone())).cloned().collect();
+                if addrs.is_empty() {
+                    return String::new();
+                }
+                fresh = Progress::Skipped { step: *step, addrs, because: because.clone() };
+                &fresh
+            }
+            Progress::Recovering { .. }
+            | Progress::Waiting { .. }
+            | Progress::Started { .. }
+            | Progress::Retrying { .. }
+            | Progress::Done { .. } => event,
+        };
         let since = since(now_ms - self.started_ms);
         let hang = since.chars().count() + 2 + "  ".len();
         let line = self.told(Line::new().add(Ink::Faint, since).text("  "), now_ms, event);
@@ -54,7 +96,10 @@ impl ProgressText {
                 let line = sign(line, action).text(format!(" {what}  "));
                 self.steps.insert(*step, what);
                 match *action {
-                    "Await" => line.text("waiting until it is settled …"),
+                    "Await" => match self.waits.get(step) {
+                        Some(wait) => line.text(format!("waiting until {wait} …")),
+                        None => line.text("waiting until it is settled …"),
+                    },
                     "Record" => line.text("entering it in the state …"),
                     action => line.text(format!("{action} in {region} …")),
                 }
@@ -64,15 +109,19 @@ impl ProgressText {
                 self.what(*step),
                 words::span(*in_ms)
             )),
-            Progress::Done { step: _, action, addrs, took_ms } => {
+            Progress::Done { step, action, addrs, took_ms } => {
                 let line = sign(line, action).text(format!(" {}  ", fold::joined(addrs)));
                 match *action {
-                    "Await" => line.add(Ink::Add, "settled"),
+                    "Await" => match self.waits.get(step) {
+                        Some(wait) => line.add(Ink::Add, wait.clone()),
+                        None => line.add(Ink::Add, "settled"),
+                    },
                     "Record" => line.add(Ink::Add, "entered in the state"),
                     action => line.text(format!("{action} ")).add(Ink::Add, "done"),
                 }
                 .text(if *took_ms > 0 {
-                    format!(" in {}", words::span(*took_ms))
+                    let word = if *action == "Await" { "after" } else { "in" };
+                    format!(" {word} {}", words::span(*took_ms))
                 } else {
                     String::new()
                 })

@@ -59,11 +59,12 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::OldVersion => "a newer version takes its place".to_owned(),
         Reason::RegionDropped => "the config no longer has the image in this region".to_owned(),
         Reason::Destroy => "everything is destroyed, as asked".to_owned(),
-        Reason::CreationFailed => "the cloud gave its creation up".to_owned(),
+        Reason::CreationFailed => "its creation failed".to_owned(),
         Reason::ImageGoes => "the image is destroyed".to_owned(),
-        Reason::UnderWay => "accepted by the cloud, not finished yet".to_owned(),
+        Reason::UnderWay => "the cloud is not done with it yet".to_owned(),
         Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
+        Reason::Already => "the cloud stays as it is, and only the state learns it".to_owned(),
     }
 }
 
@@ -88,6 +89,7 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::UnderWay => "under_way",
         Reason::Undeclared => "undeclared",
         Reason::ResetFailed => "reset_failed",
+        Reason::Already => "already",
     }
 }
 

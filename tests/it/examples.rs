@@ -1,5 +1,7 @@
 //! Every example, from its first plan to nothing left.
 
+use std::path::Path;
+
 use fleetwright::cli::Exit;
 
 use crate::rig::{OWNER, Rig};
@@ -9,7 +11,7 @@ fn walk(name: &str, change: impl FnOnce(&Rig)) {
     let rig = Rig::of_example(name);
     rig.run("validate").expect(Exit::Done);
     let plan = rig.run("plan").expect(Exit::Done);
-    insta::assert_snapshot!(format!("plan_{name}"), plan.out);
+    golden(name, &plan.out);
     assert!(!rig.dir().join("state").exists(), "a plan writes nothing");
     assert!(!rig.dir().join("fleetwright.lock").exists(), "a plan writes nothing");
     rig.run("plan --detailed-exitcode").expect(Exit::Changes);
@@ -28,6 +30,18 @@ fn walk(name: &str, change: impl FnOnce(&Rig)) {
     assert!(holdings.nothing_of(OWNER), "{holdings:#?}");
     let state = rig.run("state list").expect(Exit::Done);
     assert_eq!(state.out, "", "nothing is left in the state");
+}
+
+/// The plan that the example shows to its readers; `UPDATE_GOLDENS=1` writes it anew.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "goldens are written anew on request")]
+fn golden(name: &str, plan: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("plan.txt");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(&file, plan).expect("written");
+    }
+    let expected = std::fs::read_to_string(&file).expect("the example's plan");
+    assert_eq!(expected, plan, "run with UPDATE_GOLDENS=1 where the new plan is right");
 }
 
 #[test]

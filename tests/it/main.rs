@@ -1,6 +1,12 @@
 //! The whole program, through its command line, on the embedded cloud in virtual time.
 
+mod by_hand;
+mod changes;
+mod cli;
 mod crowded;
 mod examples;
+mod kit;
+mod lookups;
 mod quotas;
 mod rig;
+mod traps;

@@ -2,6 +2,7 @@
 //! with a change that helps; and what fits in some order is done in that order.
 
 use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Injection;
 use fleetwright::model::limits::Limits;
 
 use crate::crowded::{
@@ -259,4 +260,52 @@ fn a_full_zone_is_replaced() {
         fleets(15, 5).replace("type: S5.MEDIUM4", "type: S5.MEDIUM4, user_data: { text: \"#!/bin/sh\\n# new\\n\" }");
     rig.write("fleet.yaml", &yaml);
     apply_within(&rig, 20, instances_in_gz_3);
+}
+
+#[test]
+fn a_failed_image_goes_before_it_is_made_again() {
+    let rig = world(LIMITS, &images(1));
+    capture_by_hand(&rig, GZ, "ap-guangzhou-3", 9);
+    let name = "shop-default-i00-1".to_owned();
+    rig.cloud().inject(Injection::CaptureFails { name: name.clone() });
+    rig.run("apply --auto-approve");
+    // Whatever is left of the first try, it holds the last place.
+    assert_eq!(rig.images(GZ).len(), 10, "{:?}", rig.images(GZ));
+    apply_within(&rig, 10, images_in_gz);
+    assert!(rig.images(GZ).contains_key(&name));
+}
+
+#[test]
+fn limits_of_the_config_give_way_to_what_the_cloud_reports() {
+    let yaml =
+        fleets(15, 5).replace("region: ap-guangzhou }", "region: ap-guangzhou, limits: { instances_per_zone: 5 } }");
+    let rig = world(Limits { instances_per_zone: 20, ..LIMITS }, &yaml);
+    apply_within(&rig, 20, instances_in_gz_3);
+}
+
+#[test]
+fn images_of_a_full_region_change_their_copies_and_their_shares() {
+    // Everything at once: one is dropped, one is new, one is renewed with its share, one leaves a region.
+    let copied = "regions: [ap-guangzhou, ap-shanghai]";
+    let limits = Limits { images_per_region: 4, ..LIMITS };
+    let yaml = |middle: &str, rest: &str| {
+        format!(
+            "project: shop\n\
+             cloud: {{ provider: embedded, region: ap-guangzhou }}\n\
+             images:\n  ubuntu: {{ public: {{ name: \"Ubuntu Server 22.04 LTS 64bit\" }} }}\n{middle}{rest}\
+             fleets:\n  builder: {{ image: ubuntu, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }}\n"
+        )
+    };
+    let one = |name: &str, version: &str, more: &str| {
+        format!("  {name}: {{ from_instance: {{ instance: \"fleet.builder[0]\" }}, version: \"{version}\"{more} }}\n")
+    };
+    let with = |more: &str| format!(", {more}");
+    let shares = "shares:\n  s: { image: b, accounts: [\"100000000002\"] }\n";
+    let before = one("a", "1", &with(copied)) + &one("b", "1", &with(copied)) + &one("c", "1", &with(copied));
+    let rig = world(limits, &yaml(&before, shares));
+    apply_within(&rig, 4, images_anywhere);
+    let after = one("b", "2", &with(copied)) + &one("c", "1", "") + &one("d", "1", &with(copied)) + &one("e", "1", "");
+    rig.write("fleet.yaml", &yaml(&after, shares));
+    apply_within(&rig, 4, images_anywhere);
+    assert_eq!((rig.images(GZ).len(), rig.images(SH).len()), (4, 2));
 }

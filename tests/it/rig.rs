@@ -132,6 +132,30 @@ impl Rig {
 
     /// Runs a command, with what is typed, on what is a terminal.
     pub(crate) fn run_typing(&self, args: &str, hooks: Hooks, stdin: &mut &[u8], terminals: Terminals) -> Ran {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..hooks };
+        self.start(args, hooks, BTreeMap::new(), stdin, terminals)
+    }
+
+    /// Runs a command with these environment variables.
+    pub(crate) fn run_in(&self, args: &str, env: &[(&str, &str)], terminals: Terminals) -> Ran {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..Hooks::default() };
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.start(args, hooks, env, &mut &b""[..], terminals)
+    }
+
+    /// Runs a command as the binary does: with the cloud of the config's own.
+    pub(crate) fn run_alone(&self, args: &str) -> Ran {
+        self.start(args, Hooks::default(), BTreeMap::new(), &mut &b""[..], Terminals::default())
+    }
+
+    fn start(
+        &self,
+        args: &str,
+        hooks: Hooks,
+        env: BTreeMap<String, String>,
+        stdin: &mut &[u8],
+        terminals: Terminals,
+    ) -> Ran {
         let run = self.runs.get();
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
@@ -140,7 +164,7 @@ impl Rig {
         let exit = cli::run(World {
             args: words.map(Into::into).collect(),
             cwd: self.dir(),
-            env: BTreeMap::new(),
+            env,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Box::new(move || {
                 count.set(count.get().wrapping_add(1));
@@ -158,7 +182,7 @@ impl Rig {
             stdin,
             stdout: &mut out,
             stderr: &mut err,
-            hooks: Hooks { embedded: Some(self.cloud()), ..hooks },
+            hooks,
         });
         Ran { exit, out: text(out), err: text(err) }
     }
@@ -220,30 +244,7 @@ impl Rig {
 
     /// Makes a request, and hands the `Response` out, an error too.
     pub(crate) fn ask(&self, account: &str, region: &str, action: &str, body: &Value) -> Value {
-        let keys = embedded::credentials(account).expect("keys");
-        let credentials =
-            Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
-        let body = body.to_string().into_bytes();
-        let tag = action.ends_with("Resources");
-        let envelope = Envelope {
-            service: if tag { "tag" } else { "cvm" },
-            host: "cvm.embedded",
-            action,
-            version: if tag { "2018-08-13" } else { "2017-03-12" },
-            region: Some(region),
-            body: &body,
-        };
-        let now = self.clock.now_ms();
-        let request = HttpRequest {
-            method: "POST".into(),
-            path: "/".into(),
-            query: String::new(),
-            headers: headers(&credentials, now / 1000, &envelope),
-            body,
-        };
-        let response = self.cloud().handle(now, &request);
-        let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
-        answer["Response"].take()
+        request(&self.cloud(), &*self.clock, account, region, action, body)
     }
 
     /// Lets time go by.
@@ -278,6 +279,41 @@ impl Rig {
         let held = holdings.of(OWNER, region);
         held.into_iter().flat_map(|held| &held.images).map(|(id, one)| (one.name.clone(), id.clone())).collect()
     }
+}
+
+/// Makes a request of an account, and hands the `Response` out, an error too.
+pub(crate) fn request(
+    cloud: &Embedded,
+    clock: &dyn Clock,
+    account: &str,
+    region: &str,
+    action: &str,
+    body: &Value,
+) -> Value {
+    let keys = embedded::credentials(account).expect("keys");
+    let credentials =
+        Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
+    let body = body.to_string().into_bytes();
+    let tag = action.ends_with("Resources");
+    let envelope = Envelope {
+        service: if tag { "tag" } else { "cvm" },
+        host: "cvm.embedded",
+        action,
+        version: if tag { "2018-08-13" } else { "2017-03-12" },
+        region: Some(region),
+        body: &body,
+    };
+    let now = clock.now_ms();
+    let request = HttpRequest {
+        method: "POST".into(),
+        path: "/".into(),
+        query: String::new(),
+        headers: headers(&credentials, now / 1000, &envelope),
+        body,
+    };
+    let response = cloud.handle(now, &request);
+    let mut answer: Value = serde_json::from_slice(&response.body).expect("JSON");
+    answer["Response"].take()
 }
 
 fn text(bytes: Vec<u8>) -> String {

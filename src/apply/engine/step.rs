@@ -25,12 +25,14 @@ pub(super) struct StepState {
     pub(super) done: BTreeSet<u32>,
     targets: usize,
     over: bool,
+    /// What failed first, where the step was skipped for it.
+    because: Option<String>,
     started_ms: Millis,
 }
 
 impl StepState {
     pub(super) fn new(waiting: usize, targets: usize) -> Self {
-        Self { waiting, open_ops: 0, done: BTreeSet::new(), targets, over: false, started_ms: 0 }
+        Self { waiting, open_ops: 0, done: BTreeSet::new(), targets, over: false, because: None, started_ms: 0 }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -80,6 +82,9 @@ impl Engine {
                 if state.succeeded() {
                     return None;
                 }
+                if state.because.is_some() {
+                    return state.because.clone();
+                }
                 let targets = &self.plan.get(other.0 as usize)?.targets;
                 let failed = targets.iter().zip(0..).find(|(_, n)| !state.done.contains(n));
                 Some(failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string()))
@@ -106,6 +111,12 @@ impl Engine {
                 let Some(id) = self.outputs.get(&(other, of)) else {
                     let because = self.name_of(other, of);
                     self.skip_target(&step, &target, &because, out);
+                    // Its id may be known all the same: then the call must not name it either.
+                    let planned = self.plan.get(other.0 as usize).and_then(|step| step.targets.get(of as usize));
+                    let known = planned.and_then(|target| target.id.as_ref()).and_then(Arg::known);
+                    if let (Some(id), Do::Call(call)) = (known, &mut step.does) {
+                        call.body.without(id.as_str());
+                    }
                     continue;
                 };
                 target.id = Some(Arg::Known(id.clone()));
@@ -121,12 +132,19 @@ impl Engine {
         Some((step, indices))
     }
 
+    /// What failed, where a step did not hand an id out: what the step itself was skipped for, or its target.
     fn name_of(&self, step: StepId, target: u32) -> String {
+        if let Some(because) = self.steps.get(step.0 as usize).and_then(|state| state.because.clone()) {
+            return because;
+        }
         let target = self.plan.get(step.0 as usize).and_then(|step| step.targets.get(target as usize));
         target.map_or_else(|| step.to_string(), |target| full_addr(target).to_string())
     }
 
     fn skip(&mut self, now: Millis, step: &Step, because: &str, out: &mut Vec<Command>) {
+        if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
+            state.because = Some(because.to_owned());
+        }
         let because = format!("{because} did not succeed");
         let addrs: Vec<Addr> = step.targets.iter().map(full_addr).collect();
         self.outcome.skipped.extend(addrs.iter().map(|addr| (addr.clone(), because.clone())));

@@ -186,7 +186,11 @@ impl Engine {
             let verdict = self.judge(now, &key, instance, image, was_seen);
             match verdict {
                 Verdict::NotYet if now >= deadline_ms => {
-                    let why = "it took longer than it ever should".to_owned();
+                    let settle = self.ops.get(&key.op).map(|op| &op.record.step.settle);
+                    let why = settle.map_or_else(String::new, |settle| {
+                        let seconds = settle.deadline_ms / 1000;
+                        format!("{} was not {} within {seconds} s", key.id, settle.until.words())
+                    });
                     self.conclude(now, key, Verdict::Failed(why));
                 }
                 Verdict::NotYet => self.later(now, group, key),

@@ -17,7 +17,7 @@ use crate::plan::types::{
     Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Settle, Target, Until, Value,
 };
 
-use super::version::{builder_gone, changed_inputs, previous_inputs};
+use super::version::{all_gone, builder_gone, changed_inputs, previous_inputs};
 use super::{Planning, copy_attrs, copy_spec, name_free, physical_name};
 
 /// Captures the version in its home region.
@@ -33,14 +33,19 @@ pub(super) fn capture(
     let Planning { name, image, block, home, .. } = planning;
     let Some(inputs) = inputs else {
         if let InstanceSource::Slot { fleet, .. } = &image.source {
-            builder_gone(draft, name, fleet);
+            if vanished {
+                all_gone(draft, name, version, fleet);
+            } else {
+                builder_gone(draft, name, fleet);
+            }
         }
         return None;
     };
     let (instance, mut needs) = match &image.source {
-        InstanceSource::Slot { fleet, slot } => builder(draft, planning, fleet, *slot)?,
+        InstanceSource::Slot { fleet, slot } => builder(draft, planning, (version, generation), fleet, *slot)?,
         InstanceSource::Id(id) => (handmade(draft, planning, id)?, Vec::new()),
     };
+    let untouched = needs.is_empty();
     needs.extend(removed.values().copied().map(Need::Success));
     // One image of an instance is made at a time.
     needs.extend(draft.captures.get(&instance).copied().map(Need::Over));
@@ -52,7 +57,8 @@ pub(super) fn capture(
     tags.insert(key, value);
     draft.assumptions.insert("TagSpecification creates a tag that does not exist yet".into());
     let mut expect = vec![Fact::NameFree { region: home.clone(), name: physical.clone() }];
-    if let Some(id) = instance.known() {
+    // Where something is done to it before, it is not as it was seen.
+    if let Some(id) = instance.known().filter(|_| untouched) {
         expect.extend(crate::plan::fleets::instance_fact(draft, home, id));
     }
     let previous = previous_inputs(draft, block, version);
@@ -121,10 +127,11 @@ pub(super) fn capture(
 fn builder(
     draft: &mut Draft<'_>,
     planning: &Planning<'_>,
+    (version, generation): (&Version, u32),
     fleet: &Name,
     slot: u32,
 ) -> Option<(Arg<InstanceId>, Vec<Need>)> {
-    let Some(SlotAt { id, mut ready, state, generation }) = draft.slots.get(&(fleet.clone(), slot)).cloned() else {
+    let Some(SlotAt { id, mut ready, state }) = draft.slots.get(&(fleet.clone(), slot)).cloned() else {
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REFERENCE, format!("fleet.{fleet} will have no slot {slot}"))
                 .at(Desired::path(Kind::Image, planning.name).key("from_instance").key("instance"))
@@ -142,7 +149,8 @@ fn builder(
             Arg::Known(id) => Arg::Known(CloudId::Instance(id.clone())),
             Arg::Output { step, target } => Arg::Output { step: *step, target: *target },
         };
-        let addr = Addr::slot(Block::fleet(fleet), slot);
+        // It is the image that waits, and that fails where the builder is never ready.
+        let addr = Addr::copy(planning.block.clone(), version.clone(), planning.home.clone());
         let step = draft.step(NewStep {
             needs: ready.clone(),
             does: Do::Await { region: planning.home.clone() },
@@ -247,26 +255,28 @@ pub(super) fn copy(
     if let Some((_, needs)) = ready.get_mut(&from) {
         needs.push(Need::Over(sync));
     }
+    let origin = Addr::copy(block.clone(), version.clone(), from.clone()).generation(generation);
+    let captured = draft.changes.iter().find(|change| change.addr == origin && change.action == Action::Create);
+    let captured = captured.and_then(|change| change.detail.reasons.first().cloned());
     let dress = dress_copies(draft, planning, sync, &missing);
     made_by.extend(dress.iter().copied());
     for (n, region) in missing.iter().enumerate() {
         let id = Arg::Output { step: sync, target: u32::try_from(n).unwrap_or(u32::MAX) };
         ready.insert(region.clone(), (id, vec![Need::Over(sync)]));
-        let reason = if gone.iter().any(|object| object.region == *region) {
-            Reason::CopiedBack { from: from.clone() }
-        } else {
-            Reason::New
+        let reason = match &source {
+            Arg::Known(_) if gone.iter().any(|object| object.region == *region) => {
+                Reason::CopiedBack { from: from.clone() }
+            }
+            Arg::Known(_) => Reason::New,
+            // It comes with the capture, and for the same reason.
+            Arg::Output { .. } => captured.clone().unwrap_or(Reason::New),
         };
         let mut attrs = vec![AttrChange {
             name: "copied from".into(),
             before: Value::None,
             after: match &source {
                 Arg::Known(id) => Value::Text(format!("{id} in {from}")),
-                Arg::Output { step, target } => Value::Unknown {
-                    step: *step,
-                    target: *target,
-                    addr: Addr::copy(block.clone(), version.clone(), from.clone()).generation(generation),
-                },
+                Arg::Output { step, target } => Value::Unknown { step: *step, target: *target, addr: origin.clone() },
             },
         }];
         attrs.extend(copy_attrs(draft, image));

@@ -1,12 +1,12 @@
 //! Managed images: which version the config asks for, where copies of it are, and how the missing ones come to be.
 
 mod capture;
+mod keep;
 mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::cloud::call::{Arg, Body, StepId, TagTarget};
+use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
 use crate::model::addr::{Block, Kind};
@@ -15,12 +15,13 @@ use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::naming;
 use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
-use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
+use crate::model::spec::{ImageCopySpec, ImageUse};
 use crate::plan::draft::{Current, Draft, ImageAt, NewStep, at_once, detail, known, settle};
-use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Hold, Need, Reason, Resource, Until, Value};
 
 use capture::{capture, copy};
-use version::{check_reuse, source, version};
+use keep::keep_right;
+use version::{builder_removed, check_reuse, source, version};
 
 /// How a recorded copy was found.
 enum Found<'a> {
@@ -82,13 +83,14 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     let mut under_way: Vec<&Object> = Vec::new();
     let mut failed: Vec<&Object> = Vec::new();
     let mut gone: Vec<&Object> = Vec::new();
+    let mut kept = Vec::new();
     for object in mine.iter().copied().filter(|object| object.generation == generation) {
         let Some(id) = object.cloud_id.image() else { continue };
         match found(draft, object) {
             Found::Usable(seen) => {
                 usable.insert(object.region.clone(), id.clone());
                 if planning.regions.contains(&object.region) {
-                    keep_right(draft, &planning, object, seen);
+                    kept.push((object, seen));
                 }
             }
             Found::UnderWay => under_way.push(object),
@@ -96,6 +98,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             Found::Gone => gone.push(object),
         }
     }
+    keep_right(draft, &planning, &kept);
     if let Some(inputs) = inputs.as_ref().filter(|_| !usable.is_empty()) {
         check_reuse(draft, &planning, &version, generation, inputs);
     }
@@ -115,6 +118,9 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
 
     let mut made_by = Vec::new();
     let mut generation = generation;
+    if inputs.is_none() && !ready.is_empty() {
+        builder_removed(draft, &planning, &version);
+    }
     if ready.is_empty() {
         // All copies vanished: what is captured now is not what was, though it bears the version.
         let vanished = !gone.is_empty();
@@ -161,6 +167,11 @@ fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
     }
 }
 
+/// Whether a recorded copy is no longer there.
+pub(in crate::plan) fn is_gone(draft: &Draft<'_>, object: &Object) -> bool {
+    matches!(found(draft, object), Found::Gone)
+}
+
 fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
     let step = draft.step(NewStep {
         needs: Vec::new(),
@@ -203,76 +214,6 @@ pub(in crate::plan) fn delete_copy(draft: &mut Draft<'_>, object: &Object, reaso
         settle: settle(Until::ImageGone, draft.input.pace.delete_ms),
         holds: vec![Hold { resource: Resource::Images(object.region.clone()), at_start: 0, at_end: -1 }],
     })
-}
-
-/// Description and tags of a copy that stays.
-fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, object: &Object, seen: &crate::model::observed::Image) {
-    let ObjectSpec::Image(recorded) = object.spec.as_ref() else { return };
-    let wanted = copy_spec(planning.image);
-    let (key, value) = draft.tag(&planning.block);
-    let diff = diff::image(recorded, &wanted, seen, (&key, &value));
-    if diff.is_empty() {
-        return;
-    }
-    let mut attrs = Vec::new();
-    let mut changed = Vec::new();
-    let mut drifted = Vec::new();
-    let spec = Arc::new(ObjectSpec::Image(wanted));
-    let target = || known(object, Effect::Become(Arc::clone(&spec)));
-    if let Some(description) = &diff.description {
-        if diff.description_drifted { &mut drifted } else { &mut changed }.push("description".to_owned());
-        attrs.push(AttrChange {
-            name: "description".into(),
-            before: Value::Text(seen.description.clone()),
-            after: Value::Text(description.clone()),
-        });
-        let Some(id) = object.cloud_id.image() else { return };
-        let body = Body::DescribeImageAs { image: Arg::Known(id.clone()), description: description.clone() };
-        let does = draft.call(&object.region, body);
-        let targets = vec![target()];
-        draft.step(NewStep {
-            needs: Vec::new(),
-            does,
-            targets,
-            expect: vec![Fact::Image { region: object.region.clone(), id: id.clone() }],
-            settle: at_once(),
-            holds: Vec::new(),
-        });
-    }
-    if !diff.tags.is_empty() {
-        if diff.tags.drifted { &mut drifted } else { &mut changed }.push("tags".to_owned());
-        let shown = diff::tag_attr(&diff.tags, &seen.tags);
-        attrs.extend(draft.show_attrs([&shown], None));
-        let resource = TagTarget { region: object.region.clone(), id: Arg::Known(object.cloud_id.clone()) };
-        let mut bodies = Vec::new();
-        if !diff.tags.set.is_empty() {
-            bodies.push(Body::TagResources { resources: vec![resource.clone()], tags: diff.tags.set.clone() });
-        }
-        if !diff.tags.unset.is_empty() {
-            bodies.push(Body::UntagResources { resources: vec![resource], keys: diff.tags.unset.clone() });
-        }
-        for body in bodies {
-            let does = draft.call(&object.region, body);
-            let targets = vec![target()];
-            draft.step(NewStep {
-                needs: Vec::new(),
-                does,
-                targets,
-                expect: Vec::new(),
-                settle: at_once(),
-                holds: Vec::new(),
-            });
-        }
-    }
-    let mut reasons = Vec::new();
-    if !changed.is_empty() {
-        reasons.push(Reason::Changed { attrs: changed });
-    }
-    if !drifted.is_empty() {
-        reasons.push(Reason::Drifted { attrs: drifted });
-    }
-    let detail = detail(reasons, attrs);
-    draft.change(object.full_addr(), Action::Update, Some(object.cloud_id.clone()), &object.name, &detail);
 }
 
 fn copy_spec(image: &ManagedImage) -> ImageCopySpec {

@@ -132,6 +132,12 @@ pub(super) fn version(
         (None, Some(last)) => last,
         (None, None) => return None,
     };
+    Some((version, None))
+}
+
+/// Says that the builder is no longer in the config, and what that means for a version that is there.
+pub(super) fn builder_removed(draft: &mut Draft<'_>, planning: &Planning<'_>, version: &Version) {
+    let Planning { name, image, .. } = planning;
     if let InstanceSource::Slot { fleet, .. } = &image.source {
         draft.notes.push(
             Diagnostic::warning(
@@ -142,7 +148,21 @@ pub(super) fn version(
             .why(format!("version {version} is captured and stays; a new one cannot be made")),
         );
     }
-    Some((version, None))
+}
+
+/// Refuses an image all copies of which were deleted, and whose builder is no longer in the config.
+pub(super) fn all_gone(draft: &mut Draft<'_>, name: &Name, version: &Version, fleet: &Name) {
+    draft.faults.push(
+        Diagnostic::error(
+            codes::BUILDER_GONE,
+            format!(
+                "all copies of image.{name}@{version} were deleted outside, and fleet.{fleet} is not in the config"
+            ),
+        )
+        .at(Desired::path(Kind::Image, name).key("from_instance").key("instance"))
+        .why("without its builder it cannot be captured anew")
+        .help(format!("put fleets.{fleet} back until the image is captured; after that it may go")),
+    );
 }
 
 /// An explicit version must not change what it is made of.

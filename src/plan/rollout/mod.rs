@@ -1,15 +1,15 @@
 //! How a fleet gets from what it is to what it should be: launches, replacements, resets and changes in place, in
 //! batches as large as the cloud and `max_unavailable` allow.
 
+mod modify;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, SlotAt, at_once, known, settle};
+use super::draft::{Draft, ImageAt, NewStep, SlotAt, known, settle};
 use super::fleets::{instance_fact, prefix, sources};
 use super::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
-use crate::cloud::call::{
-    Arg, Body, InstanceAttr, Launch, MAX_BATCH, MAX_LAUNCH, MAX_TAG_RESOURCES, StepId, TagTarget,
-};
+use crate::cloud::call::{Arg, Body, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{SlotDiff, Takes, made_with};
 use crate::model::addr::{Addr, Block, Kind};
@@ -48,6 +48,14 @@ pub(super) struct Work<'a> {
     pub(super) diff: SlotDiff,
     /// What must be over before anything is done to it.
     pub(super) ready: Vec<Need>,
+}
+
+impl Work<'_> {
+    /// Whether the cloud has all of it already, and only the state has to learn it.
+    fn is_so_already(&self) -> bool {
+        let idle = |takes: Takes| matches!(takes, Takes::Record | Takes::Nothing);
+        !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
+    }
 }
 
 /// One fleet's changes, gathered.
@@ -125,6 +133,17 @@ impl<'a> Rolling<'a> {
         shared
     }
 
+    /// Whether a slot gets another version of the image that it runs from.
+    fn has_new_version(&self, work: &Work<'_>) -> bool {
+        let ObjectSpec::Slot(recorded) = work.row.spec.as_ref() else { return false };
+        match (&recorded.image, &self.at.use_) {
+            (ImageUse::Made { image: before, .. }, ImageUse::Made { image: after, .. }) => {
+                before == after && recorded.image != self.at.use_
+            }
+            (ImageUse::Made { .. } | ImageUse::Found { .. }, _) => false,
+        }
+    }
+
     fn zone_index(&self, zone: &Zone) -> usize {
         self.fleet.zones.iter().position(|other| other == zone).unwrap_or(usize::MAX)
     }
@@ -136,15 +155,30 @@ impl<'a> Rolling<'a> {
         (diff.takes(Takes::Rebuild) || diff.reset_failed).then_some(self.fleet.update.strategy)
     }
 
-    /// What a slot is once its attributes were changed in place: what only a new disk brings stays as it was.
-    fn spec_in_place(&self, work: &Work<'_>, rebuilt: bool) -> Option<Arc<ObjectSpec>> {
+    /// What a slot is once its attributes were changed in place: what only a new disk brings stays as it was, and
+    /// tags that have to go stay known until they are gone.
+    fn spec_in_place(&self, work: &Work<'_>, rebuilt: bool, untagged: bool) -> Option<Arc<ObjectSpec>> {
         let wanted = self.specs.get(&work.zone)?;
         let (ObjectSpec::Slot(wanted_spec), ObjectSpec::Slot(recorded)) = (wanted.as_ref(), work.row.spec.as_ref())
         else {
             return None;
         };
-        if rebuilt {
+        let going = &work.diff.tags.unset;
+        if rebuilt && (untagged || going.is_empty()) {
             return Some(Arc::clone(wanted));
+        }
+        let mut tags = wanted_spec.tags.clone();
+        if !untagged {
+            tags.extend(
+                recorded
+                    .tags
+                    .iter()
+                    .filter(|(key, _)| going.contains(*key))
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+        }
+        if rebuilt {
+            return Some(Arc::new(ObjectSpec::Slot(Box::new(SlotSpec { tags, ..wanted_spec.as_ref().clone() }))));
         }
         let SlotSpec { image, instance_type: _, system_disk, data_disks, network, internet, login, tags: _, user_data } =
             recorded.as_ref();
@@ -160,7 +194,7 @@ impl<'a> Rolling<'a> {
             network,
             internet: internet.clone(),
             login: login.clone(),
-            tags: wanted_spec.tags.clone(),
+            tags,
             user_data: user_data.clone(),
         }))))
     }
@@ -179,11 +213,12 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
 
     let mut work = std::mem::take(&mut rolling.work);
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
+    let (known_already, work): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(Work::is_so_already);
     let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(|work| {
         rolling.strategy(&work.diff).is_some()
             || (work.diff.takes(Takes::Resize) && work.seen.state == InstanceState::Running)
     });
-    let mut in_place: Vec<(Work<'_>, bool, Vec<Need>)> = Vec::new();
+    let mut in_place: Vec<(Work<'_>, Option<StepId>, Vec<Need>)> = Vec::new();
     let batch = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
     let mut disruptive = disruptive.into_iter().peekable();
     while disruptive.peek().is_some() {
@@ -196,9 +231,10 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
             needs = vec![Need::Success(resize(draft, &mut rolling, &work, needs, false))];
         }
         note_change(draft, &mut rolling, &work, Action::Update);
-        in_place.push((work, false, needs));
+        in_place.push((work, None, needs));
     }
-    modify(draft, &rolling, &in_place);
+    modify::modify(draft, &rolling, &in_place);
+    modify::enter(draft, &mut rolling, known_already);
 }
 
 /// Launches instances: one call for every run of consecutive ordinals in a zone.
@@ -303,12 +339,7 @@ fn launch_run(
     for (n, creation) in run.iter().enumerate() {
         let target = u32::try_from(n).unwrap_or(u32::MAX);
         if rolling.sources.contains_key(&creation.slot) {
-            let at = SlotAt {
-                id: Arg::Output { step, target },
-                ready: vec![Need::Success(step)],
-                state: None,
-                generation: creation.generation,
-            };
+            let at = SlotAt { id: Arg::Output { step, target }, ready: vec![Need::Success(step)], state: None };
             draft.slots.insert((rolling.name.clone(), creation.slot), at);
         }
         let addr = Addr::slot(rolling.block.clone(), creation.slot).generation(creation.generation);
@@ -328,7 +359,7 @@ fn one_group<'a>(
     rolling: &mut Rolling<'_>,
     group: Vec<Work<'a>>,
     gate: &[Need],
-    in_place: &mut Vec<(Work<'a>, bool, Vec<Need>)>,
+    in_place: &mut Vec<(Work<'a>, Option<StepId>, Vec<Need>)>,
 ) -> Vec<Need> {
     let mut lasts: Vec<Need> = Vec::new();
     let (replaced, kept): (Vec<Work<'a>>, Vec<Work<'a>>) =
@@ -368,8 +399,9 @@ fn one_group<'a>(
     lasts.dedup();
     for work in kept {
         let resets = rolling.strategy(&work.diff) == Some(Strategy::Reset);
-        let needs = last_of.get(&work.slot).map_or_else(|| work.ready.clone(), |step| vec![Need::Success(*step)]);
-        in_place.push((work, resets, needs));
+        let last = last_of.get(&work.slot).copied();
+        let needs = last.map_or_else(|| work.ready.clone(), |step| vec![Need::Success(step)]);
+        in_place.push((work, last.filter(|_| resets), needs));
     }
     lasts
 }
@@ -486,7 +518,7 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
         user_data: rolling.fleet.user_data.clone(),
     };
     let does = draft.call(&region, body);
-    let spec = rolling.specs.get(&work.zone).cloned();
+    let spec = rolling.spec_in_place(work, true, false);
     let step = draft.step(NewStep {
         needs,
         does,
@@ -497,12 +529,7 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
     });
     moves(draft, work.row, step);
     if rolling.sources.contains_key(&work.slot) {
-        let at = SlotAt {
-            id: Arg::Known(id.clone()),
-            ready: vec![Need::Success(step)],
-            state: None,
-            generation: work.row.generation,
-        };
+        let at = SlotAt { id: Arg::Known(id.clone()), ready: vec![Need::Success(step)], state: None };
         draft.slots.insert((rolling.name.clone(), work.slot), at);
     }
     step
@@ -541,7 +568,7 @@ fn resize(
     let body =
         Body::ResizeInstance { instance: work.seen.id.clone(), instance_type: rolling.fleet.instance_type.clone() };
     let does = draft.call(&region, body);
-    let spec = rolling.spec_in_place(work, rebuilt);
+    let spec = rolling.spec_in_place(work, rebuilt, false);
     draft.step(NewStep {
         needs,
         does,
@@ -577,88 +604,23 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     if work.diff.reset_failed {
         reasons.push(Reason::ResetFailed);
     }
-    let (changed, drifted) = (names(false), names(true));
+    let (mut changed, drifted) = (names(false), names(true));
+    if rolling.has_new_version(work) {
+        changed.retain(|name| name != "image");
+        reasons.push(Reason::NewVersion { inputs: Vec::new() });
+    }
     if !changed.is_empty() {
         reasons.push(Reason::Changed { attrs: changed });
     }
     if !drifted.is_empty() {
         reasons.push(Reason::Drifted { attrs: drifted });
     }
+    if work.is_so_already() {
+        reasons.push(Reason::Already);
+    }
     let shown = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing);
     let attrs = draft.show_attrs(shown, Some(&rolling.at.id));
     let detail = rolling.detail(reasons, attrs);
     draft.change(work.row.full_addr(), action, Some(work.row.cloud_id.clone()), &work.row.name, &detail);
     detail
-}
-
-/// Names, security groups and tags: in batches of all slots that get the same.
-fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: &[(Work<'_>, bool, Vec<Need>)]) {
-    let mut batches: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
-    for (n, (work, _, _)) in in_place.iter().enumerate() {
-        let SlotDiff { attrs: _, tags, rename, groups, reset_failed: _ } = &work.diff;
-        if let Some(name) = rename {
-            batches.entry(Change::Name(name.clone())).or_default().push(n);
-        }
-        if let Some(groups) = groups {
-            batches.entry(Change::Groups(groups.clone())).or_default().push(n);
-        }
-        if !tags.set.is_empty() {
-            batches.entry(Change::Tag(tags.set.clone())).or_default().push(n);
-        }
-        if !tags.unset.is_empty() {
-            batches.entry(Change::Untag(tags.unset.clone())).or_default().push(n);
-        }
-    }
-    for (change, slots) in batches {
-        let most = match change {
-            Change::Name(_) | Change::Groups(_) => MAX_BATCH,
-            Change::Tag(_) | Change::Untag(_) => MAX_TAG_RESOURCES,
-        };
-        for chunk in slots.chunks(most) {
-            let works: Vec<&(Work<'_>, bool, Vec<Need>)> = chunk.iter().filter_map(|n| in_place.get(*n)).collect();
-            modify_batch(draft, rolling, &change, &works);
-        }
-    }
-}
-
-/// One attribute and its new value; slots that share it share a call.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Change {
-    Name(String),
-    Groups(BTreeSet<crate::model::ids::SecurityGroupId>),
-    Tag(crate::model::desired::Tags),
-    Untag(BTreeSet<String>),
-}
-
-fn modify_batch(draft: &mut Draft<'_>, rolling: &Rolling<'_>, change: &Change, works: &[&(Work<'_>, bool, Vec<Need>)]) {
-    let region = rolling.fleet.region.clone();
-    let instances = || works.iter().map(|(work, _, _)| work.seen.id.clone()).collect();
-    let resources = || {
-        let target = |work: &Work<'_>| TagTarget { region: region.clone(), id: Arg::Known(work.row.cloud_id.clone()) };
-        works.iter().map(|(work, _, _)| target(work)).collect()
-    };
-    let (body, until) = match change {
-        Change::Name(name) => (
-            Body::ModifyInstances { instances: instances(), set: InstanceAttr::Name(name.clone()) },
-            Until::Operation("ModifyInstancesAttribute".into()),
-        ),
-        Change::Groups(groups) => (
-            Body::ModifyInstances { instances: instances(), set: InstanceAttr::SecurityGroups(groups.clone()) },
-            Until::Operation("ModifyInstancesAttribute".into()),
-        ),
-        Change::Tag(tags) => (Body::TagResources { resources: resources(), tags: tags.clone() }, Until::Accepted),
-        Change::Untag(keys) => (Body::UntagResources { resources: resources(), keys: keys.clone() }, Until::Accepted),
-    };
-    let targets = works
-        .iter()
-        .map(|(work, rebuilt, _)| {
-            let spec = rolling.spec_in_place(work, *rebuilt);
-            known(work.row, spec.map_or(Effect::Nothing, Effect::Become))
-        })
-        .collect();
-    // A slot whose reset failed does not hold the others' tags up.
-    let needs = works.iter().flat_map(|(_, _, needs)| needs).map(|need| Need::Over(need.step())).collect();
-    let settle = if until == Until::Accepted { at_once() } else { settle(until, draft.input.pace.modify_ms) };
-    let does = draft.call(&region, body);
-    draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() });
 }

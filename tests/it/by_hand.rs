@@ -1,0 +1,5 @@
+//! What somebody else did to our things: the plan says so, and repairs it, or shows that it stays.
+
+mod images;
+mod instances;
+mod shares;
