@@ -106,6 +106,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it is known of everything how it ended, well or not.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        let Self { done: _, failed: _, skipped: _, in_doubt, interrupted, store, stuck } = self;
+        in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+    }
+
     /// Whether all was done.
     #[must_use]
     pub fn whole(&self) -> bool {

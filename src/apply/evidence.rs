@@ -3,7 +3,7 @@
 //! | call | it took when |
 //! |---|---|
 //! | RunInstances | an instance bears the name and the tag, is as young as the intent, and was never recorded |
-//! | CreateImage | the image of that name is there: the name was free before |
+//! | CreateImage | an image of that name is there, as young as the intent: the name was free before |
 //! | SyncImages | the copy of that name is there, by destination |
 //! | ModifyImageSharePermission | the accounts are there, or are not |
 //! | ModifyImageAttribute | the description is there |
@@ -11,7 +11,7 @@
 //! | TerminateInstances | the instance is gone, TERMINATING or SHUTDOWN |
 //! | StopInstances, StartInstances | it is on its way, or there |
 //! | ResetInstance | another ResetInstance than before is its latest operation, or it runs from the new image |
-//! | ResetInstancesType | it has the type, or another ResetInstancesType than before is its latest operation |
+//! | ResetInstancesType | it has the type, or is about to get it |
 //! | ModifyInstancesAttribute | the attribute has the value |
 //! | TagResources, UnTagResources | the tags are there, or are not |
 
@@ -21,7 +21,7 @@ use crate::cloud::call::{Arg, Body, Call, InstanceAttr, Launch, PAGE, Query, Tag
 use crate::model::Millis;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Region, Uin};
 use crate::model::naming::TAG_KEY;
-use crate::model::observed::{Image, Instance, InstanceState};
+use crate::model::observed::{Image, Instance, InstanceState, OperationState};
 use crate::plan::{Effect, Fact, Step};
 
 /// Whether a call took effect on one target.
@@ -136,12 +136,15 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
     let whole = |took: Took| vec![took; step.targets.len()];
     match &call.body {
         Body::RunInstances(launch) => launched(launch, step, found, about),
-        Body::CreateImage { name, .. } => whole(named(found, &call.region, name)),
+        Body::CreateImage { name, .. } => {
+            whole(named(found, &call.region, name, about, |image| image.created_ms >= about.intended_ms - SKEW_MS))
+        }
         Body::SyncImages { name, .. } => step
             .targets
             .iter()
             .map(|target| match &target.effect {
-                Effect::Make(made) => named(found, &made.region, name),
+                // Which time a copy bears is not documented.
+                Effect::Make(made) => named(found, &made.region, name, about, |_| true),
                 Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => Took::No,
             })
             .collect(),
@@ -166,8 +169,11 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
         Body::ResetInstance { instance: id, image, .. } => {
             whole(instance(id).map_or(Took::No, |seen| reset_took(seen, image.known(), evidence(step))))
         }
+        // One that succeeded shows the type. One from before is no evidence.
         Body::ResizeInstance { instance: id, instance_type } => whole(yes_if(instance(id).is_some_and(|seen| {
-            seen.instance_type == *instance_type || latest_is_new(seen, "ResetInstancesType", evidence(step))
+            let latest = seen.latest.as_ref().filter(|latest| latest.name == "ResetInstancesType");
+            let under_way = latest.is_some_and(|latest| latest.state == OperationState::Operating);
+            seen.instance_type == *instance_type || under_way
         }))),
         Body::ModifyInstances { set, .. } => each(
             &|seen| match set {
@@ -200,9 +206,16 @@ fn tags_of<'f>(found: &'f Found, resource: &TagTarget) -> Option<&'f BTreeMap<St
 }
 
 /// Names are unique among an account's images in a region, and this one was free before the call.
-fn named(found: &Found, region: &Region, name: &str) -> Took {
-    let mine = found.images.get(region).into_iter().flatten().map(|(_, image)| image);
-    match mine.filter(|image| image.name == name).map(|image| &image.id).next() {
+fn named(
+    found: &Found,
+    region: &Region,
+    name: &str,
+    about: &Circumstances<'_>,
+    young: impl Fn(&Image) -> bool,
+) -> Took {
+    let there = found.images.get(region).into_iter().flatten().map(|(_, image)| image);
+    let mine = |image: &&Image| image.name == name && !about.ids_ever.contains(image.id.as_str()) && young(image);
+    match there.filter(mine).map(|image| &image.id).next() {
         Some(id) => Took::Yes(Some(CloudId::Image(id.clone()))),
         None => Took::No,
     }
@@ -213,6 +226,8 @@ fn evidence(step: &Step) -> Option<&Fact> {
     step.expect.iter().find(|fact| matches!(fact, Fact::Instance { .. }))
 }
 
+/// Without evidence the call came right after another change of the instance by the same run, which was its latest
+/// operation then.
 fn latest_is_new(seen: &Instance, operation: &str, before: Option<&Fact>) -> bool {
     let Some(latest) = seen.latest.as_ref().filter(|latest| latest.name == operation) else { return false };
     match before {

@@ -54,7 +54,7 @@ impl Watcher for Watching<'_, '_> {
     }
 
     fn recovered(&mut self, outcome: &Outcome) {
-        let text = if outcome.whole() {
+        let text = if outcome.settled() {
             "What an interrupted run had left open is settled.\n".to_owned()
         } else {
             "What an interrupted run had left open could not be settled.\n".to_owned()

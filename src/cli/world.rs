@@ -149,13 +149,17 @@ fn holder(env: &BTreeMap<String, String>) -> Holder {
     }
 }
 
-/// When a process started, in ticks since the machine did; `None`: there is no such process, or no way to tell.
+/// When a process started, in ticks since the machine did; `None`: there is no such process, it has ended and its
+/// parent has not noticed yet, or there is no way to tell.
 fn process_start(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The program's name stands in parentheses and may hold anything; what follows it is in columns.
     let after_name = stat.rsplit_once(')')?.1;
+    const STATE: usize = 0;
     const START_TIME: usize = 19;
-    after_name.split_whitespace().nth(START_TIME)?.parse().ok()
+    let columns: Vec<&str> = after_name.split_whitespace().collect();
+    let ended = matches!(columns.get(STATE), Some(&("Z" | "X")));
+    if ended { None } else { columns.get(START_TIME)?.parse().ok() }
 }
 
 /// Whether the process of a holder on this machine is gone. Where that cannot be told, it is not.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Millis;
 use super::addr::{Addr, Block, Kind};
 use super::digest::Digest;
-use super::ids::{CloudId, ImageId, Lineage, Name, Region, Uin, Version, Zone};
+use super::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin, Version, Zone};
 use super::spec::{Inputs, ObjectSpec};
 
 /// The id of an operation in the journal, counted up in a state.
@@ -41,6 +41,8 @@ pub struct Recorded {
     pub objects: Vec<Object>,
     /// The versions of managed images.
     pub versions: Vec<VersionRecord>,
+    /// Instances that were shut down for a change and not started again since: an interrupted run owes them that.
+    pub halted: BTreeSet<InstanceId>,
     /// Which block needs which, also for blocks that the config no longer has.
     pub edges: BTreeSet<(Block, Block)>,
 }
@@ -150,7 +152,15 @@ impl Recorded {
     /// The state of a config that was never applied.
     #[must_use]
     pub fn empty(lineage: Lineage) -> Self {
-        Self { lineage, serial: 0, origin: None, objects: Vec::new(), versions: Vec::new(), edges: BTreeSet::new() }
+        Self {
+            lineage,
+            serial: 0,
+            origin: None,
+            objects: Vec::new(),
+            versions: Vec::new(),
+            halted: BTreeSet::new(),
+            edges: BTreeSet::new(),
+        }
     }
 
     /// Objects by their block, in the order of the addresses.

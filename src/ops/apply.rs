@@ -223,7 +223,8 @@ fn apply_held(
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), true)?;
     if !stored.open.is_empty() {
         let outcome = recover(site, held, stored, &connected, config.desired.digest, watcher)?;
-        if !outcome.whole() {
+        // What failed for good is no longer in doubt: the plan looks what is left of it.
+        if !outcome.settled() {
             return Ok(Applied::InDoubt(outcome));
         }
         stored = held.load()?;

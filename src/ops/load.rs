@@ -73,25 +73,27 @@ fn fresh(site: &Site) -> Stored {
 /// What a fault of the store means to a person.
 pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
     let file = site.show(&site.state_file());
+    // The fault names the file as the system does; people are told where it is from where they are.
+    let text = fault.to_string().replace(&site.state_file().display().to_string(), &file);
     Problem::of(match fault {
-        StoreFault::Locked(lease) => Diagnostic::error(codes::LOCKED, format!("{fault}"))
+        StoreFault::Locked(lease) => Diagnostic::error(codes::LOCKED, text)
             .why(format!(
                 "the state {file} is changed by one run at a time; its lease ends {}",
                 when(site, lease.until_ms)
             ))
             .help("wait until that run is over; a lease that has ended is taken over by itself"),
-        StoreFault::Fenced => Diagnostic::error(codes::FENCED, fault.to_string())
+        StoreFault::Fenced => Diagnostic::error(codes::FENCED, text)
             .help("see what that run did with `fleetwright show`, then apply again"),
-        StoreFault::Newer { .. } => Diagnostic::error(codes::NEWER_STATE, fault.to_string())
+        StoreFault::Newer { .. } => Diagnostic::error(codes::NEWER_STATE, text)
             .help("use the version of fleetwright that wrote it, or a newer one"),
-        StoreFault::NotAState(_) => Diagnostic::error(codes::NOT_A_STATE, fault.to_string())
+        StoreFault::NotAState(_) => Diagnostic::error(codes::NOT_A_STATE, text)
             .help(format!("move {file} away, or choose another environment with -e NAME")),
         StoreFault::Full(_) => {
-            Diagnostic::error(codes::STORE, fault.to_string()).help("make room, then apply again: it goes on from here")
+            Diagnostic::error(codes::STORE, text).help("make room, then apply again: it goes on from here")
         }
-        StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, fault.to_string())
+        StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, text)
             .help("an apply has to write its state; check the owner and the permissions of the directory"),
-        StoreFault::Io(_) => Diagnostic::error(codes::STORE, fault.to_string()),
+        StoreFault::Io(_) => Diagnostic::error(codes::STORE, text),
     })
 }
 

@@ -172,8 +172,12 @@ fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object
             moved = Some("region");
         }
     }
-    // A zone without a slot beside one with two was added: spreading over it would move instances.
-    if moved.is_none() && counts.values().any(|count| *count == 0) && counts.values().any(|count| *count > 1) {
+    // A zone without a slot beside one with two was added: spreading over it would move instances. Slots that are
+    // still to be made go there first.
+    let slots: BTreeSet<u32> = rows.iter().filter_map(|row| row.addr.slot).collect();
+    let to_make = (fleet.count as usize).saturating_sub(slots.len());
+    let empty = counts.values().filter(|count| **count == 0).count();
+    if moved.is_none() && empty > to_make && counts.values().any(|count| *count > 1) {
         moved = Some("zones");
     }
     let Some(key) = moved else { return true };
@@ -315,10 +319,12 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     if diff == SlotDiff::default() {
         return;
     }
+    let halted = seen.state == InstanceState::Stopped && draft.input.recorded.halted.contains(&seen.id);
     for attr in diff.attrs.iter().filter(|attr| attr.takes == Takes::Nothing) {
-        // A builder that switched itself off is as it should be, and what is waited for is not there yet.
+        // A builder that switched itself off is as it should be; what is waited for is not there yet, and what a run of
+        // ours shut down is started again.
         let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
-        let expected = attr.name == "state" && (off || !ready.is_empty());
+        let expected = attr.name == "state" && (off || halted || !ready.is_empty());
         if !expected {
             draft.drift.push(Drift {
                 addr: row.full_addr(),
@@ -333,9 +339,9 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     for attr in unsupported {
         rolling.unsupported(draft, attr);
     }
-    let does_something = diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
+    let does_something = halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
     if does_something {
-        rolling.work.push(Work { slot, zone: zone.clone(), ordinal, row, seen, diff, ready });
+        rolling.work.push(Work { slot, zone: zone.clone(), ordinal, row, seen, diff, halted, ready });
     }
 }
 

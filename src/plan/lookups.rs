@@ -63,7 +63,12 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
             )),
             None => {
                 let types: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
-                Diagnostic::error(codes::IMAGE_NOT_FOUND, format!("no public image in {region} has this name"))
+                let text = if all.is_empty() {
+                    format!("no public image in {region} has this name")
+                } else {
+                    format!("no public image of this name in {region} can be used")
+                };
+                Diagnostic::error(codes::IMAGE_NOT_FOUND, text)
                     .at(path)
                     .why(format!("it must be NORMAL, not deprecated, and fit {}", types.join(" and ")))
                     .help("names are compared exactly, upper and lower case included")

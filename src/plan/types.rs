@@ -259,6 +259,8 @@ pub enum Reason {
     ResetFailed,
     /// The cloud has it so already; only the state learns it.
     Already,
+    /// A run shut it down for a change, and was interrupted before it was started again.
+    Halted,
 }
 
 /// One attribute, before and after.

@@ -132,6 +132,7 @@ fn state() -> Recorded {
         lineage: Lineage::new("0192a7c4"),
         serial: 7,
         origin: Some(samples::empty().origin),
+        halted: BTreeSet::new(),
         objects,
         versions: vec![VersionRecord {
             block: samples::block("image.web"),

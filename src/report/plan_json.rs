@@ -157,6 +157,7 @@ fn reason(reason: &Reason) -> Node {
         | Reason::UnderWay
         | Reason::Undeclared
         | Reason::ResetFailed
+        | Reason::Halted
         | Reason::Already => node,
     }
 }

@@ -27,7 +27,7 @@ fn in_order(state: &Recorded) -> impl Iterator<Item = &Object> {
 /// The state as tables: images, shares, fleets; by block.
 #[must_use]
 pub fn show(state: &Recorded, style: Style) -> String {
-    let Recorded { lineage: _, serial, origin, objects, versions: _, edges: _ } = state;
+    let Recorded { lineage: _, serial, origin, objects, versions: _, halted: _, edges: _ } = state;
     let mut head = Page::new(style);
     if let Some(Origin { endpoint, account, project }) = origin {
         head.plain(&format!("Project {project}, cloud {endpoint}, account {account}, serial {serial}"));
@@ -107,7 +107,7 @@ pub fn list(state: &Recorded, ids: bool) -> String {
 /// The state as JSON.
 #[must_use]
 pub fn json(state: &Recorded) -> String {
-    let Recorded { lineage, serial, origin, objects: _, versions, edges } = state;
+    let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges } = state;
     object! {
         "format" => FORMAT,
         "lineage" => lineage.as_str(),

@@ -65,6 +65,7 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
         Reason::Already => "the cloud stays as it is, and only the state learns it".to_owned(),
+        Reason::Halted => "shut down by a run that was interrupted".to_owned(),
     }
 }
 
@@ -90,6 +91,7 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::Undeclared => "undeclared",
         Reason::ResetFailed => "reset_failed",
         Reason::Already => "already",
+        Reason::Halted => "halted",
     }
 }
 

@@ -13,7 +13,7 @@ use super::rows::{Shared, cloud_id, counter, lineage, maybe_text, of_json, of_pa
 use super::{DurationRow, RunOutcome, RunRow, Stored};
 use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
-use crate::model::ids::{ImageId, Region, Version, Zone};
+use crate::model::ids::{ImageId, InstanceId, Region, Version, Zone};
 use crate::model::recorded::{Object, OpId, Recorded, RunId, Status, VersionRecord};
 use crate::model::spec::ObjectSpec;
 
@@ -67,11 +67,13 @@ fn block(text: &str) -> Res<Block> {
 pub(super) fn load(conn: &Connection) -> Res<Stored> {
     let tx = conn.unchecked_transaction()?;
     let mut specs = Specs::new();
+    let objects = objects(&tx, &mut specs)?;
     let recorded = Recorded {
         lineage: lineage(&tx)?,
         serial: counter(&tx, "serial")?,
         origin: origin(&tx)?,
-        objects: objects(&tx, &mut specs)?,
+        halted: halted(&tx, &objects)?,
+        objects,
         versions: versions(&tx)?,
         edges: edges(&tx)?,
     };
@@ -79,6 +81,34 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
     let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
     let next_op = tx.query_row("SELECT coalesce(max(id), 0) + 1 FROM op", [], |row| row.get(0))?;
     Ok(Stored { recorded, open, next_op: OpId(next_op), ids_ever })
+}
+
+/// Instances of ours whose last change of power, as far as the journal tells, was that we shut them down.
+fn halted(conn: &Connection, objects: &[Object]) -> Res<BTreeSet<InstanceId>> {
+    let first: Option<i64> =
+        conn.query_row("SELECT min(id) FROM op WHERE action = 'StopInstances'", [], |row| row.get(0))?;
+    let mut halted = BTreeSet::new();
+    let Some(first) = first else { return Ok(halted) };
+    let mut statement = conn.prepare_cached(
+        "SELECT op.action, op_target.cloud_id FROM op JOIN op_target ON op_target.op = op.id
+         WHERE op.id >= ?1 AND op.action IN ('StopInstances', 'StartInstances', 'ResetInstance')
+           AND op_target.outcome = 'done' AND op_target.id_kind = 'instance'
+         ORDER BY op.id",
+    )?;
+    let mut rows = statement.query([first])?;
+    while let Some(row) = rows.next()? {
+        let id = InstanceId::new(text(row, 1)?);
+        if text(row, 0)? == "StopInstances" {
+            halted.insert(id);
+        } else {
+            halted.remove(&id);
+        }
+    }
+    if !halted.is_empty() {
+        let there: BTreeSet<&InstanceId> = objects.iter().filter_map(|object| object.cloud_id.instance()).collect();
+        halted.retain(|id| there.contains(id));
+    }
+    Ok(halted)
 }
 
 fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {

@@ -105,5 +105,5 @@ fn a_name_that_nothing_has_and_a_type_that_nothing_fits() {
     let refused = rig.fails(Exit::Config);
     insta::assert_snapshot!("image_not_found", refused.err);
     rig.edit(SHOP, "Ubuntu Server 22.04 lts 64bit", "CentOS 6.10 64bit");
-    says(&rig.fails(Exit::Config).err, "it must be NORMAL, not deprecated, and fit S5.MEDIUM4");
+    says(&rig.fails(Exit::Config).err, "no public image of this name in ap-guangzhou can be used");
 }

@@ -3,6 +3,7 @@
 mod by_hand;
 mod changes;
 mod cli;
+mod crash;
 mod crowded;
 mod examples;
 mod kit;

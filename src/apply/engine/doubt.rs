@@ -5,7 +5,7 @@
 //! absence counts past the signature's window and the settle time. Where no request outlives its process, two looks a
 //! second apart are enough.
 
-use super::op::Phase;
+use super::op::{Op, Phase};
 use super::{Command, Engine, Purpose};
 use crate::apply::events::Progress;
 use crate::apply::evidence::{Circumstances, Found, Took, judge, queries};
@@ -20,14 +20,25 @@ use crate::store::{Record, TargetOutcome};
 /// What is known of an operation in doubt.
 #[derive(Default)]
 pub(super) struct Doubt {
-    /// Whether some attempt got no answer.
-    pub(super) ever: bool,
+    /// How many attempts got no answer.
+    losses: u32,
+    /// What the cloud said to an attempt after that: it is not made again.
+    refusal: Option<Fault>,
     looks: u32,
     failed_looks: u32,
+    /// Whether a read of this look failed: what the others found is not all.
+    torn: bool,
     open: Vec<Call>,
     under_way: usize,
     found: Found,
     told: bool,
+}
+
+impl Doubt {
+    /// Whether some attempt got no answer.
+    pub(super) fn ever(&self) -> bool {
+        self.losses > 0
+    }
 }
 
 /// Between two looks at the same thing.
@@ -35,27 +46,34 @@ const LOOK_AGAIN_MS: Millis = 1_000;
 /// While a window is waited out, it is looked at this often all the same.
 const LOOK_WHILE_WAITING_MS: Millis = 30_000;
 
-/// Whether a second request does no harm where the first one arrives after all.
+/// Whether a second request may be made at once: it does no harm where the first one arrives after all, however late.
 fn resend_is_safe(body: &Body) -> bool {
     match body {
         // The name is unique; a second one is refused as a duplicate.
         Body::CreateImage { .. } | Body::SyncImages { .. } => true,
         // They bring a thing to a state, and it is there already.
-        Body::ShareImage { .. }
-        | Body::DescribeImageAs { .. }
+        Body::DescribeImageAs { .. }
         | Body::DeleteImages { .. }
         | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
         | Body::ModifyInstances { .. }
         | Body::TagResources { .. }
         | Body::UntagResources { .. } => true,
+        // What comes next may be the opposite, and the first request would undo it.
+        Body::ShareImage { .. }
+        | Body::StopInstances { .. }
+        | Body::StartInstances { .. }
+        | Body::ResizeInstance { .. } => false,
         // A second reset would format the disk once more.
         Body::ResetInstance { .. } => false,
         // By its token only.
         Body::RunInstances(_) => false,
         Body::Describe(_) => true,
+    }
+}
+
+impl Op {
+    fn may_be_sent_again(&self, most: u32) -> bool {
+        self.doubt.refusal.is_none() && self.doubt.losses <= most && self.tries <= most
     }
 }
 
@@ -67,18 +85,17 @@ impl Engine {
         let most = self.set.most_tries;
         let Some(op) = self.ops.get_mut(&id) else { return };
         op.phase = Phase::InDoubt;
-        op.doubt.ever = true;
-        op.tries += 1;
-        let tries = op.tries;
+        op.doubt.losses += 1;
+        let losses = op.doubt.losses;
         let Some(call) = op.call() else { return };
         let by_token = matches!(call.body, Body::RunInstances(_)) && cloud_now - op.record.cloud_ms < horizon;
-        if by_token && tries <= most {
+        if by_token && losses <= most {
             self.tell_recovering_if(
                 id,
                 "no answer was recorded; the same request is made again, under the same token",
                 out,
             );
-            self.enqueue(id, now + if tries > 1 { LOOK_AGAIN_MS } else { 0 });
+            self.enqueue(id, now + if losses > 1 { LOOK_AGAIN_MS } else { 0 });
             return;
         }
         self.tell_recovering_if(id, "no answer was recorded; looking whether it took effect", out);
@@ -92,9 +109,10 @@ impl Engine {
     }
 
     /// An attempt after one in doubt was refused: that says nothing of the first one.
-    pub(super) fn doubt_again(&mut self, now: Millis, id: OpId) {
+    pub(super) fn doubt_again(&mut self, now: Millis, id: OpId, refusal: Fault) {
         if let Some(op) = self.ops.get_mut(&id) {
             op.phase = Phase::InDoubt;
+            op.doubt.refusal = Some(refusal);
         }
         self.look_at(id, now);
     }
@@ -115,6 +133,7 @@ impl Engine {
     fn look(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
         let Some(op) = self.ops.get_mut(&id) else { return };
         op.doubt.found = Found::default();
+        op.doubt.torn = false;
         op.doubt.open = op.call().map(queries).unwrap_or_default();
         self.next_look(now, id, out);
     }
@@ -125,6 +144,10 @@ impl Engine {
         let calls = std::mem::take(&mut op.doubt.open);
         op.doubt.under_way += calls.len();
         if calls.is_empty() && op.doubt.under_way == 0 {
+            if op.doubt.torn {
+                self.look_at(id, now + LOOK_AGAIN_MS);
+                return;
+            }
             self.judge_doubt(now, id, out);
             return;
         }
@@ -155,12 +178,10 @@ impl Engine {
                 if op.doubt.failed_looks > most {
                     let why = format!("whether it took effect cannot be told: {fault}");
                     self.leave_in_doubt(now, id, &why, out);
-                } else if op.doubt.under_way == 0 {
-                    self.look_at(id, now + LOOK_AGAIN_MS);
-                } else {
-                    op.doubt.open.clear();
+                    return;
                 }
-                return;
+                op.doubt.torn = true;
+                op.doubt.open.clear();
             }
         }
         self.next_look(now, id, out);
@@ -186,8 +207,10 @@ impl Engine {
             return;
         }
         let believable = self.believable(id, now);
-        let resend =
-            !self.recovering && resend_is_safe(&call.body) && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1);
+        let most = self.set.most_tries;
+        let resend = !self.recovering
+            && resend_is_safe(&call.body)
+            && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1 && op.may_be_sent_again(most));
         if resend || believable <= now {
             self.not_all_took(now, id, &call, &took, out);
             return;
@@ -247,16 +270,17 @@ impl Engine {
             }
             return;
         }
-        let tries_left = self.ops.get(&id).is_some_and(|op| op.tries <= self.set.most_tries);
-        if !tries_left || matches!(call.body, Body::RunInstances(_)) {
-            let fault = Fault {
+        let again = self.ops.get(&id).is_some_and(|op| op.may_be_sent_again(self.set.most_tries));
+        if !again || matches!(call.body, Body::RunInstances(_)) {
+            let refusal = self.ops.get_mut(&id).and_then(|op| op.doubt.refusal.take());
+            let fault = refusal.unwrap_or_else(|| Fault {
                 class: Class::Transport,
                 code: None,
                 message: "no answer came, and it did not take effect".into(),
                 request_id: None,
                 executed: Executed::No,
                 cloud_ms: None,
-            };
+            });
             self.fail(now, id, fault);
             return;
         }

@@ -401,17 +401,16 @@ impl Engine {
 
     /// Sends what is journalled as intended, as far as rates and the number of calls under way allow.
     fn send_queued(&mut self, now: Millis) {
+        if self.stop.is_some() {
+            // Intended, or refused and not sent again: nothing is in doubt.
+            self.queue.clear();
+            return;
+        }
         let due: Vec<(Millis, OpId)> = self.queue.range(..=(now, OpId(i64::MAX))).copied().collect();
         for (at, id) in due {
-            let stopping = self.stop.is_some();
             let busy = self.in_flight >= self.set.most_calls;
             let Some(op) = self.ops.get(&id) else { continue };
             let Some(call) = op.call().cloned() else { continue };
-            if stopping {
-                // Intended, or refused and not sent again: nothing is in doubt.
-                self.queue.remove(&(at, id));
-                continue;
-            }
             let not_before = self.rate(&call).not_before;
             if not_before > now {
                 self.queue.remove(&(at, id));

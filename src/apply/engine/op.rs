@@ -27,7 +27,7 @@ pub(super) struct Op {
     pub(super) pending: usize,
     /// Of a copy: whether its source is still busy with it.
     pub(super) source_busy: bool,
-    /// How often it was refused for a passing reason, or looked after in doubt.
+    /// How often it was refused.
     pub(super) tries: u32,
     pub(super) doubt: super::doubt::Doubt,
 }
@@ -368,7 +368,9 @@ impl Engine {
         }
         op.phase = Phase::Closing;
         op.record.state = OpState::Settled;
-        let took = op.call().map(|call| (call.body.action(), call.region.clone(), now - op.since_ms));
+        // Of what an interrupted run began, nobody saw how long it took.
+        let timed = op.call().filter(|_| !self.recovering);
+        let took = timed.map(|call| (call.body.action(), call.region.clone(), now - op.since_ms));
         if op.journalled {
             self.write(Record::Settled { op: id, settled_ms: now });
             if let Some((action, region, ms)) = took.filter(|(_, _, ms)| *ms > 0) {
@@ -436,7 +438,7 @@ impl Engine {
         let Some(op) = self.ops.get_mut(&id) else { return };
         let Some(call) = op.call().cloned() else { return };
         op.tries += 1;
-        let (tries, attempt, in_doubt) = (op.tries, op.record.attempt, op.doubt.ever);
+        let (tries, in_doubt) = (op.tries, op.doubt.ever());
         match fault.class {
             Class::Throttled if tries <= most => {
                 let wait = backoff(tries);
@@ -453,7 +455,7 @@ impl Engine {
                 self.enqueue(id, now + wait);
             }
             // The name that was free is taken since an attempt whose answer was lost, or the account is there already.
-            Class::Conflict if may_be_ours(&call.body, attempt) => self.doubt(now, id, out),
+            Class::Conflict if may_be_ours(&call.body, in_doubt) => self.doubt(now, id, out),
             Class::Throttled
             | Class::Busy
             | Class::Transient
@@ -468,7 +470,7 @@ impl Engine {
             | Class::Transport => {
                 if in_doubt {
                     // That this attempt was refused says nothing of the one before it.
-                    self.doubt_again(now, id);
+                    self.doubt_again(now, id, fault);
                 } else if reached_already(&call.body, &fault) {
                     self.mark_accepted(now, id, Vec::new(), Vec::new(), now);
                 } else if !self.isolate(now, id, &fault) {
@@ -608,10 +610,10 @@ fn reset_to(call: Option<&Call>) -> Option<ImageId> {
     }
 }
 
-/// Whether a conflict can come from an attempt of ours.
-fn may_be_ours(body: &Body, attempt: u32) -> bool {
+/// Whether a conflict can come from an attempt of ours. `in_doubt`: there was one that got no answer.
+fn may_be_ours(body: &Body, in_doubt: bool) -> bool {
     match body {
-        Body::CreateImage { .. } | Body::SyncImages { .. } => attempt > 1,
+        Body::CreateImage { .. } | Body::SyncImages { .. } => in_doubt,
         Body::ShareImage { .. } => true,
         Body::RunInstances(_)
         | Body::DescribeImageAs { .. }

@@ -344,6 +344,10 @@ fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) ->
     }
 }
 
+fn latest_is_another(seen: &Instance, name: &str) -> bool {
+    seen.latest.as_ref().is_some_and(|latest| latest.name != name)
+}
+
 fn operation(op: &Op, name: &str, seen: &Instance, failed: &dyn Fn(&str) -> Verdict) -> Verdict {
     let reached = match op.call().map(|call| &call.body) {
         Some(Body::ModifyInstances { set: InstanceAttr::Name(name), .. }) => Some(seen.name == *name),
@@ -351,6 +355,10 @@ fn operation(op: &Op, name: &str, seen: &Instance, failed: &dyn Fn(&str) -> Verd
             Some(seen.security_groups == *groups)
         }
         Some(Body::ResizeInstance { instance_type, .. }) => Some(seen.instance_type == *instance_type),
+        // Nobody got an answer to it, and it took: where another operation stands in its place, the image tells.
+        Some(Body::ResetInstance { image, .. }) if op.record.request_id.is_none() && latest_is_another(seen, name) => {
+            Some(image.known() == Some(&seen.image))
+        }
         _ => None,
     };
     let latest = seen.latest.as_ref().filter(|latest| latest.name == name);

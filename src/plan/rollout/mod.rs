@@ -11,7 +11,7 @@ use super::fleets::{instance_fact, prefix, sources};
 use super::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
 use crate::cloud::call::{Arg, Body, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::diff::{SlotDiff, Takes, made_with};
+use crate::diff::{Attr, SlotDiff, Takes, made_with};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Fleet, Strategy};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
@@ -46,6 +46,8 @@ pub(super) struct Work<'a> {
     pub(super) row: &'a Object,
     pub(super) seen: &'a Instance,
     pub(super) diff: SlotDiff,
+    /// Whether a run shut it down, and was interrupted before it was started again.
+    pub(super) halted: bool,
     /// What must be over before anything is done to it.
     pub(super) ready: Vec<Need>,
 }
@@ -54,7 +56,7 @@ impl Work<'_> {
     /// Whether the cloud has all of it already, and only the state has to learn it.
     fn is_so_already(&self) -> bool {
         let idle = |takes: Takes| matches!(takes, Takes::Record | Takes::Nothing);
-        !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
+        !self.halted && !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
     }
 }
 
@@ -217,6 +219,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(|work| {
         rolling.strategy(&work.diff).is_some()
             || (work.diff.takes(Takes::Resize) && work.seen.state == InstanceState::Running)
+            || work.halted
     });
     let mut in_place: Vec<(Work<'_>, Option<StepId>, Vec<Need>)> = Vec::new();
     let batch = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
@@ -371,7 +374,7 @@ fn one_group<'a>(
     }
     let resized: Vec<&Work<'_>> = kept.iter().filter(|work| work.diff.takes(Takes::Resize)).collect();
     let (stops, running) = stop(draft, &resized, gate);
-    let mut started: Vec<(&Work<'a>, StepId)> = Vec::new();
+    let mut started: Vec<(&Work<'a>, Vec<Need>)> = Vec::new();
     let mut last_of: BTreeMap<u32, StepId> = BTreeMap::new();
     for work in &kept {
         let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
@@ -381,9 +384,9 @@ fn one_group<'a>(
             let step = resize(draft, rolling, work, needs.clone(), false);
             needs = vec![Need::Success(step)];
             last_of.insert(work.slot, step);
-            if running.contains(&work.slot) && !resets {
-                started.push((work, step));
-            }
+        }
+        if (running.contains(&work.slot) || work.halted) && !resets {
+            started.push((work, needs.clone()));
         }
         if resets {
             last_of.insert(work.slot, reset(draft, rolling, work, needs));
@@ -459,7 +462,14 @@ fn replace(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, group: &[Work<'_>],
         });
     }
     let after: Vec<Need> = terminated.into_iter().map(Need::Success).collect();
-    launch(draft, rolling, creations, &after, Some(&details))
+    let launched = launch(draft, rolling, creations, &after, Some(&details));
+    // The version before stays until its last instance has its successor: it may be wanted back.
+    for work in group {
+        for step in &launched {
+            moves(draft, work.row, *step);
+        }
+    }
+    launched
 }
 
 /// Terminates at most [`MAX_BATCH`] instances of one region and billing type.
@@ -579,13 +589,13 @@ fn resize(
     })
 }
 
-fn start(draft: &mut Draft<'_>, stopped: &[(&Work<'_>, StepId)]) -> Option<StepId> {
+fn start(draft: &mut Draft<'_>, stopped: &[(&Work<'_>, Vec<Need>)]) -> Option<StepId> {
     let region = stopped.first()?.0.row.region.clone();
     let instances = stopped.iter().map(|(work, _)| work.seen.id.clone()).collect();
     let does = draft.call(&region, Body::StartInstances { instances });
     // One that could not get its new type is started all the same: it was running before.
     Some(draft.step(NewStep {
-        needs: stopped.iter().map(|(_, step)| Need::Over(*step)).collect(),
+        needs: stopped.iter().flat_map(|(_, needs)| needs).map(|need| Need::Over(need.step())).collect(),
         does,
         targets: stopped.iter().map(|(work, _)| known(work.row, Effect::Nothing)).collect(),
         expect: Vec::new(),
@@ -604,6 +614,9 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     if work.diff.reset_failed {
         reasons.push(Reason::ResetFailed);
     }
+    if work.halted {
+        reasons.push(Reason::Halted);
+    }
     let (mut changed, drifted) = (names(false), names(true));
     if rolling.has_new_version(work) {
         changed.retain(|name| name != "image");
@@ -618,7 +631,8 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     if work.is_so_already() {
         reasons.push(Reason::Already);
     }
-    let shown = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing);
+    let starts = |attr: &Attr| work.halted && attr.name == "state";
+    let shown = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing || starts(attr));
     let attrs = draft.show_attrs(shown, Some(&rolling.at.id));
     let detail = rolling.detail(reasons, attrs);
     draft.change(work.row.full_addr(), action, Some(work.row.cloud_id.clone()), &work.row.name, &detail);

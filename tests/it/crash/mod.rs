@@ -1,0 +1,182 @@
+//! Crashes at every write and every call of both examples, and again during recovery, in virtual time.
+//!
+//! A process dies by a panic out of what lies between the program and its world, and all that it had in memory is
+//! dropped. A fresh one is left with the two database files, the lock file and the config. Then: no duplicate, no
+//! orphan, nothing lost, and the second plan is empty.
+
+mod killed;
+mod scenarios;
+mod special;
+mod trial;
+mod wire;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fleetwright::cloud::call::Class;
+
+use scenarios::{SCENARIOS, Scenario};
+use trial::{Base, Trial};
+use wire::{Fate, Trap, When};
+
+/// The rows of the table: actions that change something and that this build makes.
+const SUPPORTED: [&str; 14] = [
+    "CreateImage",
+    "DeleteImages",
+    "ModifyImageAttribute",
+    "ModifyImageSharePermission",
+    "ModifyInstancesAttribute",
+    "ResetInstance",
+    "ResetInstancesType",
+    "RunInstances",
+    "StartInstances",
+    "StopInstances",
+    "SyncImages",
+    "TagResources",
+    "TerminateInstances",
+    "UnTagResources",
+];
+/// The columns.
+const WAYS: [&str; 5] = ["not sent", "answer lost", "delayed", "refused", "silent"];
+
+/// What can become of a call that changes something, each with whether requests may outlive their process.
+const FATES: [(Fate, bool); 17] = [
+    (Fate::NotSent, false),
+    (Fate::NotSent, true),
+    (Fate::AnswerLost, false),
+    (Fate::AnswerLost, true),
+    (Fate::Late(When::AtOnce), true),
+    (Fate::Late(When::AfterRequests(1)), true),
+    (Fate::Late(When::After(150_000)), true),
+    (Fate::Late(When::After(299_000)), true),
+    (Fate::Refused(Class::Throttled, "RequestLimitExceeded", 3), false),
+    (Fate::Refused(Class::Busy, "MutexOperation.TaskRunning", 2), false),
+    (Fate::Refused(Class::Invalid, "InvalidParameterValue", 1), true),
+    (Fate::Refused(Class::NotFound, "InvalidInstanceId.NotFound", 1), false),
+    (Fate::Refused(Class::Quota, "LimitExceeded.Quota", 1), false),
+    (Fate::SilentNever, false),
+    (Fate::SilentDone, true),
+    (Fate::SilentLate(When::AfterRequests(2)), true),
+    (Fate::SilentLate(When::After(299_000)), true),
+];
+
+/// What becomes of a read that the server had trouble with.
+const UNANSWERED: Fate = Fate::Refused(Class::Transient, "InternalError", 2);
+
+/// How many points were tried, by action and way.
+type Table = BTreeMap<(&'static str, &'static str), usize>;
+
+struct Report {
+    table: Table,
+    points: BTreeMap<&'static str, [usize; 3]>,
+    /// How many scenarios are over.
+    over: usize,
+}
+
+impl Report {
+    const fn new() -> Self {
+        Self { table: BTreeMap::new(), points: BTreeMap::new(), over: 0 }
+    }
+}
+
+/// Every trap of a scenario: at each call that changes something every fate and an interrupt, at each read a crash and
+/// a refusal, at each write a crash before and after it.
+fn traps(base: &Base) -> Vec<(Trap, bool, Option<&'static str>)> {
+    let mut traps = Vec::new();
+    for (n, (action, mutates)) in base.traffic.calls.iter().enumerate() {
+        if *mutates {
+            traps.push((Trap::Interrupt(n, 1), n % 2 == 0, None));
+            traps.push((Trap::Interrupt(n, 2), n % 2 == 1, None));
+            traps.extend(FATES.iter().map(|(fate, remote)| (Trap::Call(n, *fate), *remote, Some(*action))));
+        } else {
+            traps.push((Trap::Call(n, Fate::NotSent), n % 2 == 0, None));
+            traps.push((Trap::Call(n, UNANSWERED), n % 2 == 1, None));
+        }
+    }
+    for n in 0..base.traffic.writes {
+        traps.push((Trap::Write(n, false), n % 2 == 0, None));
+        traps.push((Trap::Write(n, true), n % 2 == 1, None));
+    }
+    traps
+}
+
+/// What all scenarios found, once each has run.
+static REPORT: Mutex<Report> = Mutex::new(Report::new());
+
+fn report() -> MutexGuard<'static, Report> {
+    REPORT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every point of a scenario, and after some of the crashes every point of the recovery.
+fn try_all(scenario: &Scenario) {
+    let base = Base::of(scenario);
+    let mut faults = Vec::new();
+    let traps = traps(&base);
+    for (trap, remote, action) in &traps {
+        let result = Trial::new(&base, *remote).once(*trap);
+        let mut report = report();
+        let kind = match trap {
+            Trap::Call(..) | Trap::Interrupt(..) => 0,
+            Trap::Write(..) | Trap::Stolen(_) => 1,
+        };
+        report.points.entry(scenario.name).or_default()[kind] += 1;
+        if let (Trap::Call(_, fate), Some(action)) = (trap, action) {
+            *report.table.entry((action, fate.way())).or_default() += 1;
+        }
+        if let Err(why) = result {
+            faults.push(format!("{trap:?} remote={remote} {}: {why}", action.unwrap_or("")));
+        }
+    }
+    let deaths = traps.iter().filter(|(trap, _, _)| trap.kills());
+    for (first, remote, _) in deaths.step_by(scenario.every) {
+        let (points, more) = Trial::new(&base, *remote).twice(*first);
+        report().points.entry(scenario.name).or_default()[2] += points;
+        faults.extend(more.into_iter().map(|why| format!("{first:?} remote={remote}, then {why}")));
+    }
+    assert!(faults.is_empty(), "{}: {} points failed:\n{}", scenario.name, faults.len(), shown(&faults));
+    let mut report = report();
+    report.over += 1;
+    if report.over == SCENARIOS {
+        print(&table(&report));
+        let empty: BTreeSet<_> = SUPPORTED
+            .iter()
+            .flat_map(|action| WAYS.iter().map(move |way| (*action, *way)))
+            .filter(|cell| !report.table.contains_key(cell))
+            .collect();
+        assert!(empty.is_empty(), "nothing tried for {empty:?}");
+    }
+}
+
+fn shown(faults: &[String]) -> String {
+    let first: Vec<&str> = faults.iter().map(String::as_str).take(40).collect();
+    first.join("\n\n")
+}
+
+fn table(report: &Report) -> String {
+    let mut text = format!("{:<28}", "action");
+    for way in WAYS {
+        text.push_str(&format!("{way:>13}"));
+    }
+    text.push('\n');
+    for action in SUPPORTED {
+        text.push_str(&format!("{action:<28}"));
+        for way in WAYS {
+            text.push_str(&format!("{:>13}", report.table.get(&(action, way)).copied().unwrap_or(0)));
+        }
+        text.push('\n');
+    }
+    text.push_str(&format!("\n{:<28}{:>13}{:>13}{:>13}\n", "scenario", "at calls", "at writes", "twice"));
+    for (name, [calls, writes, twice]) in &report.points {
+        text.push_str(&format!("{name:<28}{calls:>13}{writes:>13}{twice:>13}\n"));
+    }
+    let total: usize = report.points.values().flatten().sum();
+    text.push_str(&format!("{total} crash points\n"));
+    text
+}
+
+/// Past the test harness, which keeps what is printed to itself when all is well.
+fn print(text: &str) {
+    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}

@@ -1,0 +1,209 @@
+//! One trial: something goes wrong, the command is given again, and the world is as it should be.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Injection;
+use fleetwright::store::{SqliteStore, Store};
+
+use super::UNANSWERED;
+use super::scenarios::Scenario;
+use super::wire::{Fate, Traffic, Trap, Wire};
+use super::world::{faults, holds, leaks, secrets, serial, summary};
+use crate::rig::{OWNER, Ran, Rig};
+
+/// How often a command may have to be given again: once to settle and go on, once more where a refusal had to be
+/// noticed first.
+const MOST_RUNS: usize = 3;
+
+/// A world before a command, and what it is like after it.
+pub(crate) struct Base {
+    rig: Rig,
+    command: &'static str,
+    wanted: BTreeSet<String>,
+    /// What goes over the line when nothing goes wrong.
+    pub(crate) traffic: Traffic,
+}
+
+impl Base {
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let rig = Rig::of_example(scenario.example);
+        if let Some(prepare) = scenario.prepare {
+            rig.settle();
+            // What was accepted long ago is not awaited any more.
+            rig.wait_ms(600_000);
+            prepare(&rig);
+        }
+        Self::new(scenario.name, rig, scenario.command)
+    }
+
+    /// A world as it is, and what is done in it.
+    pub(crate) fn new(name: &str, rig: Rig, command: &'static str) -> Self {
+        let wanted_rig = rig.fork();
+        let wire = Wire::new(None);
+        wire.run(&wanted_rig, command, false).expect("nobody dies").expect(Exit::Done);
+        let traffic = wire.traffic();
+        let base = Self { wanted: summary(&wanted_rig), rig, command, traffic };
+        base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
+        base
+    }
+
+    fn destroys(&self) -> bool {
+        self.command.starts_with("destroy")
+    }
+
+    /// Whether a world is as it should be.
+    fn is_right(&self, rig: &Rig) -> Result<(), String> {
+        let plan = if self.destroys() { "plan --destroy --detailed-exitcode" } else { "plan --detailed-exitcode" };
+        let plan = rig.run(plan);
+        if plan.exit != Exit::Done || plan.err.contains("still open") {
+            return Err(format!("the second plan is not empty: {:?}\n{}\n{}", plan.exit, plan.out, plan.err));
+        }
+        let faults = faults(rig);
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        let found = summary(rig);
+        if found != self.wanted {
+            let lost: Vec<&String> = self.wanted.difference(&found).collect();
+            let more: Vec<&String> = found.difference(&self.wanted).collect();
+            return Err(format!("the world is another: missing {lost:#?}, beyond {more:#?}"));
+        }
+        let leaks = leaks(rig, &secrets(rig));
+        if !leaks.is_empty() {
+            return Err(leaks.join("; "));
+        }
+        if self.destroys() && !rig.holdings().nothing_of(OWNER) {
+            return Err("something is left".into());
+        }
+        Ok(())
+    }
+}
+
+/// A fork of a world.
+pub(crate) struct Trial<'b> {
+    base: &'b Base,
+    rig: Rig,
+    wire: Arc<Wire>,
+    remote: bool,
+}
+
+impl<'b> Trial<'b> {
+    pub(crate) fn new(base: &'b Base, remote: bool) -> Self {
+        Self { base, rig: base.rig.fork(), wire: Wire::new(None), remote }
+    }
+
+    fn fork(&self) -> Self {
+        Self { base: self.base, rig: self.rig.fork(), wire: self.wire.fork(), remote: self.remote }
+    }
+
+    /// Asks the cloud for a fault.
+    pub(crate) fn inject(&self, injection: Injection) {
+        self.rig.cloud().inject(injection);
+    }
+
+    /// One thing goes wrong.
+    pub(crate) fn once(&self, trap: Trap) -> Result<(), String> {
+        let before = serial(&self.rig);
+        self.strike(trap)?;
+        self.wire.arm(None);
+        let between = serial(&self.rig);
+        self.finish()?;
+        let after = serial(&self.rig);
+        if before <= between && between <= after {
+            Ok(())
+        } else {
+            Err(format!("the serial went from {before} over {between} to {after}"))
+        }
+    }
+
+    /// Before a write somebody else takes the lock over, whose lease has run out. Answers how the first one ended.
+    pub(crate) fn stolen(&self, write: usize) -> Result<Exit, String> {
+        self.wire.arm(Some(Trap::Stolen(write)));
+        let first = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies");
+        let thief = self.wire.thief().ok_or("nobody took the lock over")?;
+        let (fence, then) = thief.took;
+        let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
+        let now = store.load().map_err(|fault| fault.to_string())?;
+        if now != then {
+            return Err(format!("it was written to afterwards: {then:#?}\n{now:#?}"));
+        }
+        store.unlock(fence).map_err(|fault| fault.to_string())?;
+        drop(store);
+        self.wire.arm(None);
+        self.finish()?;
+        Ok(first.exit)
+    }
+
+    /// The process dies, and then the next one, at each of its points. Answers how many those were, and what failed.
+    pub(crate) fn twice(&self, first: Trap) -> (usize, Vec<String>) {
+        if let Err(why) = self.strike(first) {
+            return (0, vec![why]);
+        }
+        let dry = self.fork();
+        drop(dry.wire.run(&dry.rig, self.base.command, self.remote));
+        let traffic = dry.wire.traffic();
+        let calls = (0..traffic.calls.len()).flat_map(|n| {
+            let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
+            [Trap::Call(n, Fate::NotSent), Trap::Call(n, other)]
+        });
+        let writes = (0..traffic.writes).flat_map(|n| [Trap::Write(n, false), Trap::Write(n, true)]);
+        let traps: Vec<Trap> = calls.chain(writes).collect();
+        let mut faults = Vec::new();
+        for second in &traps {
+            let again = self.fork();
+            if let Err(why) = again.strike(*second).and_then(|()| again.finish()) {
+                faults.push(format!("{second:?}: {why}"));
+            }
+        }
+        (traps.len(), faults)
+    }
+
+    /// Runs into a trap.
+    fn strike(&self, trap: Trap) -> Result<(), String> {
+        self.wire.arm(Some(trap));
+        let ran = self.wire.run(&self.rig, self.base.command, self.remote);
+        if !self.wire.sprung() {
+            return Err("the trap was never reached".into());
+        }
+        match (ran, trap.kills()) {
+            (None, true) => {
+                self.rig.wait_ms(1_000);
+                Ok(())
+            }
+            (Some(ran), false) => {
+                self.rig.go_on();
+                self.quiet(&ran)
+            }
+            (ran, _) => Err(format!("it should have died, or lived: {ran:?}")),
+        }
+    }
+
+    /// Gives the command again until it is done, lets everything arrive, and looks.
+    fn finish(&self) -> Result<(), String> {
+        let mut talk = String::new();
+        for run in 0.. {
+            let ran = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies any more");
+            self.quiet(&ran)?;
+            talk.push_str(&format!("--- run {run}: {:?}\n{}{}", ran.exit, ran.out, ran.err));
+            if ran.exit == Exit::Done {
+                break;
+            }
+            if run + 1 == MOST_RUNS {
+                return Err(format!("it is not done after {MOST_RUNS} runs:\n{talk}"));
+            }
+        }
+        self.wire.land(&self.rig);
+        self.rig.wait_ms(1_000);
+        self.base.is_right(&self.rig).map_err(|why| format!("{why}\n{talk}"))
+    }
+
+    /// What is said holds no secret.
+    fn quiet(&self, ran: &Ran) -> Result<(), String> {
+        let spoken = secrets(&self.rig)
+            .into_iter()
+            .find(|secret| holds(ran.out.as_bytes(), secret) || holds(ran.err.as_bytes(), secret));
+        spoken.map_or(Ok(()), |secret| Err(format!("{secret:?} is said:\n{}{}", ran.out, ran.err)))
+    }
+}

@@ -1,0 +1,145 @@
+//! What a world must be like when all is said and done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetwright::cli::Exit;
+use serde_json::Value;
+
+use crate::rig::{OWNER, Rig};
+
+/// Such an instance cannot be terminated; it drops out by itself.
+const LAUNCH_FAILED: &str = "LAUNCH_FAILED";
+
+/// The world in words, by names: equal for two worlds that differ in their ids only.
+pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
+    let holdings = rig.holdings();
+    let mut lines = BTreeSet::new();
+    for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
+        for image in held.images.values() {
+            lines.insert(format!(
+                "{region} image {} {} shared with {:?} tags {:?} made by {:?}",
+                image.name, image.state, image.shared_with, image.tags, image.content.provisioned
+            ));
+        }
+        for one in held.instances.values().filter(|one| one.state != LAUNCH_FAILED) {
+            let image = held.images.get(&one.image).map_or(one.image.as_str(), |image| image.name.as_str());
+            lines.insert(format!(
+                "{} instance {} {} {} from {image} tags {:?} made by {:?}",
+                one.zone, one.name, one.instance_type, one.state, one.tags, one.content.provisioned
+            ));
+        }
+    }
+    lines
+}
+
+/// What is wrong between the state and the cloud, if anything.
+pub(crate) fn faults(rig: &Rig) -> Vec<String> {
+    let mut faults = Vec::new();
+    let state = state(rig);
+    let mut recorded: BTreeMap<(String, String), &Value> = BTreeMap::new();
+    for object in state["objects"].as_array().into_iter().flatten() {
+        let word = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
+        if word("status") != "ready" {
+            faults.push(format!("{} is {} in the state", word("address"), word("status")));
+        }
+        if word("kind") != "share" && recorded.insert((word("region"), word("id")), object).is_some() {
+            faults.push(format!("{} is in the state twice", word("id")));
+        }
+    }
+    let holdings = rig.holdings();
+    let mut there = BTreeSet::new();
+    for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
+        let region = region.to_string();
+        let instances = || held.instances.iter().filter(|(_, one)| one.state != LAUNCH_FAILED);
+        let ids = instances().map(|(id, _)| id).chain(held.images.keys());
+        there.extend(ids.map(|id| (region.clone(), id.clone())));
+        let mut names = BTreeSet::new();
+        let named = instances().map(|(_, one)| &one.name).chain(held.images.values().map(|one| &one.name));
+        faults.extend(named.filter(|name| !names.insert(*name)).map(|name| format!("two are called {name}")));
+        for (id, disk) in &held.disks {
+            if disk.instance.as_ref().is_none_or(|owner| !held.instances.contains_key(owner)) {
+                faults.push(format!("disk {id} was left behind"));
+            }
+        }
+        for (id, snapshot) in &held.snapshots {
+            if snapshot.image.as_ref().is_none_or(|owner| !held.images.contains_key(owner)) {
+                faults.push(format!("snapshot {id} was left behind"));
+            }
+        }
+        for id in held.tags.keys() {
+            let known = held.instances.contains_key(id) || held.images.contains_key(id) || held.disks.contains_key(id);
+            if !known && !held.snapshots.contains_key(id) {
+                faults.push(format!("the tags of {id} were left behind"));
+            }
+        }
+        for (id, image) in &held.images {
+            let shares: Vec<&Value> = state["objects"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|object| object["kind"] == "share" && object["id"] == id.as_str())
+                .collect();
+            let listed: BTreeSet<String> = shares
+                .iter()
+                .flat_map(|share| share["spec"]["accounts"].as_array().into_iter().flatten())
+                .filter_map(|uin| uin.as_str().map(str::to_owned))
+                .collect();
+            let seen: BTreeSet<String> = image.shared_with.iter().map(ToString::to_string).collect();
+            if listed != seen {
+                faults.push(format!("{id} is shared with {seen:?}, and the state says {listed:?}"));
+            }
+        }
+    }
+    let recorded: BTreeSet<(String, String)> = recorded.into_keys().collect();
+    faults.extend(recorded.difference(&there).map(|lost| format!("{lost:?} is in the state only")));
+    faults.extend(there.difference(&recorded).map(|orphan| format!("{orphan:?} is in the cloud only")));
+    faults
+}
+
+/// The state as JSON.
+pub(crate) fn state(rig: &Rig) -> Value {
+    let shown = rig.run("show --json").expect(Exit::Done);
+    serde_json::from_str(&shown.out).expect("JSON")
+}
+
+/// The state's serial; 0 where there is none yet.
+pub(crate) fn serial(rig: &Rig) -> u64 {
+    state(rig)["serial"].as_u64().unwrap_or(0)
+}
+
+/// What stands in files that must not stand there: user data, in any form, and keys.
+pub(crate) fn leaks(rig: &Rig, secrets: &[String]) -> Vec<String> {
+    let mut leaks = Vec::new();
+    let mut written: Vec<std::path::PathBuf> = vec![rig.dir().join("fleetwright.lock")];
+    if let Ok(entries) = std::fs::read_dir(rig.dir().join("state")) {
+        written.extend(entries.map(|entry| entry.expect("an entry").path()));
+    }
+    for path in written.iter().filter(|path| path.exists()) {
+        let bytes = std::fs::read(path).expect("a file");
+        leaks.extend(secrets.iter().filter(|secret| holds(&bytes, secret)).map(|secret| named(path, secret)));
+    }
+    leaks
+}
+
+fn named(path: &Path, secret: &str) -> String {
+    format!("{secret:?} stands in {}", path.display())
+}
+
+/// Whether a text holds a secret.
+pub(crate) fn holds(bytes: &[u8], secret: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(secret)
+}
+
+/// The secrets of a world: the lines of its user data, as they are and as they are sent, and the key.
+pub(crate) fn secrets(rig: &Rig) -> Vec<String> {
+    let mut secrets = vec!["embedded-secret-".to_owned()];
+    if rig.dir().join("provision.sh").exists() {
+        let text = rig.read("provision.sh");
+        secrets.push("/var/www/html".to_owned());
+        secrets.push(STANDARD.encode(text).chars().take(40).collect());
+    }
+    secrets
+}
