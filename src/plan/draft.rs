@@ -13,7 +13,7 @@ use crate::cloud::call::{Arg, Body, Call, StepId};
 use crate::diagnostic::Diagnostic;
 use crate::diff::{Attr, Shown};
 use crate::model::Millis;
-use crate::model::addr::{Addr, Block};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::naming;
 use crate::model::observed::InstanceState;
@@ -124,6 +124,11 @@ impl<'a> Draft<'a> {
     /// Recorded objects of a block.
     pub(super) fn objects_of(&self, block: &Block) -> Vec<&'a Object> {
         self.objects.get(block).cloned().unwrap_or_default()
+    }
+
+    /// Recorded objects of a kind; slots, of which there are many, cost nothing where they are not asked for.
+    pub(super) fn rows_of(&self, kind: Kind) -> impl Iterator<Item = &'a Object> {
+        self.objects.iter().filter(move |(block, _)| block.kind == kind).flat_map(|(_, rows)| rows.iter().copied())
     }
 
     /// The tag that marks what belongs to a block.

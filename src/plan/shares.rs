@@ -56,12 +56,9 @@ fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
 
 /// The accounts that rows of other blocks say are ours: a block that was renamed, or took another one's image over.
 fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
-    let rows = draft.input.recorded.objects.iter().filter(|row| {
-        row.kind() == Kind::Share
-            && row.addr.block != *block
-            && row.region == *region
-            && row.cloud_id.image() == Some(image)
-    });
+    let rows = draft
+        .rows_of(Kind::Share)
+        .filter(|row| row.addr.block != *block && row.region == *region && row.cloud_id.image() == Some(image));
     rows.flat_map(|row| ours(Some(row))).collect()
 }
 
@@ -301,9 +298,7 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
 
 /// The copy, where it is one of ours, that a share is of.
 fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
-    draft.input.recorded.objects.iter().find(|object| {
-        object.kind() == Kind::Image && object.cloud_id == share.cloud_id && object.region == share.region
-    })
+    draft.rows_of(Kind::Image).find(|object| object.cloud_id == share.cloud_id && object.region == share.region)
 }
 
 /// Whether a copy is still wanted.
@@ -328,13 +323,8 @@ pub(super) fn cancel_all(
     let Some(image) = copy.cloud_id.image() else { return Some(None) };
     let there = seen(draft, &copy.region, image);
     let rows: Vec<&Object> = draft
-        .input
-        .recorded
-        .objects
-        .iter()
-        .filter(|object| {
-            object.kind() == Kind::Share && object.cloud_id == copy.cloud_id && object.region == copy.region
-        })
+        .rows_of(Kind::Share)
+        .filter(|object| object.cloud_id == copy.cloud_id && object.region == copy.region)
         .collect();
     let ours: BTreeSet<Uin> = rows.iter().flat_map(|row| ours(Some(row))).collect();
     let foreign: BTreeSet<Uin> = there.difference(&ours).cloned().collect();

@@ -94,6 +94,13 @@ impl Candidate {
         }
     }
 
+    /// The same beside what else is changed: a slot that an image is captured from stays. `None`: nothing can be changed.
+    fn beside(&self, desired: &Desired) -> Option<Self> {
+        let Self::Count { fleet, least, now } = self else { return Some(self.clone()) };
+        let least = captured_slots(desired, fleet).max().map_or(*least, |slot| slot + 1);
+        (least < *now).then(|| Self::Count { fleet: fleet.clone(), least, now: *now })
+    }
+
     /// The edit that keeps so much, counted from 0.
     fn at(&self, kept: usize) -> Edit {
         match self {
@@ -115,10 +122,9 @@ fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate>
     let mut add = |block: &Block, candidate: Candidate| candidates.push((!blocks.contains(block), candidate));
     for (name, fleet) in &desired.fleets {
         let block = Block::fleet(name);
-        // A slot that an image is captured from stays, and no fleet is emptied by its count.
-        let least = captured_slots(desired, name).max().map_or(1, |slot| slot + 1).max(1);
-        if least < fleet.count {
-            add(&block, Candidate::Count { fleet: name.clone(), least, now: fleet.count });
+        // No fleet is emptied by its count.
+        if fleet.count > 1 {
+            add(&block, Candidate::Count { fleet: name.clone(), least: 1, now: fleet.count });
         }
         add(&block, Candidate::Fixed(Edit::Drop(block.clone())));
     }
@@ -184,12 +190,18 @@ struct Trials<'a> {
 }
 
 impl Trials<'_> {
-    /// Plans with some edits.
-    fn cost(&mut self, edits: &[Edit]) -> Option<Cost> {
+    /// The config with some edits.
+    fn with(&self, edits: &[Edit]) -> Desired {
         let mut desired = self.input.desired.clone();
         for edit in edits {
             edit.apply(&mut desired);
         }
+        desired
+    }
+
+    /// Plans with some edits.
+    fn cost(&mut self, edits: &[Edit]) -> Option<Cost> {
+        let desired = self.with(edits);
         if !whole(&desired) || desired == *self.input.desired {
             return None;
         }
@@ -205,6 +217,7 @@ impl Trials<'_> {
 
     /// The most of a candidate that can be kept beside some edits.
     fn gentlest(&mut self, candidate: &Candidate, beside: &[Edit]) -> Option<(Edit, Cost)> {
+        let candidate = candidate.beside(&self.with(beside))?;
         let mut with = |kept: usize| {
             let edit = candidate.at(kept);
             let edits: Vec<Edit> = beside.iter().chain([&edit]).cloned().collect();
@@ -242,7 +255,9 @@ impl Trials<'_> {
                 break;
             }
             let (a, b) = (&candidates[a], &candidates[b]);
-            let Some((first, _)) = self.gentlest(a, &[b.at(0)]) else { continue };
+            // The first as far as the second can help it, then the second beside the first.
+            let Some(least) = b.beside(&self.with(&[a.at(0)])).map(|b| b.at(0)) else { continue };
+            let Some((first, _)) = self.gentlest(a, &[least]) else { continue };
             if let Some((second, cost)) = self.gentlest(b, std::slice::from_ref(&first)) {
                 better(&mut best, cost, vec![first, second]);
             }

@@ -159,7 +159,7 @@ impl World {
                 });
                 if let Some(id) = id {
                     handed.insert((step.id, n), id.clone());
-                    self.enter(&mut rows, step, target, id);
+                    self.enter(&mut rows, target, id);
                 }
             }
         }
@@ -281,18 +281,10 @@ impl World {
     }
 
     /// What success means for the state.
-    fn enter(&mut self, rows: &mut BTreeMap<(String, u32), Object>, step: &Step, target: &Target, id: CloudId) {
+    fn enter(&mut self, rows: &mut BTreeMap<(String, u32), Object>, target: &Target, id: CloudId) {
         let key = key(&target.addr, target.generation);
-        let from = match &step.does {
-            Do::Call(call) => match &call.body {
-                Body::RunInstances(_) => {
-                    let seen = id.instance().and_then(|id| self.observed.instance(&call.region, id)?.present());
-                    seen.map(|seen| seen.image.clone())
-                }
-                _ => None,
-            },
-            Do::Await { .. } | Do::Record => None,
-        };
+        let made = target.effect.makes().map(|made| &made.region).zip(id.instance());
+        let from = made.and_then(|(region, id)| Some(self.observed.instance(region, id)?.present()?.image.clone()));
         match &target.effect {
             Effect::Make(new) => {
                 let NewObject { region, name, zone, ordinal, spec, version } = new.as_ref().clone();
