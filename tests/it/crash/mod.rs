@@ -41,25 +41,28 @@ const SUPPORTED: [&str; 14] = [
 /// The columns.
 const WAYS: [&str; 5] = ["not sent", "answer lost", "delayed", "refused", "silent"];
 
-/// What can become of a call that changes something, each with whether requests may outlive their process.
-const FATES: [(Fate, bool); 17] = [
+/// What can become of any call that changes something, each with whether requests may outlive their process.
+const FATES: [(Fate, bool); 10] = [
     (Fate::NotSent, false),
     (Fate::NotSent, true),
     (Fate::AnswerLost, false),
     (Fate::AnswerLost, true),
     (Fate::Late(When::AtOnce), true),
-    (Fate::Late(When::AfterRequests(1)), true),
-    (Fate::Late(When::After(150_000)), true),
     (Fate::Late(When::After(299_000)), true),
     (Fate::Refused(Class::Throttled, "RequestLimitExceeded", 3), false),
-    (Fate::Refused(Class::Busy, "MutexOperation.TaskRunning", 2), false),
-    (Fate::Refused(Class::Invalid, "InvalidParameterValue", 1), true),
-    (Fate::Refused(Class::NotFound, "InvalidInstanceId.NotFound", 1), false),
-    (Fate::Refused(Class::Quota, "LimitExceeded.Quota", 1), false),
     (Fate::SilentNever, false),
     (Fate::SilentDone, true),
-    (Fate::SilentLate(When::AfterRequests(2)), true),
     (Fate::SilentLate(When::After(299_000)), true),
+];
+/// What is tried at the calls in turn, for the calls of one action are many.
+const FATES_IN_TURN: [[(Fate, bool); 2]; 4] = [
+    [(Fate::Refused(Class::Busy, "MutexOperation.TaskRunning", 2), false), (Fate::Late(When::AfterRequests(1)), true)],
+    [(Fate::Refused(Class::Invalid, "InvalidParameterValue", 1), true), (Fate::Late(When::After(150_000)), true)],
+    [
+        (Fate::Refused(Class::NotFound, "InvalidInstanceId.NotFound", 1), false),
+        (Fate::SilentLate(When::AfterRequests(2)), true),
+    ],
+    [(Fate::Refused(Class::Quota, "LimitExceeded.Quota", 1), false), (Fate::Late(When::AfterRequests(3)), true)],
 ];
 
 /// What becomes of a read that the server had trouble with.
@@ -81,18 +84,23 @@ impl Report {
     }
 }
 
-/// Every trap of a scenario: at each call that changes something every fate and an interrupt, at each read a crash and
-/// a refusal, at each write a crash before and after it.
+/// Every trap of a scenario: at each call that changes something its fates and an interrupt, at each read a crash
+/// or trouble of the server's, at each write a crash before and after it.
 fn traps(base: &Base) -> Vec<(Trap, bool, Option<&'static str>)> {
     let mut traps = Vec::new();
+    let mut changing = 0_usize;
     for (n, (action, mutates)) in base.traffic.calls.iter().enumerate() {
         if *mutates {
-            traps.push((Trap::Interrupt(n, 1), n % 2 == 0, None));
-            traps.push((Trap::Interrupt(n, 2), n % 2 == 1, None));
-            traps.extend(FATES.iter().map(|(fate, remote)| (Trap::Call(n, *fate), *remote, Some(*action))));
+            let in_turn = &FATES_IN_TURN[changing % FATES_IN_TURN.len()];
+            traps.push((Trap::Interrupt(n, if changing % 2 == 0 { 1 } else { 2 }), changing % 3 == 0, None));
+            changing += 1;
+            let fates = FATES.iter().chain(in_turn);
+            traps.extend(fates.map(|(fate, remote)| (Trap::Call(n, *fate), *remote, Some(*action))));
         } else {
             traps.push((Trap::Call(n, Fate::NotSent), n % 2 == 0, None));
-            traps.push((Trap::Call(n, UNANSWERED), n % 2 == 1, None));
+            if n % 3 == 0 {
+                traps.push((Trap::Call(n, UNANSWERED), n % 2 == 1, None));
+            }
         }
     }
     for n in 0..base.traffic.writes {
