@@ -24,7 +24,7 @@ use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, Region, Uin};
 use crate::model::recorded::{OpId, RunId};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Effect, Plan, Step};
 use crate::store::{OpRecord, OpState, Record, StoreFault};
 
 use facts::Facts;
@@ -357,7 +357,9 @@ impl Engine {
             return BTreeSet::new();
         }
         let open = self.plan.iter().zip(&self.steps).filter(|(_, state)| !state.is_over());
+        // A step that only looks at a thing, a builder say, leaves what was done to it done.
         open.flat_map(|(step, _)| &step.targets)
+            .filter(|target| target.effect != Effect::Nothing)
             .map(|target| target.addr.clone().generation(target.generation))
             .collect()
     }
