@@ -92,7 +92,11 @@ fn traps(base: &Base) -> Vec<(Trap, bool, Option<&'static str>)> {
     for (n, (action, mutates)) in base.traffic.calls.iter().enumerate() {
         if *mutates {
             let in_turn = &FATES_IN_TURN[changing % FATES_IN_TURN.len()];
-            traps.push((Trap::Interrupt(n, if changing % 2 == 0 { 1 } else { 2 }), changing % 3 == 0, None));
+            traps.push((
+                Trap::Interrupt(n, if changing.is_multiple_of(2) { 1 } else { 2 }),
+                changing.is_multiple_of(3),
+                None,
+            ));
             changing += 1;
             let fates = FATES.iter().chain(in_turn);
             traps.extend(fates.map(|(fate, remote)| (Trap::Call(n, *fate), *remote, Some(*action))));
