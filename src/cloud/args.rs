@@ -128,6 +128,15 @@ impl Body {
         }
     }
 
+    /// The image that instances run from when this is done.
+    #[must_use]
+    pub fn runs_from(&self) -> Option<&Arg<ImageId>> {
+        if let Self::RunInstances(launch) = self {
+            return Some(&launch.image);
+        }
+        if let Self::ResetInstance { image, .. } = self { Some(image) } else { None }
+    }
+
     /// Takes one thing out of a call on several; `false` where there is no such thing in it, or nothing would be left.
     pub fn without(&mut self, id: &str) -> bool {
         fn drop_one<T>(items: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> bool {

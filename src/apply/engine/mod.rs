@@ -13,6 +13,7 @@
 mod doubt;
 mod facts;
 mod op;
+mod refusal;
 mod step;
 mod watch;
 

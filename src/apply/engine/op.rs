@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::step::{became, full_addr, new_object};
 use super::{After, Command, Engine, Purpose, action_of};
 use crate::apply::events::Progress;
-use crate::cloud::call::{Answer, Arg, Body, Call, Class, Executed, Fault, Reply};
+use crate::cloud::call::{Answer, Arg, Call, Class, Executed, Fault, Reply};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -90,32 +90,11 @@ impl Op {
 
     /// The image that instances of this operation run from afterwards.
     pub(super) fn made_from(&self) -> Option<ImageId> {
-        match &self.call()?.body {
-            Body::RunInstances(launch) => launch.image.known().cloned(),
-            Body::ResetInstance { image, .. } => image.known().cloned(),
-            Body::CreateImage { .. }
-            | Body::SyncImages { .. }
-            | Body::ShareImage { .. }
-            | Body::DescribeImageAs { .. }
-            | Body::DeleteImages { .. }
-            | Body::TerminateInstances { .. }
-            | Body::StopInstances { .. }
-            | Body::StartInstances { .. }
-            | Body::ResizeInstance { .. }
-            | Body::ModifyInstances { .. }
-            | Body::TagResources { .. }
-            | Body::UntagResources { .. }
-            | Body::Describe(_) => None,
+        match self.call()?.body.runs_from() {
+            Some(Arg::Known(id)) => Some(id.clone()),
+            Some(Arg::Output { .. }) | None => None,
         }
     }
-}
-
-/// Backoff after a refusal: doubled each time, within these bounds.
-const FIRST_BACKOFF_MS: Millis = 250;
-const MOST_BACKOFF_MS: Millis = 20_000;
-
-fn backoff(tries: u32) -> Millis {
-    (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS)
 }
 
 impl Engine {
@@ -299,7 +278,7 @@ impl Engine {
                 }
                 None => became(target, None, None),
             }),
-            Effect::Become(spec) => Some(became(target, Some(Arc::clone(spec)), reset_to(op.call()))),
+            Effect::Become(spec) => Some(became(target, Some(Arc::clone(spec)), op.made_from())),
             Effect::Remove => Some(Record::Remove { addr: target.addr.clone(), generation: target.generation }),
             Effect::Arrive => Some(became(target, None, None)),
         };
@@ -432,125 +411,6 @@ impl Engine {
         self.finish_step(now, step, out);
     }
 
-    /// The cloud said no: again later, for what is left, or not at all.
-    fn refused(&mut self, now: Millis, id: OpId, fault: Fault, out: &mut Vec<Command>) {
-        let most = self.set.most_tries;
-        let Some(op) = self.ops.get_mut(&id) else { return };
-        let Some(call) = op.call().cloned() else { return };
-        op.tries += 1;
-        let (tries, in_doubt) = (op.tries, op.doubt.ever());
-        match fault.class {
-            Class::Throttled if tries <= most => {
-                let wait = backoff(tries);
-                let rate = self.rate(&call);
-                rate.backoff_ms = (rate.backoff_ms * 2).clamp(FIRST_BACKOFF_MS, MOST_BACKOFF_MS);
-                rate.not_before = now + rate.backoff_ms;
-                self.tell_retry(id, &fault, wait, out);
-                self.enqueue(id, now + wait);
-            }
-            Class::Busy if call.body.batch() > 1 && self.isolate(now, id, &fault) => {}
-            Class::Busy | Class::Transient | Class::Clock if tries <= most => {
-                let wait = backoff(tries + 1);
-                self.tell_retry(id, &fault, wait, out);
-                self.enqueue(id, now + wait);
-            }
-            // The name that was free is taken since an attempt whose answer was lost, or the account is there already.
-            Class::Conflict if may_be_ours(&call.body, in_doubt) => self.doubt(now, id, out),
-            Class::Throttled
-            | Class::Busy
-            | Class::Transient
-            | Class::NotFound
-            | Class::Conflict
-            | Class::Auth
-            | Class::Clock
-            | Class::Denied
-            | Class::Quota
-            | Class::Stock
-            | Class::Invalid
-            | Class::Transport => {
-                if in_doubt {
-                    // That this attempt was refused says nothing of the one before it.
-                    self.doubt_again(now, id, fault);
-                } else if reached_already(&call.body, &fault) {
-                    self.mark_accepted(now, id, Vec::new(), Vec::new(), now);
-                } else if !self.isolate(now, id, &fault) {
-                    self.fail(now, id, fault);
-                }
-            }
-        }
-    }
-
-    /// A batch is refused as a whole for one bad id: the others are tried without it. Named in the error where the
-    /// cloud names it, else found by halving.
-    fn isolate(&mut self, now: Millis, id: OpId, fault: &Fault) -> bool {
-        let apart = match fault.class {
-            Class::NotFound | Class::Invalid | Class::Denied | Class::Conflict | Class::Busy => true,
-            Class::Throttled
-            | Class::Transient
-            | Class::Auth
-            | Class::Clock
-            | Class::Quota
-            | Class::Stock
-            | Class::Transport => false,
-        };
-        let Some(op) = self.ops.get(&id) else { return false };
-        let Some(call) = op.call().filter(|call| apart && call.body.batch() > 1) else { return false };
-        let ids: Vec<String> = op
-            .record
-            .step
-            .targets
-            .iter()
-            .map(|target| target.id.as_ref().and_then(Arg::known).map_or_else(String::new, ToString::to_string))
-            .collect();
-        if ids.len() != call.body.batch() {
-            return false;
-        }
-        let named: Vec<&String> =
-            ids.iter().filter(|id| !id.is_empty() && fault.message.contains(id.as_str())).collect();
-        let (first, second): (Vec<usize>, Vec<usize>) = if named.is_empty() || named.len() == ids.len() {
-            (0..ids.len()).partition(|n| *n < ids.len() / 2)
-        } else {
-            (0..ids.len()).partition(|n| ids.get(*n).is_some_and(|id| named.contains(&id)))
-        };
-        let parts: Vec<_> = [first, second].iter().map(|part| self.part(id, part)).collect();
-        let Some(op) = self.ops.get_mut(&id) else { return false };
-        op.phase = Phase::Closing;
-        op.record.state = OpState::Failed;
-        self.write(Record::Failed { op: id, settled_ms: now, fault: Box::new(fault.clone()) });
-        for (step, indices) in parts.into_iter().flatten() {
-            self.intend_again(now, step, indices);
-        }
-        self.then(After::Settled(id));
-        true
-    }
-
-    /// The same call for some of its targets.
-    pub(super) fn part(&self, id: OpId, part: &[usize]) -> Option<(crate::plan::Step, Vec<u32>)> {
-        let op = self.ops.get(&id)?;
-        let mut step = op.record.step.clone();
-        let mut indices = Vec::new();
-        step.targets = part.iter().filter_map(|n| op.record.step.targets.get(*n).cloned()).collect();
-        indices.extend(part.iter().filter_map(|n| op.indices.get(*n).copied()));
-        let keep = |id: &str| {
-            step.targets
-                .iter()
-                .any(|target| target.id.as_ref().and_then(Arg::known).is_some_and(|known| known.as_str() == id))
-        };
-        if let Do::Call(call) = &mut step.does {
-            let all: Vec<String> = op
-                .record
-                .step
-                .targets
-                .iter()
-                .filter_map(|target| target.id.as_ref().and_then(Arg::known).map(ToString::to_string))
-                .collect();
-            for id in all.iter().filter(|id| !keep(id)) {
-                call.body.without(id);
-            }
-        }
-        (!step.targets.is_empty()).then_some((step, indices))
-    }
-
     pub(super) fn tell_retry(&self, id: OpId, fault: &Fault, in_ms: Millis, out: &mut Vec<Command>) {
         let Some(op) = self.ops.get(&id) else { return };
         out.push(Command::Tell(Progress::Retrying {
@@ -588,66 +448,4 @@ fn at(n: usize) -> u32 {
 /// Whether a target has a row of its own; a share that nobody recorded has none.
 fn is_object(target: &crate::plan::Target) -> bool {
     target.id.is_some()
-}
-
-fn reset_to(call: Option<&Call>) -> Option<ImageId> {
-    match &call?.body {
-        Body::ResetInstance { image, .. } => image.known().cloned(),
-        Body::RunInstances(_)
-        | Body::CreateImage { .. }
-        | Body::SyncImages { .. }
-        | Body::ShareImage { .. }
-        | Body::DescribeImageAs { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => None,
-    }
-}
-
-/// Whether a conflict can come from an attempt of ours. `in_doubt`: there was one that got no answer.
-fn may_be_ours(body: &Body, in_doubt: bool) -> bool {
-    match body {
-        Body::CreateImage { .. } | Body::SyncImages { .. } => in_doubt,
-        Body::ShareImage { .. } => true,
-        Body::RunInstances(_)
-        | Body::DescribeImageAs { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResetInstance { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => false,
-    }
-}
-
-/// Whether a refusal says that all is as wanted: of one thing that is stopped, started or deleted.
-fn reached_already(body: &Body, fault: &Fault) -> bool {
-    let code = fault.code.as_deref().unwrap_or_default();
-    body.batch() == 1
-        && match body {
-            Body::StopInstances { .. } => code.ends_with("InstanceStateStopped"),
-            Body::StartInstances { .. } => code.ends_with("InstanceStateRunning"),
-            Body::TerminateInstances { .. } | Body::DeleteImages { .. } => fault.class == Class::NotFound,
-            Body::RunInstances(_)
-            | Body::CreateImage { .. }
-            | Body::SyncImages { .. }
-            | Body::ShareImage { .. }
-            | Body::DescribeImageAs { .. }
-            | Body::ResetInstance { .. }
-            | Body::ResizeInstance { .. }
-            | Body::ModifyInstances { .. }
-            | Body::TagResources { .. }
-            | Body::UntagResources { .. }
-            | Body::Describe(_) => false,
-        }
 }
