@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleetwright::cloud::call::{
-    Answer, Arg, Body, Call, Class, Executed, Fault, InstanceAttr, Launch, Page, Query, Reply, TagTarget,
+    Answer, Arg, Body, Call, Class, Executed, Fault, ImageChange, Installation, InstanceAttr, Launch, Page, Query,
+    Reply, TagTarget,
 };
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::client::CvmClient;
@@ -110,6 +111,11 @@ impl World {
             tags: ours(),
             user_data: Some(secret()),
             token: Some(token.to_owned()),
+            hostname: None,
+            charge: fleetwright::model::spec::Charge::Hourly,
+            placement_group: None,
+            cam_role: None,
+            protect: false,
         }))
     }
 
@@ -145,6 +151,7 @@ fn capture(instance: &InstanceId, name: &str) -> Body {
         power_off: false,
         description: Some("as it was".to_owned()),
         tags: ours(),
+        family: None,
     }
 }
 
@@ -262,7 +269,8 @@ fn images_are_captured_copied_shared_and_deleted() {
     assert_eq!(images(world.read(named)).items, [seen]);
 
     let to = BTreeSet::from([Region::new(AWAY)]);
-    let sync = Body::SyncImages { image: Arg::Known(image.clone()), to, name: "shop-web-1".to_owned() };
+    let sync =
+        Body::SyncImages { image: Arg::Known(image.clone()), to, name: "shop-web-1".to_owned(), encryption: None };
     let Reply::Copies(copies) = world.ask(sync) else { panic!("no copies") };
     assert_eq!((copies.len(), copies[0].0.as_str()), (1, AWAY));
     assert_eq!(world.refused(Body::DeleteImages { images: vec![image.clone()] }).1, "InvalidImageId.IncorrectState");
@@ -283,7 +291,10 @@ fn images_are_captured_copied_shared_and_deleted() {
     assert_eq!(world.ask(share(true)), Reply::Done);
     assert_eq!(shares(), Reply::Shares(BTreeSet::new()));
 
-    let describe = Body::DescribeImageAs { image: Arg::Known(image.clone()), description: "better".to_owned() };
+    let describe = Body::ModifyImage {
+        image: Arg::Known(image.clone()),
+        set: ImageChange { description: Some("better".to_owned()), ..ImageChange::default() },
+    };
     assert_eq!(world.ask(describe), Reply::Done);
     assert_eq!(by_id().description, "better");
 
@@ -301,8 +312,12 @@ fn images_are_captured_copied_shared_and_deleted() {
     let reset = Body::ResetInstance {
         instance: instance.clone(),
         image: Arg::Known(image.clone()),
-        login: Login::KeepImage,
-        user_data: Some(secret()),
+        with: Box::new(Installation {
+            login: Login::KeepImage,
+            user_data: Some(secret()),
+            system_disk_gib: None,
+            hostname: None,
+        }),
     };
     assert_eq!(world.ask(reset), Reply::Done);
     world.settle();

@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cloud::call::{Arg, Body, Call, InstanceAttr, Launch, PAGE, Query, TagTarget};
+use crate::cloud::call::{Arg, Body, Call, ImageChange, InstanceAttr, Launch, PAGE, Query, TagTarget};
 use crate::model::Millis;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Region, Uin};
 use crate::model::naming::TAG_KEY;
@@ -60,10 +60,10 @@ pub(super) fn queries(call: &Call) -> Vec<Call> {
             let value = launch.tags.get(TAG_KEY).cloned().unwrap_or_default();
             vec![read(&call.region, Query::InstancesTagged { key: TAG_KEY.into(), value, offset: 0 })]
         }
-        Body::CreateImage { name, .. } => {
+        Body::CreateImage { name, .. } | Body::ImportImage { name, .. } => {
             vec![read(&call.region, Query::CustomImagesNamed { names: vec![name.clone()], offset: 0 })]
         }
-        Body::SyncImages { image, to, name } => {
+        Body::SyncImages { image, to, name, .. } => {
             let source = image.known().map(|image| by_image(&call.region, vec![image.clone()]));
             let named =
                 |region: &Region| read(region, Query::CustomImagesNamed { names: vec![name.clone()], offset: 0 });
@@ -72,7 +72,7 @@ pub(super) fn queries(call: &Call) -> Vec<Call> {
         Body::ShareImage { image, .. } => {
             image.known().map(|image| read(&call.region, Query::Shares { image: image.clone() })).into_iter().collect()
         }
-        Body::DescribeImageAs { image, .. } => {
+        Body::ModifyImage { image, .. } => {
             image.known().map(|image| by_image(&call.region, vec![image.clone()])).into_iter().collect()
         }
         Body::DeleteImages { images } => vec![by_image(&call.region, images.clone())],
@@ -136,7 +136,7 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
     let whole = |took: Took| vec![took; step.targets.len()];
     match &call.body {
         Body::RunInstances(launch) => launched(launch, step, found, about),
-        Body::CreateImage { name, .. } => {
+        Body::CreateImage { name, .. } | Body::ImportImage { name, .. } => {
             whole(named(found, &call.region, name, about, |image| image.created_ms >= about.intended_ms - SKEW_MS))
         }
         Body::SyncImages { name, .. } => step
@@ -152,9 +152,14 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
             let took = if *cancel { accounts.is_disjoint(&found.shares) } else { accounts.is_subset(&found.shares) };
             whole(yes_if(took))
         }
-        Body::DescribeImageAs { image: id, description } => {
+        Body::ModifyImage { image: id, set } => {
             let seen = id.known().and_then(|id| image(&call.region, id));
-            whole(yes_if(seen.is_some_and(|seen| seen.description == *description)))
+            let ImageChange { description, family, deprecated } = set;
+            whole(yes_if(seen.is_some_and(|seen| {
+                description.as_ref().is_none_or(|text| seen.description == *text)
+                    && family.as_ref().is_none_or(|text| seen.family == *text)
+                    && deprecated.is_none_or(|deprecated| seen.deprecated == deprecated)
+            })))
         }
         Body::DeleteImages { images } => images.iter().map(|id| yes_if(image(&call.region, id).is_none())).collect(),
         Body::TerminateInstances { .. } => {
@@ -179,6 +184,9 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
             &|seen| match set {
                 InstanceAttr::Name(name) => seen.name == *name,
                 InstanceAttr::SecurityGroups(groups) => seen.security_groups == *groups,
+                InstanceAttr::Hostname(name) => seen.hostname.as_ref() == Some(name),
+                InstanceAttr::CamRole(role) => seen.cam_role == *role,
+                InstanceAttr::Protection(on) => seen.protected == *on,
             },
             false,
         ),

@@ -36,12 +36,13 @@ impl Body {
             Self::CreateImage { instance, .. } => output(instance).into_iter().collect(),
             Self::SyncImages { image, .. }
             | Self::ShareImage { image, .. }
-            | Self::DescribeImageAs { image, .. }
+            | Self::ModifyImage { image, .. }
             | Self::ResetInstance { image, .. } => output(image).into_iter().collect(),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 resources.iter().filter_map(|resource| output(&resource.id)).collect()
             }
-            Self::DeleteImages { .. }
+            Self::ImportImage { .. }
+            | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
             | Self::StopInstances { .. }
             | Self::StartInstances { .. }
@@ -63,14 +64,15 @@ impl Body {
             Self::CreateImage { instance, .. } => one(instance, rename),
             Self::SyncImages { image, .. }
             | Self::ShareImage { image, .. }
-            | Self::DescribeImageAs { image, .. }
+            | Self::ModifyImage { image, .. }
             | Self::ResetInstance { image, .. } => one(image, rename),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 for resource in resources {
                     one(&mut resource.id, rename);
                 }
             }
-            Self::DeleteImages { .. }
+            Self::ImportImage { .. }
+            | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
             | Self::StopInstances { .. }
             | Self::StartInstances { .. }
@@ -102,7 +104,7 @@ impl Body {
             Self::CreateImage { instance, .. } => one(instance, id_of, instance_of),
             Self::SyncImages { image, .. }
             | Self::ShareImage { image, .. }
-            | Self::DescribeImageAs { image, .. }
+            | Self::ModifyImage { image, .. }
             | Self::ResetInstance { image, .. } => one(image, id_of, image_of),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 let mut missing = None;
@@ -118,7 +120,8 @@ impl Body {
                     _ => Ok(()),
                 }
             }
-            Self::DeleteImages { .. }
+            Self::ImportImage { .. }
+            | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
             | Self::StopInstances { .. }
             | Self::StartInstances { .. }
@@ -158,9 +161,10 @@ impl Body {
             }
             Self::RunInstances(_)
             | Self::CreateImage { .. }
+            | Self::ImportImage { .. }
             | Self::SyncImages { .. }
             | Self::ShareImage { .. }
-            | Self::DescribeImageAs { .. }
+            | Self::ModifyImage { .. }
             | Self::ResetInstance { .. }
             | Self::ResizeInstance { .. }
             | Self::Describe(_) => false,
@@ -179,9 +183,10 @@ impl Body {
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => resources.len(),
             Self::RunInstances(_)
             | Self::CreateImage { .. }
+            | Self::ImportImage { .. }
             | Self::SyncImages { .. }
             | Self::ShareImage { .. }
-            | Self::DescribeImageAs { .. }
+            | Self::ModifyImage { .. }
             | Self::ResetInstance { .. }
             | Self::ResizeInstance { .. }
             | Self::Describe(_) => 1,

@@ -8,10 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::model::Millis;
 use crate::model::desired::Tags;
 use crate::model::digest::SecretRef;
-use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Region, RequestId, SecurityGroupId, Uin, Zone};
+use crate::model::ids::{
+    CloudId, ImageId, InstanceId, InstanceType, PlacementGroupId, Region, RequestId, SecurityGroupId, Uin, Zone,
+};
 use crate::model::limits::Quota;
-use crate::model::observed::{Image, Instance, InstanceState, TypeSeen};
-use crate::model::spec::{DataDisk, Internet, Login, SlotNetwork, SystemDisk};
+use crate::model::observed::{Image, ImportOs, Instance, InstanceState, TypeSeen};
+use crate::model::price::Price;
+use crate::model::spec::{
+    Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, SlotNetwork, SystemDisk,
+};
 
 /// The number of a step in its plan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -76,17 +81,36 @@ pub enum Body {
         power_off: bool,
         /// The description, where declared.
         description: Option<String>,
+        /// The family, where declared.
+        #[serde(default)]
+        family: Option<String>,
         /// Ours and the declared ones.
         tags: Tags,
     },
-    /// Copies an image to other regions.
+    /// Makes a custom image from a file. Not every site answers the new id: it is then found by its name.
+    ImportImage {
+        /// Unique among the account's images in the region.
+        name: String,
+        /// The file, and what is in it.
+        source: Box<ImportSource>,
+        /// The description, where declared.
+        description: Option<String>,
+        /// The family, where declared.
+        family: Option<String>,
+        /// Ours and the declared ones.
+        tags: Tags,
+    },
+    /// Copies an image to other regions, or within its own.
     SyncImages {
         /// The source, in the call's region.
         image: Arg<ImageId>,
-        /// Where to.
+        /// Where to: other regions, or for an encrypted copy and for one of a shared image just the call's own.
         to: BTreeSet<Region>,
         /// The name of the copies.
         name: String,
+        /// How the copy is encrypted, where it is.
+        #[serde(default)]
+        encryption: Option<Encryption>,
     },
     /// Shares an image with accounts, or cancels (ModifyImageSharePermission).
     ShareImage {
@@ -97,12 +121,12 @@ pub enum Body {
         /// Whether the share is cancelled.
         cancel: bool,
     },
-    /// Changes an image's description, and nothing else of it (ModifyImageAttribute).
-    DescribeImageAs {
+    /// Changes what is named of an image, and nothing else of it (ModifyImageAttribute).
+    ModifyImage {
         /// The image.
         image: Arg<ImageId>,
-        /// The new description.
-        description: String,
+        /// What to set.
+        set: ImageChange,
     },
     /// Deletes images and their snapshots (DeleteBindedSnap).
     DeleteImages {
@@ -130,10 +154,8 @@ pub enum Body {
         instance: InstanceId,
         /// What to install.
         image: Arg<ImageId>,
-        /// How people log in afterwards.
-        login: Login,
-        /// What it runs when it first boots.
-        user_data: Option<SecretRef>,
+        /// What it is like afterwards.
+        with: Box<Installation>,
     },
     /// Changes the type of an instance (ResetInstancesType).
     ResizeInstance {
@@ -196,6 +218,21 @@ pub struct Launch {
     pub tags: Tags,
     /// What they run when they first boot.
     pub user_data: Option<SecretRef>,
+    /// What hosts are called: only the ordinal is left open.
+    #[serde(default)]
+    pub hostname: Option<HostnamePattern>,
+    /// How they are paid for.
+    #[serde(default)]
+    pub charge: Charge,
+    /// The placement group.
+    #[serde(default)]
+    pub placement_group: Option<PlacementGroupId>,
+    /// The access role.
+    #[serde(default)]
+    pub cam_role: Option<String>,
+    /// Whether the cloud refuses to terminate them (DisableApiTermination).
+    #[serde(default)]
+    pub protect: bool,
     /// The client token; minted when the intent is made, so a plan holds none.
     pub token: Option<String>,
 }
@@ -217,6 +254,36 @@ pub enum InstanceAttr {
     Name(String),
     /// All security groups.
     SecurityGroups(BTreeSet<SecurityGroupId>),
+    /// What the host is called. The instance reboots at once (AutoReboot).
+    Hostname(String),
+    /// The access role; `None`: none any more.
+    CamRole(Option<String>),
+    /// Whether the cloud refuses to terminate them (DisableApiTermination).
+    Protection(bool),
+}
+
+/// What a reset makes of an instance, beside its image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Installation {
+    /// How people log in.
+    pub login: Login,
+    /// What it runs when it first boots.
+    pub user_data: Option<SecretRef>,
+    /// The new size of the system disk in GiB, where it grows: it never shrinks (API text 5.8).
+    pub system_disk_gib: Option<u32>,
+    /// What the host is called, where that is declared.
+    pub hostname: Option<String>,
+}
+
+/// What a ModifyImageAttribute call sets; `None` leaves it alone.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImageChange {
+    /// The description.
+    pub description: Option<String>,
+    /// The family.
+    pub family: Option<String>,
+    /// Whether it is marked as deprecated.
+    pub deprecated: Option<bool>,
 }
 
 /// A read.
@@ -283,6 +350,10 @@ pub enum Query {
         /// The ids.
         ids: Vec<InstanceId>,
     },
+    /// Which systems can be imported (DescribeImportImageOs).
+    ImportOs,
+    /// What a launch would cost (InquiryPriceRunInstances): of one instance, with one name and no token.
+    Price(Box<Launch>),
     /// User data of instances, at most 100 (DescribeInstancesAttributes).
     UserData {
         /// The ids.
@@ -306,9 +377,10 @@ impl Body {
         match self {
             Self::RunInstances(_) => "RunInstances",
             Self::CreateImage { .. } => "CreateImage",
+            Self::ImportImage { .. } => "ImportImage",
             Self::SyncImages { .. } => "SyncImages",
             Self::ShareImage { .. } => "ModifyImageSharePermission",
-            Self::DescribeImageAs { .. } => "ModifyImageAttribute",
+            Self::ModifyImage { .. } => "ModifyImageAttribute",
             Self::DeleteImages { .. } => "DeleteImages",
             Self::TerminateInstances { .. } => "TerminateInstances",
             Self::StopInstances { .. } => "StopInstances",
@@ -340,6 +412,8 @@ impl Query {
             Self::Shares { .. } => "DescribeImageSharePermission",
             Self::InstancesById { .. } | Self::InstancesTagged { .. } => "DescribeInstances",
             Self::InstanceStates { .. } => "DescribeInstancesStatus",
+            Self::ImportOs => "DescribeImportImageOs",
+            Self::Price(_) => "InquiryPriceRunInstances",
             Self::UserData { .. } => "DescribeInstancesAttributes",
         }
     }
@@ -393,6 +467,10 @@ pub enum Reply {
     Types(BTreeMap<(Zone, InstanceType), TypeSeen>),
     /// States of instances.
     States(BTreeMap<InstanceId, InstanceState>),
+    /// Systems that can be imported.
+    ImportOs(ImportOs),
+    /// What a launch would cost.
+    Price(Price),
     /// User data of instances, decoded.
     UserData(BTreeMap<InstanceId, Vec<u8>>),
 }

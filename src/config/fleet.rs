@@ -13,7 +13,7 @@ use crate::model::addr::Block;
 use crate::model::catalog;
 use crate::model::desired::{Fleet, Strategy, Update};
 use crate::model::ids::{DiskType, InstanceType, KeyId, Name, Region, SecurityGroupId, SubnetId, VpcId, Zone};
-use crate::model::spec::{DataDisk, Internet, InternetCharge, Login, Network, SystemDisk};
+use crate::model::spec::{Charge, DataDisk, Internet, InternetCharge, Login, Network, SystemDisk};
 
 const MOST_INSTANCES: u32 = 100_000;
 const MOST_DATA_DISKS: usize = 20;
@@ -59,6 +59,13 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         tags: tags?,
         user_data: user_data?,
         update: update?,
+        hostname: None,
+        charge: Charge::default(),
+        placement_group: None,
+        cam_role: None,
+        power: None,
+        protect: false,
+        ignore_changes: BTreeSet::new(),
     })
 }
 

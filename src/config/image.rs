@@ -9,7 +9,7 @@ use super::read::{Fields, Value, shown};
 use crate::diagnostic::{Diagnostic, Place, Span, codes};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
-use crate::model::desired::{Image, InstanceSource, ManagedImage, Ready, Share, Undeclared};
+use crate::model::desired::{Capture, Image, InstanceSource, ManagedImage, Ready, Share, Source, Undeclared};
 use crate::model::ids::{InstanceId, Name, Region, Uin, Version};
 
 const HOUR_MS: Millis = 3_600_000;
@@ -83,10 +83,12 @@ fn managed(
     let regions = fields.get("regions").map(|value| regions(cx, &value));
     let (source, power_off, ready, timeout) = from_instance(cx, name, fields, captured?)?;
     Some(ManagedImage {
-        source,
-        power_off,
-        ready,
-        ready_timeout_ms: timeout,
+        source: Source::Capture(Capture { source, power_off, ready, ready_timeout_ms: timeout }),
+        name: None,
+        family: None,
+        keep: 0,
+        deprecate_kept: false,
+        protect: false,
         version: version.map_or(Some(None), |version| version.map(Some))?,
         description: description.map_or(Some(None), |description| description.map(Some))?,
         tags: tags?,

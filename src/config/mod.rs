@@ -105,6 +105,7 @@ pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
         project,
         env: env.clone(),
         cloud,
+        trusted_owners: BTreeSet::new(),
         images,
         shares,
         fleets,

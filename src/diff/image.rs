@@ -39,7 +39,7 @@ pub fn image(
     name: &str,
     ours: (&str, &str),
 ) -> ImageDiff {
-    let ImageCopySpec { description, tags: wanted_tags } = wanted;
+    let ImageCopySpec { description, tags: wanted_tags, family: _, deprecated: _, protect: _ } = wanted;
     let changed = description.as_ref().filter(|text| **text != observed.description);
     let with_ours = |tags: &Tags| {
         let mut tags = tags.clone();

@@ -105,8 +105,23 @@ pub struct Wanted<'a> {
 /// Compares a slot with what it should be. `made_from` is what it was launched from or last reset to.
 #[must_use]
 pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>, seen: &Instance) -> SlotDiff {
-    let SlotSpec { image, instance_type, system_disk, data_disks, network, internet, login, tags: declared, user_data } =
-        wanted.spec;
+    let SlotSpec {
+        image,
+        instance_type,
+        system_disk,
+        data_disks,
+        network,
+        internet,
+        login,
+        tags: declared,
+        user_data,
+        hostname: _,
+        charge: _,
+        placement_group: _,
+        cam_role: _,
+        power: _,
+        protect: _,
+    } = wanted.spec;
     let SlotNetwork { subnet, security_groups } = network;
     let mut diff = SlotDiff::default();
     // The values are made only where they differ: of 100,000 slots that stay, none costs an allocation.
@@ -258,7 +273,23 @@ pub fn tag_attr(diff: &TagDiff, observed: &Tags) -> Attr {
 /// What a slot is made with, attribute by attribute.
 #[must_use]
 pub fn made_with(spec: &SlotSpec) -> Vec<(&'static str, Shown)> {
-    let SlotSpec { image, instance_type, system_disk, data_disks, network, internet, login, tags, user_data } = spec;
+    let SlotSpec {
+        image,
+        instance_type,
+        system_disk,
+        data_disks,
+        network,
+        internet,
+        login,
+        tags,
+        user_data,
+        hostname: _,
+        charge: _,
+        placement_group: _,
+        cam_role: _,
+        power: _,
+        protect: _,
+    } = spec;
     let SlotNetwork { subnet, security_groups } = network;
     let attrs = [
         ("image", Shown::Image(image.clone())),

@@ -6,7 +6,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 
 use crate::model::addr::Block;
-use crate::model::desired::{Desired, Image, InstanceSource};
+use crate::model::desired::{Capture, Desired, InstanceSource, Source};
 
 /// The blocks of a config, and what each of them needs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,17 +17,19 @@ pub struct Blocks {
 
 impl Blocks {
     /// The graph of a config: a fleet needs its image, a share its image, and an image captured from a slot the slot's
-    /// fleet. What is needed but not in the config is a node as well.
+    /// fleet, a copy what it is copied from. What is needed but not in the config is a node as well.
     #[must_use]
     pub fn of(desired: &Desired) -> Self {
         let mut blocks = Self::default();
         for (name, image) in &desired.images {
             let block = Block::image(name);
             blocks.add(block.clone());
-            if let Image::Managed(image) = image
-                && let InstanceSource::Slot { fleet, .. } = &image.source
-            {
-                blocks.connect(block, Block::fleet(fleet));
+            match image.managed().map(|image| &image.source) {
+                Some(Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. })) => {
+                    blocks.connect(block, Block::fleet(fleet));
+                }
+                Some(Source::Copy(copy)) => blocks.connect(block, Block::image(&copy.image)),
+                Some(Source::Capture(_) | Source::Import(_)) | None => {}
             }
         }
         for (name, share) in &desired.shares {

@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 use super::addr::Kind;
+use super::attrs::FleetAttr;
 use super::digest::{Digest, SecretRef};
-use super::ids::{InstanceId, InstanceType, Name, Region, Uin, Version, Zone};
+use super::ids::{ImageId, InstanceId, InstanceType, Name, PlacementGroupId, Region, Uin, Version, Zone};
 use super::limits::LimitOverrides;
 use super::path::Path;
-use super::spec::{DataDisk, Internet, Login, Network, SystemDisk};
+use super::spec::{
+    Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, Network, Power, SystemDisk,
+};
 
 /// Tags that a block declares: key to value.
 pub type Tags = BTreeMap<String, String>;
@@ -24,6 +27,8 @@ pub struct Desired {
     pub env: Name,
     /// `cloud`.
     pub cloud: CloudSpec,
+    /// `trusted_owners`: the accounts whose images may be used.
+    pub trusted_owners: BTreeSet<Uin>,
     /// `images`.
     pub images: BTreeMap<Name, Image>,
     /// `shares`.
@@ -89,21 +94,37 @@ pub enum Image {
         /// The exact name.
         name: String,
     },
+    /// Another account's custom image that is shared with ours. It may only launch instances.
+    Shared {
+        /// Its id, in the region of the cloud block.
+        id: ImageId,
+        /// Whose it has to be: one of `trusted_owners`.
+        owner: Uin,
+    },
+    /// An image of the marketplace, in the region of the cloud block, whose fee is accepted.
+    Marketplace {
+        /// Its id.
+        id: ImageId,
+    },
     /// A custom image of ours.
     Managed(ManagedImage),
 }
 
-/// A custom image captured from an instance.
+/// A custom image of ours.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ManagedImage {
-    /// What it is captured from.
-    pub source: InstanceSource,
-    /// Whether the instance is shut down for the capture (CreateImage.ForcePoweroff).
-    pub power_off: bool,
-    /// When the instance is fit to be captured.
-    pub ready: Ready,
-    /// How long it may take to get ready.
-    pub ready_timeout_ms: Millis,
+    /// What it is made from.
+    pub source: Source,
+    /// What it is called in the cloud, with `{version}` in it; silent: by project, environment, block and version.
+    pub name: Option<String>,
+    /// The family; silent: never touched.
+    pub family: Option<String>,
+    /// How many older versions stay.
+    pub keep: u32,
+    /// Whether older versions that stay are marked as deprecated, and the current one is not.
+    pub deprecate_kept: bool,
+    /// Whether no plan may delete it.
+    pub protect: bool,
     /// The version; silent: derived from the inputs.
     pub version: Option<Version>,
     /// The description; silent: never touched.
@@ -112,6 +133,71 @@ pub struct ManagedImage {
     pub tags: Tags,
     /// Where it is to be; silent: where it is captured.
     pub regions: Option<BTreeSet<Region>>,
+}
+
+/// What a custom image is made from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// An instance.
+    Capture(Capture),
+    /// A file.
+    Import(ImportSource),
+    /// Another image of the config, in the same region: the way to an encrypted image, and to one's own copy of a shared
+    /// image (API text 4.9).
+    Copy(CopySource),
+}
+
+/// A capture of an instance.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Capture {
+    /// What is captured.
+    pub source: InstanceSource,
+    /// Whether the instance is shut down for the capture (CreateImage.ForcePoweroff).
+    pub power_off: bool,
+    /// When the instance is fit to be captured.
+    pub ready: Ready,
+    /// How long it may take to get ready.
+    pub ready_timeout_ms: Millis,
+}
+
+/// A copy of another image of the config.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopySource {
+    /// The image block: a managed image, which is encrypted, or a shared one, which is not.
+    pub image: Name,
+    /// How it is encrypted; `None`: not at all.
+    pub encryption: Option<Encryption>,
+}
+
+impl Image {
+    /// The custom image, where it is one of ours.
+    #[must_use]
+    pub fn managed(&self) -> Option<&ManagedImage> {
+        match self {
+            Self::Managed(image) => Some(image),
+            Self::Public { .. } | Self::Shared { .. } | Self::Marketplace { .. } => None,
+        }
+    }
+
+    /// The slot of a fleet that it is captured from, where it is.
+    #[must_use]
+    pub fn builder(&self) -> Option<(&Name, u32)> {
+        match &self.managed()?.capture()?.source {
+            InstanceSource::Slot { fleet, slot } => Some((fleet, *slot)),
+            InstanceSource::Id(_) => None,
+        }
+    }
+}
+
+impl ManagedImage {
+    /// The capture, where it is one.
+    #[must_use]
+    pub fn capture(&self) -> Option<&Capture> {
+        match &self.source {
+            Source::Capture(capture) => Some(capture),
+            Source::Import(_) | Source::Copy(_) => None,
+        }
+    }
 }
 
 /// The instance that an image is captured from.
@@ -190,6 +276,20 @@ pub struct Fleet {
     pub user_data: Option<SecretRef>,
     /// How changes are rolled out.
     pub update: Update,
+    /// What hosts are called; silent: as the cloud likes.
+    pub hostname: Option<HostnamePattern>,
+    /// How instances are paid for.
+    pub charge: Charge,
+    /// The placement group.
+    pub placement_group: Option<PlacementGroupId>,
+    /// The access role of what runs on the instances.
+    pub cam_role: Option<String>,
+    /// Whether the instances are to run; silent: they do after their launch, and are not looked after.
+    pub power: Option<Power>,
+    /// Whether instances are neither destroyed nor reset.
+    pub protect: bool,
+    /// What instances that are there keep, whatever config and cloud say.
+    pub ignore_changes: BTreeSet<FleetAttr>,
 }
 
 /// How a fleet's changes are rolled out.

@@ -74,6 +74,10 @@ text_ids! {
     SecurityGroupId
     /// The id of a key pair, `skey-…`.
     KeyId
+    /// The id of a placement group (DisasterRecoverGroup), `ps-…`.
+    PlacementGroupId
+    /// The id of a key of the key management service: a UUID, or `kms-…`.
+    KmsKeyId
     /// A main account, as decimal text, such as `100000000001`.
     Uin
     /// An instance type, such as `S5.MEDIUM4`.

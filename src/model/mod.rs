@@ -5,6 +5,7 @@
 //! Nothing here does I/O, and nothing here knows YAML, SQL or the wire.
 
 pub mod addr;
+pub mod attrs;
 pub mod catalog;
 pub mod desired;
 pub mod digest;
@@ -14,6 +15,7 @@ pub mod naming;
 pub mod observed;
 pub mod path;
 pub mod pins;
+pub mod price;
 pub mod recorded;
 pub mod spec;
 

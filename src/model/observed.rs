@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 use super::ids::{
-    DiskId, DiskType, ImageId, InstanceId, InstanceType, KeyId, Region, RequestId, SecurityGroupId, SnapshotId,
-    SubnetId, Uin, VpcId, Zone,
+    DiskId, DiskType, ImageId, InstanceId, InstanceType, KeyId, PlacementGroupId, Region, RequestId, SecurityGroupId,
+    SnapshotId, SubnetId, Uin, VpcId, Zone,
 };
 use super::limits::Quota;
 
@@ -61,6 +61,8 @@ pub struct RegionSeen {
     pub image_quota: Option<Quota>,
     /// Pay-as-you-go instances by zone: used and allowed.
     pub instance_quota: Option<BTreeMap<Zone, Quota>>,
+    /// Which systems can be imported, where asked.
+    pub import_os: Option<ImportOs>,
     /// Answers to look-ups.
     pub lookups: BTreeMap<Lookup, Vec<Image>>,
     /// The accounts that images are shared with.
@@ -109,6 +111,24 @@ pub struct TypeSeen {
     pub memory_gib: u32,
 }
 
+/// Which systems can be imported (DescribeImportImageOs, API text 4.12).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportOs {
+    /// The names of systems.
+    pub systems: BTreeSet<String>,
+    /// Their versions and processors, as far as told.
+    pub versions: BTreeMap<String, ImportVersions>,
+}
+
+/// What is told of a system that can be imported.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportVersions {
+    /// Its versions.
+    pub versions: BTreeSet<String>,
+    /// Its processors, in the words of images or of imports.
+    pub architectures: BTreeSet<String>,
+}
+
 /// ImageState (API text 2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ImageState {
@@ -137,6 +157,8 @@ pub enum ImageKind {
     Private,
     /// Another account's, shared with this one.
     Shared,
+    /// One of the marketplace (the type is not documented; `MARKET_IMAGE` is what official tools use).
+    Market,
     /// A kind that this program does not know.
     Other(String),
 }
@@ -168,6 +190,10 @@ pub struct Image {
     pub family: String,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
+    /// Where it comes from, such as `OFFICIAL`, `CREATE_IMAGE`, `EXTERNAL_IMPORT` (ImageSource).
+    pub source: String,
+    /// How far a copy of it is, in percent, where told.
+    pub sync_percent: Option<u32>,
     /// Its snapshots.
     pub snapshots: Vec<SnapshotId>,
     /// Its tags.
@@ -276,6 +302,10 @@ pub struct Instance {
     pub keys: BTreeSet<KeyId>,
     /// `POSTPAID_BY_HOUR`, `PREPAID`, ….
     pub charge_type: String,
+    /// What happens at the end of a prepaid period (RenewFlag), where told.
+    pub renew: Option<String>,
+    /// When a prepaid period ends, where told.
+    pub expires_ms: Option<Millis>,
     /// How its access from the internet is charged, where told.
     pub internet_charge: Option<String>,
     /// Outgoing bandwidth in Mbps.
@@ -288,6 +318,14 @@ pub struct Instance {
     pub latest: Option<LatestOperation>,
     /// Whether the cloud refuses to terminate it.
     pub protected: bool,
+    /// What its host is called, where told.
+    pub hostname: Option<String>,
+    /// The placement group that it is in.
+    pub placement_group: Option<PlacementGroupId>,
+    /// The access role of what runs on it.
+    pub cam_role: Option<String>,
+    /// Why it is in the recycle bin (IsolatedSource), where it is.
+    pub isolated: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::desired::Tags;
 use super::digest::{Digest, SecretRef};
 use super::ids::{
-    DiskType, ImageId, InstanceId, InstanceType, KeyId, Name, SecurityGroupId, SubnetId, Uin, Version, VpcId, Zone,
+    DiskType, ImageId, InstanceId, InstanceType, KeyId, KmsKeyId, Name, PlacementGroupId, SecurityGroupId, SubnetId,
+    Uin, Version, VpcId, Zone,
 };
 
 /// The spec of one object.
@@ -44,15 +45,42 @@ pub struct SlotSpec {
     pub tags: Tags,
     /// What it runs when it first boots.
     pub user_data: Option<SecretRef>,
+    /// What its host is called; silent: as the cloud likes.
+    #[serde(default)]
+    pub hostname: Option<HostnamePattern>,
+    /// How it is paid for.
+    #[serde(default)]
+    pub charge: Charge,
+    /// The placement group that it is in.
+    #[serde(default)]
+    pub placement_group: Option<PlacementGroupId>,
+    /// The access role of what runs on it.
+    #[serde(default)]
+    pub cam_role: Option<String>,
+    /// Whether it is to run; silent: it does after its launch, and is not looked after.
+    #[serde(default)]
+    pub power: Option<Power>,
+    /// Whether it is neither destroyed nor reset, by us or (DisableApiTermination) by anybody else.
+    #[serde(default)]
+    pub protect: bool,
 }
 
 /// A copy of an image's version in one region.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ImageCopySpec {
     /// The description; `None`: not declared, never touched.
     pub description: Option<String>,
     /// The declared tags, without ours.
     pub tags: Tags,
+    /// The family; `None`: not declared, never touched.
+    #[serde(default)]
+    pub family: Option<String>,
+    /// Whether it is marked as deprecated; `None`: not declared, never touched.
+    #[serde(default)]
+    pub deprecated: Option<bool>,
+    /// Whether no plan may delete it.
+    #[serde(default)]
+    pub protect: bool,
 }
 
 /// The shares of one copy of an image.
@@ -186,6 +214,216 @@ pub enum Login {
     KeepImage,
 }
 
+/// What hosts are called: text with `{zone}`, the zone's last part, and `{ordinal}`, the instance's number in its zone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HostnamePattern(pub String);
+
+impl HostnamePattern {
+    /// What stands for the last part of the zone's name.
+    pub const ZONE: &'static str = "{zone}";
+    /// What stands for the instance's number in its zone.
+    pub const ORDINAL: &'static str = "{ordinal}";
+
+    /// The pattern in one zone: only the ordinal is left open.
+    #[must_use]
+    pub fn in_zone(&self, zone: &Zone) -> Self {
+        Self(self.0.replace(Self::ZONE, zone.tail()))
+    }
+
+    /// The name of one host.
+    #[must_use]
+    pub fn of(&self, zone: &Zone, ordinal: u32) -> String {
+        self.in_zone(zone).0.replace(Self::ORDINAL, &ordinal.to_string())
+    }
+}
+
+/// How an instance is paid for (InstanceChargeType, API text 2.2).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Charge {
+    /// By the hour, afterwards.
+    #[default]
+    Hourly,
+    /// In advance.
+    Prepaid {
+        /// For how many months.
+        months: u32,
+        /// What happens at the end.
+        renew: Renew,
+    },
+    /// Spare capacity, which the cloud may take back.
+    Spot {
+        /// The most that is paid, in yuan an hour; silent: the price of the moment.
+        max_price: Option<String>,
+    },
+}
+
+impl Charge {
+    /// InstanceChargeType on the wire and in the config.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Hourly => "POSTPAID_BY_HOUR",
+            Self::Prepaid { .. } => "PREPAID",
+            Self::Spot { .. } => "SPOTPAID",
+        }
+    }
+}
+
+/// RenewFlag (API text 2.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Renew {
+    /// The owner is told, and renews by hand.
+    #[default]
+    NotifyAndManualRenew,
+    /// It is renewed by itself.
+    NotifyAndAutoRenew,
+    /// Nobody is told, and it ends.
+    DisableNotifyAndManualRenew,
+}
+
+impl Renew {
+    /// All of them.
+    pub const ALL: [Self; 3] =
+        [Self::NotifyAndManualRenew, Self::NotifyAndAutoRenew, Self::DisableNotifyAndManualRenew];
+
+    /// The value on the wire and in the config.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotifyAndManualRenew => "NOTIFY_AND_MANUAL_RENEW",
+            Self::NotifyAndAutoRenew => "NOTIFY_AND_AUTO_RENEW",
+            Self::DisableNotifyAndManualRenew => "DISABLE_NOTIFY_AND_MANUAL_RENEW",
+        }
+    }
+}
+
+/// Whether an instance runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Power {
+    /// It does.
+    Running,
+    /// It is shut down.
+    Stopped,
+}
+
+/// What is imported (ImportImage, API text 4.10).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ImportSource {
+    /// Where the file is, in the object store. Never one with a signature in it: such a URL is a secret.
+    pub url: String,
+    /// The system, by a name of DescribeImportImageOs.
+    pub os: String,
+    /// Its version, of those that DescribeImportImageOs tells.
+    pub os_version: String,
+    /// For which processors.
+    pub architecture: Architecture,
+    /// How it boots; silent: as the cloud likes.
+    pub boot_mode: Option<BootMode>,
+    /// Whether it may come without cloud-init (Force).
+    pub force: bool,
+    /// Whose licence it runs under; silent: the cloud's.
+    pub license: Option<License>,
+}
+
+/// Architecture of an import (API text 2.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Architecture {
+    /// 64 bit.
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// 32 bit.
+    #[serde(rename = "i386")]
+    I386,
+    /// 64 bit.
+    #[serde(rename = "arm_64")]
+    Arm64,
+}
+
+impl Architecture {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::X86_64, Self::I386, Self::Arm64];
+
+    /// The value in requests and in the config.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::I386 => "i386",
+            Self::Arm64 => "arm_64",
+        }
+    }
+
+    /// What an image of it bears in answers (API text 2.1).
+    #[must_use]
+    pub fn seen_as(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::I386 => "i386",
+            Self::Arm64 => "arm",
+        }
+    }
+}
+
+/// BootMode (API text 2.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum BootMode {
+    /// As old machines do.
+    #[serde(rename = "Legacy BIOS")]
+    LegacyBios,
+    /// As new ones do.
+    #[serde(rename = "UEFI")]
+    Uefi,
+}
+
+impl BootMode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::LegacyBios, Self::Uefi];
+
+    /// The value on the wire and in the config.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LegacyBios => "Legacy BIOS",
+            Self::Uefi => "UEFI",
+        }
+    }
+}
+
+/// LicenseType (API text 2.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum License {
+    /// The cloud's.
+    TencentCloud,
+    /// One's own.
+    #[serde(rename = "BYOL")]
+    Byol,
+}
+
+impl License {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::TencentCloud, Self::Byol];
+
+    /// The value on the wire and in the config.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TencentCloud => "TencentCloud",
+            Self::Byol => "BYOL",
+        }
+    }
+}
+
+/// With which key a copy is encrypted.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Encryption {
+    /// The key; silent: the disk service's own.
+    pub kms_key: Option<KmsKeyId>,
+}
+
 /// What a version of an image was made of. A version is named after these, or must not change while these do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Inputs {
@@ -199,4 +437,10 @@ pub struct Inputs {
     pub system_disk: SystemDisk,
     /// The builder's data disks.
     pub data_disks: Vec<DataDisk>,
+    /// The file that it was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportSource>,
+    /// How it was encrypted, where it is a copy of another image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }

@@ -166,8 +166,9 @@ impl<'a> Acts<'a> {
                 Body::ShareImage { image, cancel: false, .. } => Some((image, "shares it")),
                 Body::SyncImages { image, .. } => Some((image, "copies it")),
                 Body::RunInstances(launch) => Some((&launch.image, "launches from it")),
-                Body::DescribeImageAs { .. }
+                Body::ModifyImage { .. }
                 | Body::CreateImage { .. }
+                | Body::ImportImage { .. }
                 | Body::StopInstances { .. }
                 | Body::StartInstances { .. }
                 | Body::ResizeInstance { .. }

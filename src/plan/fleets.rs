@@ -14,7 +14,7 @@ use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, SlotDiff, Takes, Wanted};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Fleet, Image, InstanceSource, Ready};
+use crate::model::desired::{Desired, Fleet, InstanceSource, ManagedImage, Ready};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
 use crate::model::naming;
 use crate::model::observed::{Instance, InstanceState, Seen};
@@ -219,6 +219,13 @@ fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {
         tags,
         user_data,
         update: _,
+        hostname,
+        charge,
+        placement_group,
+        cam_role,
+        power,
+        protect,
+        ignore_changes: _,
     } = fleet;
     let subnet = network.vpc.clone().zip(network.subnets.get(zone).cloned());
     SlotSpec {
@@ -231,6 +238,12 @@ fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {
         login: login.clone(),
         tags: tags.clone(),
         user_data: user_data.clone(),
+        hostname: hostname.clone(),
+        charge: charge.clone(),
+        placement_group: placement_group.clone(),
+        cam_role: cam_role.clone(),
+        power: *power,
+        protect: *protect,
     }
 }
 
@@ -460,11 +473,11 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
 pub(super) fn sources(desired: &Desired, fleet: &Name) -> BTreeMap<u32, bool> {
     let mut sources = BTreeMap::new();
     for image in desired.images.values() {
-        let Image::Managed(image) = image else { continue };
-        if let InstanceSource::Slot { fleet: from, slot } = &image.source
+        let Some(capture) = image.managed().and_then(ManagedImage::capture) else { continue };
+        if let InstanceSource::Slot { fleet: from, slot } = &capture.source
             && from == fleet
         {
-            *sources.entry(*slot).or_insert(false) |= image.ready == Ready::Stopped || image.power_off;
+            *sources.entry(*slot).or_insert(false) |= capture.ready == Ready::Stopped || capture.power_off;
         }
     }
     sources

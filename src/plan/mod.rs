@@ -57,12 +57,13 @@ impl From<Vec<Diagnostic>> for Refused {
 /// A config in which everything is gone.
 #[must_use]
 pub fn nothing_of(desired: &Desired) -> Desired {
-    let Desired { project, env, cloud, images: _, shares: _, fleets: _, digest } = desired.clone();
+    let Desired { project, env, cloud, trusted_owners, images: _, shares: _, fleets: _, digest } = desired.clone();
     Desired {
         project,
         env,
         cloud,
         digest,
+        trusted_owners,
         images: std::collections::BTreeMap::new(),
         shares: std::collections::BTreeMap::new(),
         fleets: std::collections::BTreeMap::new(),

@@ -40,9 +40,10 @@ fn given(step: &Step) -> Option<StepId> {
         Body::TagResources { .. } | Body::UntagResources { .. } => None,
         body @ (Body::RunInstances(_)
         | Body::CreateImage { .. }
+        | Body::ImportImage { .. }
         | Body::SyncImages { .. }
         | Body::ShareImage { .. }
-        | Body::DescribeImageAs { .. }
+        | Body::ModifyImage { .. }
         | Body::ResetInstance { .. }
         | Body::DeleteImages { .. }
         | Body::TerminateInstances { .. }

@@ -7,7 +7,7 @@ use super::input::PlanInput;
 use super::{Refused, attempt};
 use crate::diagnostic::{Class, Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Image, InstanceSource};
+use crate::model::desired::{Desired, Image, Source};
 use crate::model::ids::{Name, Region, Uin};
 
 /// Above this many slots nothing is tried: each trial is a whole plan.
@@ -149,13 +149,8 @@ fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate>
 }
 
 fn captured_slots<'d>(desired: &'d Desired, fleet: &'d Name) -> impl Iterator<Item = u32> + 'd {
-    desired.images.values().filter_map(move |image| match image {
-        Image::Managed(image) => match &image.source {
-            InstanceSource::Slot { fleet: from, slot } => (from == fleet).then_some(*slot),
-            InstanceSource::Id(_) => None,
-        },
-        Image::Public { .. } => None,
-    })
+    let slots = desired.images.values().filter_map(Image::builder);
+    slots.filter(move |(from, _)| *from == fleet).map(|(_, slot)| slot)
 }
 
 /// The accounts of a share, those first that have the image already: nobody should lose what he has.
@@ -276,17 +271,16 @@ fn better(best: &mut Option<(Cost, Vec<Edit>)>, cost: Cost, edits: Vec<Edit>) {
 fn whole(desired: &Desired) -> bool {
     let fleets = desired.fleets.values().all(|fleet| desired.images.contains_key(&fleet.image));
     let shares = desired.shares.values().all(|share| desired.images.contains_key(&share.image));
-    let sources = desired.images.values().all(|image| match image {
-        Image::Managed(image) => match &image.source {
-            InstanceSource::Slot { fleet, slot } => desired.fleets.get(fleet).is_some_and(|fleet| *slot < fleet.count),
-            InstanceSource::Id(_) => true,
-        },
-        Image::Public { .. } => true,
+    let sources = desired.images.values().filter_map(Image::builder);
+    let sources =
+        sources.into_iter().all(|(fleet, slot)| desired.fleets.get(fleet).is_some_and(|fleet| slot < fleet.count));
+    let managed = || desired.images.values().filter_map(Image::managed);
+    let copied = managed().all(|image| match &image.source {
+        Source::Copy(copy) => desired.images.contains_key(&copy.image),
+        Source::Capture(_) | Source::Import(_) => true,
     });
-    let regions = desired.images.values().all(|image| match image {
-        Image::Managed(image) => image.regions.as_ref().is_none_or(|regions| !regions.is_empty()),
-        Image::Public { .. } => true,
-    });
+    let sources = sources && copied;
+    let regions = managed().all(|image| image.regions.as_ref().is_none_or(|regions| !regions.is_empty()));
     fleets && shares && sources && regions
 }
 

@@ -92,8 +92,18 @@ fn state() -> Recorded {
         login: Login::Unset,
         tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         user_data: Some(secret),
+        hostname: None,
+        charge: crate::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        power: None,
+        protect: false,
     })));
-    let image = Arc::new(ObjectSpec::Image(ImageCopySpec { description: None, tags: BTreeMap::new() }));
+    let image = Arc::new(ObjectSpec::Image(ImageCopySpec {
+        description: None,
+        tags: BTreeMap::new(),
+        ..ImageCopySpec::default()
+    }));
     let share = Arc::new(ObjectSpec::Share(ShareCopySpec { accounts: BTreeSet::from([Uin::new("100000000003")]) }));
     let object = |at: &str, cloud_id, name: &str, spec: &Arc<ObjectSpec>| Object {
         addr: addr(at),
@@ -144,6 +154,8 @@ fn state() -> Recorded {
                 user_data: Some(digest),
                 system_disk: SystemDisk::default(),
                 data_disks: Vec::new(),
+                import: None,
+                encryption: None,
             },
             inputs_digest: Digest::of(context::INPUTS, b"inputs"),
             made_ms: NOON,

@@ -89,6 +89,11 @@ fn launch(first: u32, count: u32, image: Arg<ImageId>) -> Do {
         tags: BTreeMap::new(),
         user_data: None,
         token: None,
+        hostname: None,
+        charge: crate::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        protect: false,
     })))
 }
 
@@ -223,6 +228,7 @@ pub(super) fn first() -> Plan {
         power_off: true,
         description: None,
         tags: BTreeMap::new(),
+        family: None,
     });
     let share = call(Body::ShareImage {
         image: image.clone(),

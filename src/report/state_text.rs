@@ -6,7 +6,8 @@ use crate::model::digest::SecretRef;
 use crate::model::ids::Uin;
 use crate::model::recorded::{Object, Origin, Recorded, VersionRecord};
 use crate::model::spec::{
-    DataDisk, ImageCopySpec, Inputs, Internet, Login, ObjectSpec, ShareCopySpec, SlotNetwork, SlotSpec, SystemDisk,
+    BootMode, Charge, DataDisk, Encryption, ImageCopySpec, ImportSource, Inputs, Internet, License, Login, ObjectSpec,
+    Power, ShareCopySpec, SlotNetwork, SlotSpec, SystemDisk,
 };
 
 use super::node::{Node, object};
@@ -157,8 +158,14 @@ fn object(object: &Object) -> Node {
 fn spec_json(spec: &ObjectSpec) -> Node {
     match spec {
         ObjectSpec::Slot(slot) => slot_json(slot),
-        ObjectSpec::Image(ImageCopySpec { description, tags }) => {
-            object! { "description" => description.as_ref(), "tags" => tags_json(tags) }
+        ObjectSpec::Image(ImageCopySpec { description, tags, family, deprecated, protect }) => {
+            object! {
+                "description" => description.as_ref(),
+                "tags" => tags_json(tags),
+                "family" => family.as_ref(),
+                "deprecated" => *deprecated,
+                "protect" => *protect,
+            }
         }
         ObjectSpec::Share(ShareCopySpec { accounts }) => {
             object! { "accounts" => Node::list(accounts.iter().map(Uin::as_str)) }
@@ -182,6 +189,12 @@ fn slot_json(slot: &SlotSpec) -> Node {
         login,
         tags,
         user_data,
+        hostname,
+        charge,
+        placement_group,
+        cam_role,
+        power,
+        protect,
     } = slot;
     object! {
         "image" => image.to_string(),
@@ -204,6 +217,23 @@ fn slot_json(slot: &SlotSpec) -> Node {
             let SecretRef { source, digest, content: _ } = secret;
             object! { "secret" => object! { "source" => source.to_string(), "digest" => digest.to_string() } }
         }),
+        "hostname" => hostname.as_ref().map(|pattern| pattern.0.as_str()),
+        "charge_type" => charge.word(),
+        "prepaid" => match charge {
+            Charge::Prepaid { months, renew } => object! { "months" => *months, "renew" => renew.word() },
+            Charge::Hourly | Charge::Spot { .. } => Node::Null,
+        },
+        "spot" => match charge {
+            Charge::Spot { max_price } => object! { "max_price" => max_price.as_ref() },
+            Charge::Hourly | Charge::Prepaid { .. } => Node::Null,
+        },
+        "placement_group" => Node::maybe(placement_group.as_ref()),
+        "cam_role" => cam_role.as_ref(),
+        "state" => power.map(|power| match power {
+            Power::Running => "running",
+            Power::Stopped => "stopped",
+        }),
+        "protect" => *protect,
     }
 }
 
@@ -220,7 +250,7 @@ fn data_disks_json(disks: &[DataDisk]) -> Node {
 
 fn version(record: &VersionRecord) -> Node {
     let VersionRecord { block, version, generation, inputs, inputs_digest, made_ms } = record;
-    let Inputs { instance, base, user_data, system_disk, data_disks } = inputs;
+    let Inputs { instance, base, user_data, system_disk, data_disks, import, encryption } = inputs;
     object! {
         "block" => block.to_string(),
         "version" => version.as_str(),
@@ -233,6 +263,23 @@ fn version(record: &VersionRecord) -> Node {
             "user_data" => Node::maybe(user_data.as_ref()),
             "system_disk" => system_disk_json(system_disk),
             "data_disks" => data_disks_json(data_disks),
+            "import" => import.as_ref().map(import_json),
+            "encryption" => encryption.as_ref().map(|Encryption { kms_key }| {
+                object! { "kms_key" => Node::maybe(kms_key.as_ref()) }
+            }),
         },
+    }
+}
+
+fn import_json(import: &ImportSource) -> Node {
+    let ImportSource { url, os, os_version, architecture, boot_mode, force, license } = import;
+    object! {
+        "url" => url,
+        "os" => os,
+        "os_version" => os_version,
+        "architecture" => architecture.word(),
+        "boot_mode" => boot_mode.map(BootMode::word),
+        "force" => *force,
+        "license" => license.map(License::word),
     }
 }

@@ -34,7 +34,11 @@ fn put(slot: u32, spec: &Arc<ObjectSpec>) -> Record {
 }
 
 fn spec() -> Arc<ObjectSpec> {
-    Arc::new(ObjectSpec::Image(ImageCopySpec { description: None, tags: std::collections::BTreeMap::new() }))
+    Arc::new(ObjectSpec::Image(ImageCopySpec {
+        description: None,
+        tags: std::collections::BTreeMap::new(),
+        ..ImageCopySpec::default()
+    }))
 }
 
 fn holder() -> Holder {

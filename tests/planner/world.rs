@@ -195,7 +195,7 @@ impl World {
                 };
                 made.iter().map(one).collect()
             }
-            Body::CreateImage { tags, .. } => self.images(makes(), tags),
+            Body::CreateImage { tags, .. } | Body::ImportImage { tags, .. } => self.images(makes(), tags),
             Body::SyncImages { .. } => self.images(makes(), &BTreeMap::new()),
             Body::ShareImage { image, accounts, cancel } => {
                 let shares = self.region(&call.region).shares.entry(image_of(image)).or_default();
@@ -241,7 +241,7 @@ impl World {
                 Vec::new()
             }
             Body::ResetInstance { .. }
-            | Body::DescribeImageAs { .. }
+            | Body::ModifyImage { .. }
             | Body::StopInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResizeInstance { .. }
@@ -361,6 +361,8 @@ pub(crate) fn image(id: ImageId, name: &str, kind: ImageKind) -> Image {
         deprecated: false,
         snapshots: Vec::new(),
         tags: BTreeMap::new(),
+        source: "CREATE_IMAGE".to_owned(),
+        sync_percent: None,
     }
 }
 
@@ -386,6 +388,12 @@ fn instance(id: &InstanceId, name: &str, zone: &Zone, from: &ImageId, tags: &BTr
         latest: None,
         protected: false,
         tags: tags.clone(),
+        renew: None,
+        expires_ms: None,
+        hostname: None,
+        placement_group: None,
+        cam_role: None,
+        isolated: None,
     }
 }
 

@@ -93,11 +93,21 @@ pub(crate) fn slot_spec(n: u32) -> Arc<ObjectSpec> {
         login: if full { Login::Keys(BTreeSet::from(["skey-1".into()])) } else { Login::KeepImage },
         tags: BTreeMap::from([("app".into(), "w\u{e9}b".into())]),
         user_data: full.then(secret),
+        hostname: None,
+        charge: fleetwright::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        power: None,
+        protect: false,
     })))
 }
 
 pub(crate) fn copy_spec(n: u32) -> Arc<ObjectSpec> {
-    Arc::new(ObjectSpec::Image(ImageCopySpec { description: Some(format!("nr {n}")), tags: BTreeMap::new() }))
+    Arc::new(ObjectSpec::Image(ImageCopySpec {
+        description: Some(format!("nr {n}")),
+        tags: BTreeMap::new(),
+        ..ImageCopySpec::default()
+    }))
 }
 
 pub(crate) fn share_spec(n: u32) -> Arc<ObjectSpec> {
@@ -146,6 +156,8 @@ pub(crate) fn version(n: u32) -> VersionRecord {
         user_data: secret().content.map(|_| secret().digest),
         system_disk: SystemDisk::default(),
         data_disks: Vec::new(),
+        import: None,
+        encryption: None,
     };
     VersionRecord {
         block: Block::image(&Name::new("web")),
@@ -210,6 +222,11 @@ pub(crate) fn step(n: u32) -> Step {
         tags: BTreeMap::from([("fleetwright".into(), "webshop/prod/fleet.web".into())]),
         user_data: Some(secret()),
         token: Some(format!("token-{n}")),
+        hostname: None,
+        charge: fleetwright::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        protect: false,
     };
     let target = |slot: u32, id, effect| Target { addr: Addr::slot(nested(), slot), generation: 1 + n, id, effect };
     let new = |version| NewObject {

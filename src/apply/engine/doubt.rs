@@ -50,9 +50,9 @@ const LOOK_WHILE_WAITING_MS: Millis = 30_000;
 fn resend_is_safe(body: &Body) -> bool {
     match body {
         // The name is unique; a second one is refused as a duplicate.
-        Body::CreateImage { .. } | Body::SyncImages { .. } => true,
+        Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. } => true,
         // They bring a thing to a state, and it is there already.
-        Body::DescribeImageAs { .. }
+        Body::ModifyImage { .. }
         | Body::DeleteImages { .. }
         | Body::TerminateInstances { .. }
         | Body::ModifyInstances { .. }

@@ -184,6 +184,8 @@ impl Engine {
             | Reply::Zones(_)
             | Reply::Types(_)
             | Reply::States(_)
+            | Reply::ImportOs(_)
+            | Reply::Price(_)
             | Reply::UserData(_) => {}
         }
         self.mark_accepted(now, id, unbound, ids, answer.cloud_ms);

@@ -164,6 +164,8 @@ impl Engine {
             | Reply::Zones(_)
             | Reply::Types(_)
             | Reply::States(_)
+            | Reply::ImportOs(_)
+            | Reply::Price(_)
             | Reply::UserData(_) => (BTreeMap::new(), BTreeMap::new()),
         };
         for key in keys {

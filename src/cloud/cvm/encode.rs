@@ -4,19 +4,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::cloud::Secrets;
-use crate::cloud::call::{Arg, Body, Call, Class, Fault, InstanceAttr, Launch, PAGE, Query, TagTarget};
+use crate::cloud::call::{
+    Arg, Body, Call, Class, Fault, ImageChange, Installation, InstanceAttr, Launch, PAGE, Query, TagTarget,
+};
 use crate::model::desired::Tags;
 use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
-use crate::model::spec::Login;
+use crate::model::spec::{Charge, HostnamePattern, ImportSource, Login};
 
 use super::fault;
 use super::wire::requests::{
     CreateImage, DeleteImages, DescribeAccountQuota, DescribeImageQuota, DescribeImageSharePermission, DescribeImages,
-    DescribeInstanceTypeConfigs, DescribeInstances, DescribeInstancesAttributes, DescribeInstancesStatus,
-    DescribeRegions, DescribeZones, ModifyImageAttribute, ModifyImageSharePermission, ModifyInstancesAttribute,
-    ResetInstance, ResetInstancesType, RunInstances, StartInstances, StopInstances, SyncImages, TagResources,
-    TerminateInstances, UnTagResources,
+    DescribeImportImageOs, DescribeInstanceTypeConfigs, DescribeInstances, DescribeInstancesAttributes,
+    DescribeInstancesStatus, DescribeRegions, DescribeZones, ImportImage, InquiryPriceRunInstances,
+    ModifyImageAttribute, ModifyImageSharePermission, ModifyInstancesAttribute, ResetInstance, ResetInstancesType,
+    RunInstances, StartInstances, StopInstances, SyncImages, TagResources, TerminateInstances, UnTagResources,
 };
 use super::wire::{Request, TAG, shapes};
 
@@ -42,7 +44,7 @@ pub struct Outgoing {
 pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
     match &call.body {
         Body::RunInstances(launch) => pack(call, &run_instances(launch, secrets)?),
-        Body::CreateImage { name, instance, power_off, description, tags } => pack(
+        Body::CreateImage { name, instance, power_off, description, family, tags } => pack(
             call,
             &CreateImage {
                 image_name: Some(name.clone()),
@@ -50,16 +52,42 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
                 image_description: description.clone(),
                 force_poweroff: Some(power_off.to_string()),
                 tag_specification: tag_specification("image", tags),
+                image_family: family.clone(),
                 ..CreateImage::default()
             },
         ),
-        Body::SyncImages { image, to, name } => pack(
+        Body::ImportImage { name, source, description, family, tags } => {
+            let ImportSource { url, os, os_version, architecture, boot_mode, force, license } = &**source;
+            pack(
+                call,
+                &ImportImage {
+                    architecture: Some(architecture.word().to_owned()),
+                    os_type: Some(os.clone()),
+                    os_version: Some(os_version.clone()),
+                    image_url: Some(url.clone()),
+                    image_name: Some(name.clone()),
+                    image_description: description.clone(),
+                    force: force.then_some(true),
+                    tag_specification: tag_specification("image", tags),
+                    license_type: license.map(|license| license.word().to_owned()),
+                    boot_mode: boot_mode.map(|mode| mode.word().to_owned()),
+                    image_family: family.clone(),
+                    ..ImportImage::default()
+                },
+            )
+        }
+        Body::SyncImages { image, to, name, encryption } => pack(
             call,
             &SyncImages {
                 image_ids: Some(vec![known(image)?.to_string()]),
                 destination_regions: Some(texts(to)),
                 image_name: Some(name.clone()),
                 image_set_required: Some(true),
+                encrypt: encryption.as_ref().map(|_| true),
+                kms_key_id: encryption
+                    .as_ref()
+                    .and_then(|encryption| encryption.kms_key.as_ref())
+                    .map(ToString::to_string),
                 ..SyncImages::default()
             },
         ),
@@ -71,11 +99,13 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
                 permission: Some(if *cancel { "CANCEL" } else { "SHARE" }.to_owned()),
             },
         ),
-        Body::DescribeImageAs { image, description } => pack(
+        Body::ModifyImage { image, set: ImageChange { description, family, deprecated } } => pack(
             call,
             &ModifyImageAttribute {
                 image_id: Some(known(image)?.to_string()),
-                image_description: Some(description.clone()),
+                image_description: description.clone(),
+                image_family: family.clone(),
+                image_deprecated: *deprecated,
                 ..ModifyImageAttribute::default()
             },
         ),
@@ -95,16 +125,22 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
             },
         ),
         Body::StartInstances { instances } => pack(call, &StartInstances { instance_ids: Some(texts(instances)) }),
-        Body::ResetInstance { instance, image, login, user_data } => pack(
-            call,
-            &ResetInstance {
-                instance_id: Some(instance.to_string()),
-                image_id: Some(known(image)?.to_string()),
-                login_settings: login_settings(login),
-                user_data: user_data.as_ref().map(|secret| encoded(secret, secrets)).transpose()?,
-                ..ResetInstance::default()
-            },
-        ),
+        Body::ResetInstance { instance, image, with } => {
+            let Installation { login, user_data, system_disk_gib, hostname } = &**with;
+            pack(
+                call,
+                &ResetInstance {
+                    instance_id: Some(instance.to_string()),
+                    image_id: Some(known(image)?.to_string()),
+                    login_settings: login_settings(login),
+                    user_data: user_data.as_ref().map(|secret| encoded(secret, secrets)).transpose()?,
+                    system_disk: system_disk_gib
+                        .map(|size| shapes::SystemDisk { disk_size: Some(i64::from(size)), ..Default::default() }),
+                    host_name: hostname.clone(),
+                    ..ResetInstance::default()
+                },
+            )
+        }
         Body::ResizeInstance { instance, instance_type } => pack(
             call,
             &ResetInstancesType {
@@ -118,6 +154,9 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
             match set {
                 InstanceAttr::Name(name) => request.instance_name = Some(name.clone()),
                 InstanceAttr::SecurityGroups(groups) => request.security_groups = Some(texts(groups)),
+                InstanceAttr::Hostname(name) => request.host_name = Some(name.clone()),
+                InstanceAttr::CamRole(role) => request.cam_role_name = Some(role.clone().unwrap_or_default()),
+                InstanceAttr::Protection(on) => request.disable_api_termination = Some(*on),
             }
             pack(call, &request)
         }
@@ -142,12 +181,12 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
                 tag_keys: Some(keys.iter().cloned().collect()),
             },
         ),
-        Body::Describe(query) => describe(call, query),
+        Body::Describe(query) => describe(call, query, secrets),
     }
 }
 
 /// Every read that has pages says how long they are: the default would be 20 (API text 1.10).
-fn describe(call: &Call, query: &Query) -> Result<Outgoing, Fault> {
+fn describe(call: &Call, query: &Query, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
     let limit = Some(i64::from(PAGE));
     let offset = |offset: u32| (offset > 0).then_some(i64::from(offset));
     let images = |filters: Vec<shapes::Filter>, from: u32| DescribeImages {
@@ -191,6 +230,8 @@ fn describe(call: &Call, query: &Query) -> Result<Outgoing, Fault> {
         Query::InstanceStates { ids } => {
             pack(call, &DescribeInstancesStatus { instance_ids: Some(texts(ids)), limit, ..Default::default() })
         }
+        Query::ImportOs => pack(call, &DescribeImportImageOs::default()),
+        Query::Price(launch) => pack(call, &price_of(launch, secrets)?),
         Query::UserData { ids } => pack(
             call,
             &DescribeInstancesAttributes {
@@ -216,6 +257,11 @@ fn run_instances(launch: &Launch, secrets: &dyn Secrets) -> Result<RunInstances,
         count,
         tags,
         user_data,
+        hostname,
+        charge,
+        placement_group,
+        cam_role,
+        protect,
         token,
     } = launch;
     // `{R:x}` counts up from x (API text 5.1). It is not used for one, whose name would stay the pattern's business.
@@ -223,9 +269,28 @@ fn run_instances(launch: &Launch, secrets: &dyn Secrets) -> Result<RunInstances,
         1 => format!("{name_prefix}{first_ordinal}"),
         _ => format!("{name_prefix}{{R:{first_ordinal}}}"),
     };
+    // As with the instance's name (API text 5.1).
+    let hostname = hostname.as_ref().map(|HostnamePattern(pattern)| match count {
+        1 => pattern.replace(HostnamePattern::ORDINAL, &first_ordinal.to_string()),
+        _ => pattern.replace(HostnamePattern::ORDINAL, &format!("{{R:{first_ordinal}}}")),
+    });
     let declared_disk = system_disk.kind.is_some() || system_disk.size_gib.is_some();
     Ok(RunInstances {
-        instance_charge_type: Some("POSTPAID_BY_HOUR".to_owned()),
+        instance_charge_type: Some(charge.word().to_owned()),
+        instance_charge_prepaid: match charge {
+            Charge::Prepaid { months, renew } => Some(shapes::InstanceChargePrepaid {
+                period: Some(i64::from(*months)),
+                renew_flag: Some(renew.word().to_owned()),
+            }),
+            Charge::Hourly | Charge::Spot { .. } => None,
+        },
+        instance_market_options: match charge {
+            Charge::Spot { max_price: Some(price) } => Some(shapes::InstanceMarketOptions {
+                spot_options: Some(shapes::SpotOptions { max_price: Some(price.clone()), spot_instance_type: None }),
+                market_type: None,
+            }),
+            Charge::Spot { max_price: None } | Charge::Hourly | Charge::Prepaid { .. } => None,
+        },
         placement: Some(shapes::Placement { zone: Some(zone.to_string()), ..shapes::Placement::default() }),
         image_id: Some(known(image)?.to_string()),
         instance_type: Some(instance_type.to_string()),
@@ -255,9 +320,33 @@ fn run_instances(launch: &Launch, secrets: &dyn Secrets) -> Result<RunInstances,
         login_settings: login_settings(login),
         security_group_ids: some_of(network.security_groups.iter().flatten().map(ToString::to_string)),
         client_token: token.clone(),
+        host_name: hostname,
+        disaster_recover_group_ids: placement_group.as_ref().map(|group| vec![group.to_string()]),
+        cam_role_name: cam_role.clone(),
+        disable_api_termination: protect.then_some(true),
         tag_specification: tag_specification("instance", tags),
         user_data: user_data.as_ref().map(|secret| encoded(secret, secrets)).transpose()?,
         ..RunInstances::default()
+    })
+}
+
+/// What bears on the price of a launch, of one instance (API text 6.1).
+fn price_of(launch: &Launch, secrets: &dyn Secrets) -> Result<InquiryPriceRunInstances, Fault> {
+    let asked = Launch { count: 1, login: Login::Unset, user_data: None, token: None, ..launch.clone() };
+    let asked = run_instances(&asked, secrets)?;
+    Ok(InquiryPriceRunInstances {
+        placement: asked.placement,
+        image_id: asked.image_id,
+        instance_charge_type: asked.instance_charge_type,
+        instance_charge_prepaid: asked.instance_charge_prepaid,
+        instance_type: asked.instance_type,
+        system_disk: asked.system_disk,
+        data_disks: asked.data_disks,
+        virtual_private_cloud: asked.virtual_private_cloud,
+        internet_accessible: asked.internet_accessible,
+        instance_count: asked.instance_count,
+        instance_market_options: asked.instance_market_options,
+        ..InquiryPriceRunInstances::default()
     })
 }
 

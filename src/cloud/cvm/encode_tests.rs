@@ -44,6 +44,11 @@ fn launch(count: u32) -> Launch {
         tags: Tags::new(),
         user_data: None,
         token: Some("t".to_owned()),
+        hostname: None,
+        charge: crate::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        protect: false,
     }
 }
 
@@ -100,8 +105,12 @@ fn a_secret_that_cannot_be_read_sends_nothing() {
     let body = Body::ResetInstance {
         instance: "ins-1".into(),
         image: Arg::Known("img-1".into()),
-        login: Login::KeepImage,
-        user_data: Some(secret()),
+        with: Box::new(Installation {
+            login: Login::KeepImage,
+            user_data: Some(secret()),
+            system_disk_gib: None,
+            hostname: None,
+        }),
     };
     let fault = encode(&call(body.clone()), &Read(Err("it has changed".to_owned()))).err().expect("a fault");
     assert_eq!((fault.class, fault.executed, &fault.code), (Class::Invalid, Executed::No, &None));
@@ -122,8 +131,9 @@ fn an_output_that_nobody_filled_in_sends_nothing() {
             power_off: true,
             description: None,
             tags: Tags::new(),
+            family: None,
         },
-        Body::SyncImages { image: output(), to: BTreeSet::new(), name: "n".to_owned() },
+        Body::SyncImages { image: output(), to: BTreeSet::new(), name: "n".to_owned(), encryption: None },
         Body::ShareImage { image: output(), accounts: BTreeSet::new(), cancel: false },
         Body::TagResources {
             resources: vec![TagTarget {
@@ -148,6 +158,7 @@ fn image_calls_say_what_the_api_would_otherwise_default() {
         power_off: false,
         description: Some("d".to_owned()),
         tags: Tags::from([("fleetwright".to_owned(), "p/e/image.web".to_owned())]),
+        family: None,
     };
     let tags = json!([{"ResourceType": "image", "Tags": [{"Key": "fleetwright", "Value": "p/e/image.web"}]}]);
     assert_eq!(
@@ -156,7 +167,7 @@ fn image_calls_say_what_the_api_would_otherwise_default() {
     );
     let to = BTreeSet::from(["ap-beijing".into(), "ap-shanghai".into()]);
     assert_eq!(
-        sent(Body::SyncImages { image: Arg::Known("img-1".into()), to, name: "n".to_owned() }),
+        sent(Body::SyncImages { image: Arg::Known("img-1".into()), to, name: "n".to_owned(), encryption: None }),
         json!({"ImageIds": ["img-1"], "DestinationRegions": ["ap-beijing", "ap-shanghai"], "ImageName": "n", "ImageSetRequired": true})
     );
     assert_eq!(

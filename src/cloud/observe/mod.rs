@@ -356,6 +356,8 @@ impl Observer {
             | Query::InstancesById { .. }
             | Query::InstancesTagged { .. }
             | Query::InstanceStates { .. }
+            | Query::ImportOs
+            | Query::Price(_)
             | Query::UserData { .. } => self.failed.push((call, fault)),
         }
     }
@@ -403,6 +405,8 @@ fn listing_of(query: &Query) -> Option<Listing> {
         | Query::InstancesById { .. }
         | Query::InstancesTagged { .. }
         | Query::InstanceStates { .. }
+        | Query::ImportOs
+        | Query::Price(_)
         | Query::UserData { .. } => None,
     }
 }

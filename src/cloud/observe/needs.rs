@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{CloudSpec, Desired, Image, InstanceSource};
+use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, Source};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Uin};
 use crate::model::observed::Lookup;
 use crate::model::recorded::Recorded;
@@ -65,12 +65,15 @@ impl Needs {
             let Image::Managed(image) = image else { continue };
             needs.regions_list = true;
             let mut regions = match &image.source {
-                InstanceSource::Slot { fleet, .. } => fleet_regions(fleet, desired, recorded),
-                InstanceSource::Id(id) => {
+                Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) => {
+                    fleet_regions(fleet, desired, recorded)
+                }
+                Source::Capture(Capture { source: InstanceSource::Id(id), .. }) => {
                     let home = needs.home.clone();
                     needs.region(&home).instances.insert(id.clone());
                     BTreeSet::from([home])
                 }
+                Source::Import(_) | Source::Copy(_) => BTreeSet::from([needs.home.clone()]),
             };
             regions.extend(image.regions.iter().flatten().cloned());
             for region in &regions {
@@ -150,10 +153,12 @@ mod tests {
 
     fn managed(source: InstanceSource, regions: Option<&[&str]>) -> Image {
         Image::Managed(ManagedImage {
-            source,
-            power_off: true,
-            ready: Ready::Running,
-            ready_timeout_ms: 0,
+            source: Source::Capture(Capture { source, power_off: true, ready: Ready::Running, ready_timeout_ms: 0 }),
+            name: None,
+            family: None,
+            keep: 0,
+            deprecate_kept: false,
+            protect: false,
             version: None,
             description: None,
             tags: BTreeMap::new(),
@@ -176,6 +181,13 @@ mod tests {
             tags: BTreeMap::new(),
             user_data: None,
             update: Update { strategy: Strategy::Replace, max_unavailable: 1 },
+            hostname: None,
+            charge: crate::model::spec::Charge::Hourly,
+            placement_group: None,
+            cam_role: None,
+            power: None,
+            protect: false,
+            ignore_changes: BTreeSet::new(),
         }
     }
 
@@ -193,6 +205,7 @@ mod tests {
             shares: BTreeMap::new(),
             fleets: fleets.iter().map(|(name, fleet)| (Name::new(*name), fleet.clone())).collect(),
             digest: Digest::of(context::CONFIG, b""),
+            trusted_owners: BTreeSet::new(),
         }
     }
 
@@ -206,7 +219,11 @@ mod tests {
             zone: None,
             ordinal: None,
             status: Status::Ready,
-            spec: std::sync::Arc::new(ObjectSpec::Image(ImageCopySpec { description: None, tags: BTreeMap::new() })),
+            spec: std::sync::Arc::new(ObjectSpec::Image(ImageCopySpec {
+                description: None,
+                tags: BTreeMap::new(),
+                ..ImageCopySpec::default()
+            })),
             made_from: None,
             accepted_ms: 0,
             made_by: None,

@@ -76,6 +76,8 @@ fn image(id: &str, name: &str) -> Image {
         deprecated: false,
         snapshots: Vec::new(),
         tags: BTreeMap::new(),
+        source: "CREATE_IMAGE".to_owned(),
+        sync_percent: None,
     }
 }
 
@@ -110,6 +112,12 @@ fn instance(id: &InstanceId) -> Instance {
         latest: None,
         protected: false,
         tags: BTreeMap::new(),
+        renew: None,
+        expires_ms: None,
+        hostname: None,
+        placement_group: None,
+        cam_role: None,
+        isolated: None,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::cloud::call::{Arg, Body, StepId, TagTarget};
+use crate::cloud::call::{Arg, Body, ImageChange, StepId, TagTarget};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
-use crate::model::desired::{Desired, InstanceSource, Ready};
+use crate::model::desired::{Capture, Desired, InstanceSource, Ready};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::observed::{InstanceState, Seen};
@@ -31,8 +31,9 @@ pub(super) fn capture(
     removed: &BTreeMap<Region, StepId>,
 ) -> Option<StepId> {
     let Planning { name, image, block, home, .. } = planning;
+    let capture = image.capture()?;
     let Some(inputs) = inputs else {
-        if let InstanceSource::Slot { fleet, .. } = &image.source {
+        if let InstanceSource::Slot { fleet, .. } = &capture.source {
             if vanished {
                 all_gone(draft, name, version, fleet);
             } else {
@@ -41,8 +42,8 @@ pub(super) fn capture(
         }
         return None;
     };
-    let (instance, mut needs) = match &image.source {
-        InstanceSource::Slot { fleet, slot } => builder(draft, planning, (version, generation), fleet, *slot)?,
+    let (instance, mut needs) = match &capture.source {
+        InstanceSource::Slot { fleet, slot } => builder(draft, planning, capture, (version, generation), fleet, *slot)?,
         InstanceSource::Id(id) => (handmade(draft, planning, id)?, Vec::new()),
     };
     let untouched = needs.is_empty();
@@ -89,8 +90,9 @@ pub(super) fn capture(
         Body::CreateImage {
             name: physical.clone(),
             instance: instance.clone(),
-            power_off: image.power_off,
+            power_off: capture.power_off,
             description: image.description.clone(),
+            family: image.family.clone(),
             tags,
         },
     );
@@ -107,7 +109,7 @@ pub(super) fn capture(
     let mut attrs = vec![AttrChange {
         name: "from".into(),
         before: Value::None,
-        after: match (&image.source, &instance) {
+        after: match (&capture.source, &instance) {
             (InstanceSource::Slot { fleet, slot }, Arg::Output { step, target }) => {
                 Value::Unknown { step: *step, target: *target, addr: Addr::slot(Block::fleet(fleet), *slot) }
             }
@@ -127,6 +129,7 @@ pub(super) fn capture(
 fn builder(
     draft: &mut Draft<'_>,
     planning: &Planning<'_>,
+    capture: &Capture,
     (version, generation): (&Version, u32),
     fleet: &Name,
     slot: u32,
@@ -139,7 +142,7 @@ fn builder(
         );
         return None;
     };
-    let (until, waits) = match planning.image.ready {
+    let (until, waits) = match capture.ready {
         Ready::Running => (Until::Running, false),
         Ready::Stopped => (Until::Stopped, state != Some(InstanceState::Stopped)),
         Ready::After(ms) => (Until::Age(ms), true),
@@ -156,11 +159,7 @@ fn builder(
             does: Do::Await { region: planning.home.clone() },
             targets: vec![Target { addr, generation, id: Some(instance), effect: Effect::Nothing }],
             expect: Vec::new(),
-            settle: Settle {
-                until,
-                expected_ms: draft.input.pace.launch_ms,
-                deadline_ms: planning.image.ready_timeout_ms,
-            },
+            settle: Settle { until, expected_ms: draft.input.pace.launch_ms, deadline_ms: capture.ready_timeout_ms },
             holds: Vec::new(),
         });
         ready.push(Need::Success(step));
@@ -234,8 +233,10 @@ pub(super) fn copy(
         .collect();
     let mut all_needs = needs.clone();
     all_needs.extend(removed.values().chain(forgotten).copied().map(Need::Success));
-    let does =
-        draft.call(&from, Body::SyncImages { image: source.clone(), to: missing.clone(), name: physical.clone() });
+    let does = draft.call(
+        &from,
+        Body::SyncImages { image: source.clone(), to: missing.clone(), name: physical.clone(), encryption: None },
+    );
     let sync = draft.step(NewStep {
         needs: all_needs,
         does,
@@ -333,10 +334,8 @@ fn dress_copies(
     if let Some(description) = &image.description {
         for (n, region) in &copies {
             let (step, output_target) = output(*n);
-            let body = Body::DescribeImageAs {
-                image: Arg::Output { step, target: output_target },
-                description: description.clone(),
-            };
+            let set = ImageChange { description: Some(description.clone()), ..ImageChange::default() };
+            let body = Body::ModifyImage { image: Arg::Output { step, target: output_target }, set };
             let does = draft.call(region, body);
             let targets = vec![target(*n, draft)];
             steps.push(draft.step(NewStep {

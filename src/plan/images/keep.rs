@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Planning, copy_spec};
-use crate::cloud::call::{Arg, Body, MAX_TAG_RESOURCES, StepId, TagTarget};
+use crate::cloud::call::{Arg, Body, ImageChange, MAX_TAG_RESOURCES, StepId, TagTarget};
 use crate::diff::{self, ImageDiff};
 use crate::model::desired::Tags;
 use crate::model::observed::Image;
@@ -64,7 +64,8 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spe
         }
         let target = known(object, Effect::Become(Arc::clone(before_untag)));
         if let (Some(description), Some(id)) = (&diff.description, object.cloud_id.image()) {
-            let body = Body::DescribeImageAs { image: Arg::Known(id.clone()), description: description.clone() };
+            let set = ImageChange { description: Some(description.clone()), ..ImageChange::default() };
+            let body = Body::ModifyImage { image: Arg::Known(id.clone()), set };
             let does = draft.call(&object.region, body);
             let expect = vec![Fact::Image { region: object.region.clone(), id: id.clone() }];
             let step = draft.step(NewStep {

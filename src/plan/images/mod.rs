@@ -10,7 +10,7 @@ use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Image, ManagedImage};
+use crate::model::desired::{Desired, ManagedImage};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::naming;
 use crate::model::observed::{ImageState, Seen};
@@ -217,7 +217,13 @@ pub(in crate::plan) fn delete_copy(draft: &mut Draft<'_>, object: &Object, reaso
 }
 
 fn copy_spec(image: &ManagedImage) -> ImageCopySpec {
-    ImageCopySpec { description: image.description.clone(), tags: image.tags.clone() }
+    ImageCopySpec {
+        description: image.description.clone(),
+        tags: image.tags.clone(),
+        family: image.family.clone(),
+        deprecated: None,
+        protect: image.protect,
+    }
 }
 
 fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
@@ -268,10 +274,7 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
         draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
     for block in blocks {
         let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
-        let declared = match draft.input.desired.images.get(&block.name) {
-            Some(Image::Managed(_)) => true,
-            Some(Image::Public { .. }) | None => false,
-        };
+        let declared = draft.input.desired.images.get(&block.name).is_some_and(|image| image.managed().is_some());
         if declared && current.is_none() {
             continue; // Its planner refused already.
         }

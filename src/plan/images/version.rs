@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, InstanceSource, ManagedImage};
+use crate::model::desired::{Capture, Desired, InstanceSource, ManagedImage};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{Name, Region, Version};
 use crate::model::observed::Seen;
@@ -36,7 +36,7 @@ struct VersionInputs<'a> {
 /// is no longer in the config.
 pub(super) fn source(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<Source> {
     let desired = draft.input.desired;
-    match &image.source {
+    match &image.capture()?.source {
         InstanceSource::Id(id) => {
             let home = desired.cloud.region.clone();
             let size =
@@ -47,6 +47,8 @@ pub(super) fn source(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -
                 user_data: None,
                 system_disk: SystemDisk::default(),
                 data_disks: Vec::new(),
+                import: None,
+                encryption: None,
             };
             Some((home, Some((inputs, None)), size.unwrap_or(DEFAULT_DISK_GIB)))
         }
@@ -70,6 +72,8 @@ pub(super) fn source(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -
                     user_data: fleet.user_data.as_ref().map(|secret| secret.digest),
                     system_disk: fleet.system_disk.clone(),
                     data_disks: fleet.data_disks.clone(),
+                    import: None,
+                    encryption: None,
                 };
                 let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib);
                 return Some((fleet.region.clone(), Some((inputs, Some(derived))), size));
@@ -138,7 +142,7 @@ pub(super) fn version(
 /// Says that the builder is no longer in the config, and what that means for a version that is there.
 pub(super) fn builder_removed(draft: &mut Draft<'_>, planning: &Planning<'_>, version: &Version) {
     let Planning { name, image, .. } = planning;
-    if let InstanceSource::Slot { fleet, .. } = &image.source {
+    if let Some(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) = image.capture() {
         draft.notes.push(
             Diagnostic::warning(
                 codes::BUILDER_REMOVED,
@@ -192,13 +196,15 @@ pub(super) fn check_reuse(
 
 /// The names of the inputs that differ.
 pub(super) fn changed_inputs(before: &Inputs, after: &Inputs) -> Vec<String> {
-    let Inputs { instance, base, user_data, system_disk, data_disks } = after;
+    let Inputs { instance, base, user_data, system_disk, data_disks, import, encryption } = after;
     [
         ("instance", before.instance != *instance),
         ("base", before.base != *base),
         ("user_data", before.user_data != *user_data),
         ("system_disk", before.system_disk != *system_disk),
         ("data_disks", before.data_disks != *data_disks),
+        ("import", before.import != *import),
+        ("encryption", before.encryption != *encryption),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)

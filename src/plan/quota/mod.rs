@@ -172,9 +172,10 @@ fn hasty(draft: &Draft<'_>) -> BTreeMap<StepId, Vec<Need>> {
             Body::RunInstances(launch) => &launch.image,
             Body::SyncImages { image, .. }
             | Body::ShareImage { image, .. }
-            | Body::DescribeImageAs { image, .. }
+            | Body::ModifyImage { image, .. }
             | Body::ResetInstance { image, .. } => image,
             Body::CreateImage { .. }
+            | Body::ImportImage { .. }
             | Body::DeleteImages { .. }
             | Body::TerminateInstances { .. }
             | Body::StopInstances { .. }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, known, settle};
 use super::fleets::{instance_fact, prefix, sources};
 use super::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
-use crate::cloud::call::{Arg, Body, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
+use crate::cloud::call::{Arg, Body, Installation, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{Attr, SlotDiff, Takes, made_with};
 use crate::model::addr::{Addr, Block, Kind};
@@ -182,8 +182,23 @@ impl<'a> Rolling<'a> {
         if rebuilt {
             return Some(Arc::new(ObjectSpec::Slot(Box::new(SlotSpec { tags, ..wanted_spec.as_ref().clone() }))));
         }
-        let SlotSpec { image, instance_type: _, system_disk, data_disks, network, internet, login, tags: _, user_data } =
-            recorded.as_ref();
+        let SlotSpec {
+            image,
+            instance_type: _,
+            system_disk,
+            data_disks,
+            network,
+            internet,
+            login,
+            tags: _,
+            user_data,
+            hostname,
+            charge,
+            placement_group,
+            cam_role,
+            power,
+            protect,
+        } = recorded.as_ref();
         let network = SlotNetwork {
             subnet: network.subnet.clone(),
             security_groups: wanted_spec.network.security_groups.clone(),
@@ -198,6 +213,12 @@ impl<'a> Rolling<'a> {
             login: login.clone(),
             tags,
             user_data: user_data.clone(),
+            hostname: hostname.clone(),
+            charge: charge.clone(),
+            placement_group: placement_group.clone(),
+            cam_role: cam_role.clone(),
+            power: *power,
+            protect: *protect,
         }))))
     }
 }
@@ -277,8 +298,23 @@ fn launch_run(
     let ObjectSpec::Slot(slot_spec) = spec.as_ref() else { return None };
     let region = rolling.fleet.region.clone();
     let count = u32::try_from(run.len()).unwrap_or(u32::MAX);
-    let SlotSpec { image: _, instance_type, system_disk, data_disks, network, internet, login, tags, user_data } =
-        slot_spec.as_ref();
+    let SlotSpec {
+        image: _,
+        instance_type,
+        system_disk,
+        data_disks,
+        network,
+        internet,
+        login,
+        tags,
+        user_data,
+        hostname,
+        charge,
+        placement_group,
+        cam_role,
+        power: _,
+        protect,
+    } = slot_spec.as_ref();
     let mut all_tags = tags.clone();
     all_tags.insert(rolling.tag.0.clone(), rolling.tag.1.clone());
     let body = Body::RunInstances(Box::new(Launch {
@@ -295,6 +331,11 @@ fn launch_run(
         count,
         tags: all_tags,
         user_data: user_data.clone(),
+        hostname: hostname.as_ref().map(|pattern| pattern.in_zone(&first.zone)),
+        charge: charge.clone(),
+        placement_group: placement_group.clone(),
+        cam_role: cam_role.clone(),
+        protect: *protect,
         token: None,
     }));
     let targets = run
@@ -524,8 +565,12 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
     let body = Body::ResetInstance {
         instance: id.clone(),
         image: rolling.at.id.clone(),
-        login: rolling.fleet.login.clone(),
-        user_data: rolling.fleet.user_data.clone(),
+        with: Box::new(Installation {
+            login: rolling.fleet.login.clone(),
+            user_data: rolling.fleet.user_data.clone(),
+            system_disk_gib: None,
+            hostname: None,
+        }),
     };
     let does = draft.call(&region, body);
     let spec = rolling.spec_in_place(work, true, false);

@@ -14,13 +14,15 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::cloud::call::{Answer, Body, Call, Fault, Page, Query, Reply, TagFailure};
 use crate::model::Millis;
 use crate::model::ids::{
-    CloudId, DiskType, ImageId, InstanceId, InstanceType, KeyId, Region, RequestId, SecurityGroupId, SnapshotId,
-    SubnetId, Uin, VpcId, Zone,
+    CloudId, DiskType, ImageId, InstanceId, InstanceType, KeyId, PlacementGroupId, Region, RequestId, SecurityGroupId,
+    SnapshotId, SubnetId, Uin, VpcId, Zone,
 };
 use crate::model::limits::Quota;
 use crate::model::observed::{
-    Disk, Image, ImageKind, ImageState, Instance, InstanceState, LatestOperation, OperationState, TypeSeen,
+    Disk, Image, ImageKind, ImageState, ImportOs, ImportVersions, Instance, InstanceState, LatestOperation,
+    OperationState, TypeSeen,
 };
+use crate::model::price::{ChargeUnit, ItemPrice, Micros, Price};
 
 use super::fault;
 use super::transport::HttpResponse;
@@ -46,12 +48,17 @@ pub fn decode(call: &Call, response: &HttpResponse, signed_ms: Millis) -> Result
             "" => Err("no id of an image"),
             id => Ok(Reply::Ids(vec![CloudId::Image(ImageId::new(id))])),
         }),
+        // Some sites answer no id (API text 4.10); the image then has to be found by its name.
+        Body::ImportImage { .. } => reading.reply(|answer: read::ImageMade<'_>| {
+            let id = Some(answer.image_id.0).filter(|id| !id.is_empty());
+            Ok(id.map_or(Reply::Done, |id| Reply::Ids(vec![CloudId::Image(ImageId::new(&*id))])))
+        }),
         Body::SyncImages { .. } => reading.reply(|answer: read::Copied<'_>| {
             let copy = |copy: &read::Copy<'_>| (Region::new(&*copy.region.0), ImageId::new(&*copy.image_id.0));
             Ok(Reply::Copies(answer.image_set.0.iter().map(copy).collect()))
         }),
         Body::ShareImage { .. }
-        | Body::DescribeImageAs { .. }
+        | Body::ModifyImage { .. }
         | Body::DeleteImages { .. }
         | Body::TerminateInstances { .. }
         | Body::StopInstances { .. }
@@ -127,6 +134,14 @@ impl<'a> Reading<'a> {
                     (InstanceId::new(&*seen.instance_id.0), instance_state(&seen.instance_state.0))
                 };
                 Ok(Reply::States(answer.instance_status_set.0.iter().map(state).collect()))
+            }),
+            Query::ImportOs => self.reply(|answer: read::ImportOs<'_>| Ok(import_os(answer))),
+            Query::Price(_) => self.reply(|answer: read::Priced<'_>| {
+                let price = answer.price.ok_or("no price")?;
+                Ok(Reply::Price(Price {
+                    instance: price.instance_price.as_ref().map(item_price),
+                    bandwidth: price.bandwidth_price.as_ref().map(item_price),
+                }))
             }),
             Query::UserData { .. } => self.reply(|answer: read::Attributes<'_>| {
                 let mut data = BTreeMap::new();
@@ -215,6 +230,37 @@ fn account_quota(answer: &read::AccountQuota<'_>) -> Reply {
     }
 }
 
+fn import_os(answer: read::ImportOs<'_>) -> Reply {
+    let listed = answer.import_image_os_list_supported.unwrap_or_default();
+    let texts = |list: List<Text<'_>>| list.0.into_iter().map(Text::owned).collect::<BTreeSet<String>>();
+    let mut systems = texts(listed.linux);
+    systems.extend(texts(listed.windows));
+    let version = |os: read::OsVersion<'_>| {
+        (os.os_name.owned(), ImportVersions { versions: texts(os.os_versions), architectures: texts(os.architecture) })
+    };
+    Reply::ImportOs(ImportOs {
+        systems,
+        versions: answer.import_image_os_version_set.0.into_iter().map(version).collect(),
+    })
+}
+
+/// After discount, where there is one. Examples fill fields that do not apply with 0 (API text 3.11).
+fn item_price(item: &read::ItemPrice<'_>) -> ItemPrice {
+    let paid = |discounted: Option<f64>, listed: Option<f64>| {
+        discounted.or(listed).filter(|amount| amount.is_finite() && *amount >= 0.0).map(Micros::of)
+    };
+    let charge_unit = match item.charge_unit.0.as_ref() {
+        "HOUR" => Some(ChargeUnit::Hour),
+        "GB" => Some(ChargeUnit::Gb),
+        _ => None,
+    };
+    ItemPrice {
+        unit: charge_unit.and_then(|_| paid(item.unit_price_discount, item.unit_price)),
+        charge_unit,
+        total: paid(item.discount_price, item.original_price).filter(|_| charge_unit.is_none()),
+    }
+}
+
 fn to_image(image: read::Image<'_>, shared: &mut Shared) -> Image {
     Image {
         id: ImageId::new(&*image.image_id.0),
@@ -231,11 +277,14 @@ fn to_image(image: read::Image<'_>, shared: &mut Shared) -> Image {
             "PUBLIC_IMAGE" => ImageKind::Public,
             "PRIVATE_IMAGE" => ImageKind::Private,
             "SHARED_IMAGE" => ImageKind::Shared,
+            "MARKET_IMAGE" => ImageKind::Market,
             other => ImageKind::Other(other.to_owned()),
         },
         created_ms: time_ms(&image.created_time.0),
         size_gib: count(image.image_size),
         deprecated: image.image_deprecated.unwrap_or(false),
+        sync_percent: image.sync_percent.map(|percent| count(Some(percent))),
+        source: image.image_source.owned(),
         snapshots: image.snapshot_set.0.iter().map(|s| SnapshotId::new(shared.get(&s.snapshot_id.0))).collect(),
         tags: tags(image.tags),
         name: image.image_name.owned(),
@@ -288,10 +337,25 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
             error: Some(instance.latest_operation_error_msg.owned()).filter(|error| !error.is_empty()),
         }),
         protected: instance.disable_api_termination.unwrap_or(false),
+        renew: some_text(instance.renew_flag),
+        expires_ms: Some(time_ms(&instance.expired_time.0)).filter(|ms| *ms > 0),
+        hostname: some_text(instance.host_name),
+        placement_group: instance
+            .disaster_recover_group_ids
+            .0
+            .first()
+            .filter(|id| !id.0.is_empty())
+            .map(|id| PlacementGroupId::new(shared.get(&id.0))),
+        cam_role: some_text(instance.cam_role_name),
+        isolated: some_text(instance.isolated_source).filter(|source| source != "NOTISOLATED"),
         tags: tags(instance.tags),
         name: instance.instance_name.owned(),
         charge_type: instance.instance_charge_type.owned(),
     }
+}
+
+fn some_text(text: Text<'_>) -> Option<String> {
+    Some(text.owned()).filter(|text| !text.is_empty())
 }
 
 fn instance_state(word: &str) -> InstanceState {

@@ -151,6 +151,8 @@ objects! {
         image_creator: Text<'a>,
         image_family: Text<'a>,
         image_deprecated: Option<bool>,
+        image_source: Text<'a>,
+        sync_percent: Option<i64>,
         snapshot_set: List<Snapshot<'a>>,
         tags: List<Tag<'a>>,
     }
@@ -182,8 +184,24 @@ objects! {
         latest_operation_request_id: Text<'a>,
         latest_operation_error_msg: Text<'a>,
         disable_api_termination: Option<bool>,
+        renew_flag: Text<'a>,
+        expired_time: Text<'a>,
+        host_name: Text<'a>,
+        disaster_recover_group_ids: List<Text<'a>>,
+        cam_role_name: Text<'a>,
+        isolated_source: Text<'a>,
         tags: List<Tag<'a>>,
     }
+    OsList { windows: List<Text<'a>>, linux: List<Text<'a>> }
+    OsVersion { os_name: Text<'a>, os_versions: List<Text<'a>>, architecture: List<Text<'a>> }
+    ItemPrice {
+        unit_price: Option<f64>,
+        unit_price_discount: Option<f64>,
+        charge_unit: Text<'a>,
+        original_price: Option<f64>,
+        discount_price: Option<f64>,
+    }
+    Price { instance_price: Option<ItemPrice<'a>>, bandwidth_price: Option<ItemPrice<'a>> }
     State { instance_id: Text<'a>, instance_state: Text<'a> }
     UserData { user_data: Text<'a> }
     InstanceAttributes { instance_id: Text<'a>, attributes: Option<UserData<'a>> }
@@ -201,6 +219,8 @@ answers! {
     ImageQuota { image_num_quota: Option<i64> }
     AccountQuota { account_quota_overview: Option<QuotaOverview<'a>> }
     Images { total_count: Option<i64>, image_set: List<Image<'a>> }
+    ImportOs { import_image_os_list_supported: Option<OsList<'a>>, import_image_os_version_set: List<OsVersion<'a>> }
+    Priced { price: Option<Price<'a>> }
     Shares { share_permission_set: List<Share<'a>> }
     Instances { total_count: Option<i64>, instance_set: List<Instance<'a>> }
     States { instance_status_set: List<State<'a>> }

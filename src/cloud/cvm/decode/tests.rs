@@ -68,6 +68,12 @@ fn an_instance_with_everything_is_read() {
         }),
         protected: true,
         tags: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        renew: None,
+        expires_ms: None,
+        hostname: None,
+        placement_group: None,
+        cam_role: None,
+        isolated: None,
     };
     assert_eq!(reply, Reply::Instances(Page { total: 1, items: vec![expected] }));
 }
@@ -92,7 +98,7 @@ fn null_absent_and_new_values_are_no_trouble() {
     let Reply::Images(page) = reply else { panic!("{reply:?}") };
     assert_eq!((page.total, page.items.len()), (3, 2));
     assert_eq!(page.items[0].state, ImageState::Other("USING".to_owned()));
-    assert_eq!(page.items[0].kind, ImageKind::Other("MARKET_IMAGE".to_owned()));
+    assert_eq!(page.items[0].kind, ImageKind::Market);
     assert_eq!(page.items[0].created_ms, 1_704_164_645_000);
     let empty = reply_to(describe(Query::CustomImages { offset: 0 }), json!({"ImageSet": null}));
     assert_eq!(empty, Reply::Images(Page { total: 0, items: vec![] }));
@@ -128,6 +134,11 @@ fn writes_answer_with_ids_copies_and_refusals() {
             tags: BTreeMap::new(),
             user_data: None,
             token: None,
+            hostname: None,
+            charge: crate::model::spec::Charge::Hourly,
+            placement_group: None,
+            cam_role: None,
+            protect: false,
         }))
     };
     assert_eq!(
@@ -140,6 +151,7 @@ fn writes_answer_with_ids_copies_and_refusals() {
         power_off: true,
         description: None,
         tags: BTreeMap::new(),
+        family: None,
     };
     assert_eq!(reply_to(create(), json!({"ImageId": "img-1"})), Reply::Ids(vec![CloudId::Image("img-1".into())]));
     for (body, empty) in [(run(), json!({"RequestId": "r"})), (create(), json!({"ImageId": null, "RequestId": "r"}))] {
@@ -147,7 +159,12 @@ fn writes_answer_with_ids_copies_and_refusals() {
         assert_eq!((fault.class, fault.executed), (Class::Transport, Executed::Unknown));
         assert_eq!(fault.request_id, Some("r".into()));
     }
-    let sync = Body::SyncImages { image: Arg::Known("img-1".into()), to: BTreeSet::new(), name: "n".to_owned() };
+    let sync = Body::SyncImages {
+        image: Arg::Known("img-1".into()),
+        to: BTreeSet::new(),
+        name: "n".to_owned(),
+        encryption: None,
+    };
     assert_eq!(
         reply_to(sync, json!({"ImageSet": [{"ImageId": "img-2", "Region": "ap-shanghai"}]})),
         Reply::Copies(vec![("ap-shanghai".into(), "img-2".into())])

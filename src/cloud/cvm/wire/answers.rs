@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::shapes::{
-    AccountQuotaOverview, FailedResource, Image, Instance, InstanceAttributes, InstanceStatus, InstanceTypeConfig,
-    RegionInfo, SharePermission, SyncImage, ZoneInfo,
+    AccountQuotaOverview, FailedResource, Image, ImageOsList, Instance, InstanceAttributes, InstanceStatus,
+    InstanceTypeConfig, OsVersion, Price, RegionInfo, SharePermission, SyncImage, ZoneInfo,
 };
 use super::{Answer, ErrorBody};
 
@@ -56,6 +56,15 @@ answers! {
     CreateImageAnswer { image_id: Option<String> }
     /// 4.9; empty unless ImageSetRequired.
     SyncImagesAnswer { image_set: Option<Vec<SyncImage>> }
+    /// 4.10; not every site answers an id.
+    ImportImageAnswer {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image_id: Option<String>,
+    }
+    /// 4.12
+    DescribeImportImageOsAnswer { import_image_os_list_supported: ImageOsList, import_image_os_version_set: Vec<OsVersion> }
+    /// 6.1
+    InquiryPriceRunInstancesAnswer { price: Price }
     /// 5.1; a successful dry run answers no ids.
     RunInstancesAnswer {
         #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{
     Accepted, CreateImageAnswer, DescribeAccountQuotaAnswer, DescribeImageQuotaAnswer,
-    DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeInstanceTypeConfigsAnswer,
-    DescribeInstancesAnswer, DescribeInstancesAttributesAnswer, DescribeInstancesStatusAnswer, DescribeRegionsAnswer,
-    DescribeZonesAnswer, RunInstancesAnswer, SyncImagesAnswer, TagResourcesAnswer,
+    DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeImportImageOsAnswer,
+    DescribeInstanceTypeConfigsAnswer, DescribeInstancesAnswer, DescribeInstancesAttributesAnswer,
+    DescribeInstancesStatusAnswer, DescribeRegionsAnswer, DescribeZonesAnswer, ImportImageAnswer,
+    InquiryPriceRunInstancesAnswer, RunInstancesAnswer, SyncImagesAnswer, TagResourcesAnswer,
 };
 use super::shapes::{
-    ActionTimer, CpuTopology, DataDisk, EnhancedService, Filter, InstanceChargePrepaid, InstanceMarketOptions,
-    InternetAccessible, LaunchTemplate, LoginSettings, Metadata, NetworkInterface, Placement, ServiceTag, SystemDisk,
-    TagSpecification, VirtualPrivateCloud,
+    ActionTimer, CpuTopology, DataDisk, EnhancedService, Filter, ImportImageDataDisk, InstanceChargePrepaid,
+    InstanceMarketOptions, InternetAccessible, LaunchTemplate, LoginSettings, Metadata, NetworkInterface, Placement,
+    ServiceTag, SystemDisk, TagSpecification, VirtualPrivateCloud,
 };
 use super::{CVM, Request, TAG};
 
@@ -86,6 +87,24 @@ requests! { CVM;
         encrypt: bool,
         kms_key_id: String,
     }
+    /// 4.10
+    ImportImage -> ImportImageAnswer {
+        architecture: String,
+        os_type: String,
+        os_version: String,
+        image_url: String,
+        image_name: String,
+        image_description: String,
+        dry_run: bool,
+        force: bool,
+        tag_specification: Vec<TagSpecification>,
+        license_type: String,
+        boot_mode: String,
+        image_family: String,
+        import_image_data_disk_list: Vec<ImportImageDataDisk>,
+    }
+    /// 4.12
+    DescribeImportImageOs -> DescribeImportImageOsAnswer {}
     /// 4.13
     DeleteImages -> Accepted { image_ids: Vec<String>, delete_binded_snap: bool, dry_run: bool }
     /// 5.1
@@ -181,6 +200,32 @@ requests! { CVM;
     ResetInstancesType -> Accepted { instance_ids: Vec<String>, instance_type: String, force_stop: bool }
     /// 5.11
     DescribeInstanceTypeConfigs -> DescribeInstanceTypeConfigsAnswer { filters: Vec<Filter> }
+    /// 6.1
+    InquiryPriceRunInstances -> InquiryPriceRunInstancesAnswer {
+        placement: Placement,
+        image_id: String,
+        instance_charge_type: String,
+        instance_charge_prepaid: InstanceChargePrepaid,
+        instance_type: String,
+        system_disk: SystemDisk,
+        data_disks: Vec<DataDisk>,
+        virtual_private_cloud: VirtualPrivateCloud,
+        internet_accessible: InternetAccessible,
+        instance_count: i64,
+        instance_name: String,
+        login_settings: LoginSettings,
+        security_group_ids: Vec<String>,
+        enhanced_service: EnhancedService,
+        client_token: String,
+        host_name: String,
+        tag_specification: Vec<TagSpecification>,
+        instance_market_options: InstanceMarketOptions,
+        metadata: Metadata,
+        hpc_cluster_id: String,
+        cpu_topology: CpuTopology,
+        launch_template: LaunchTemplate,
+        network_interfaces: Vec<NetworkInterface>,
+    }
 }
 
 requests! { TAG;

@@ -137,6 +137,32 @@ optional! {
         security_group_ids: Vec<String>,
         delete_with_instance: bool,
     }
+    /// ImportImageDataDisk (3.1).
+    ImportImageDataDisk { image_url: String }
+    /// ItemPrice (3.11), in yuan.
+    ItemPrice {
+        unit_price: f64,
+        unit_price_discount: f64,
+        unit_price_second_step: f64,
+        unit_price_discount_second_step: f64,
+        unit_price_third_step: f64,
+        unit_price_discount_third_step: f64,
+        charge_unit: String,
+        original_price: f64,
+        discount_price: f64,
+        discount: f64,
+        original_price_one_year: f64,
+        discount_price_one_year: f64,
+        discount_one_year: f64,
+        original_price_three_year: f64,
+        discount_price_three_year: f64,
+        discount_three_year: f64,
+        original_price_five_year: f64,
+        discount_price_five_year: f64,
+        discount_five_year: f64,
+    }
+    /// Price (3.11).
+    Price { instance_price: ItemPrice, bandwidth_price: ItemPrice }
     /// Tag of the tag service (7).
     ServiceTag { tag_key: String, tag_value: String, category: String }
 }
@@ -168,6 +194,10 @@ answered! {
         #[serde(skip_serializing_if = "Option::is_none")]
         cdc_cache_status: Option<String>,
     }
+    /// ImageOsList (3.1).
+    ImageOsList { windows: Vec<String>, linux: Vec<String> }
+    /// OsVersion (3.1).
+    OsVersion { os_name: String, os_versions: Vec<String>, architecture: Vec<String> }
     /// SharePermission (3.1).
     SharePermission { created_time: String, account_id: String }
     /// SyncImage (3.1).
