@@ -152,6 +152,8 @@ pub struct Image {
     pub description: String,
     /// Its state.
     pub state: ImageState,
+    /// While it is being copied: how far the cloud is, from 0 to 100.
+    pub sync_percent: Option<u8>,
     /// Its kind.
     pub kind: ImageKind,
     /// When it was made.

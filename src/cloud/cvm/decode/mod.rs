@@ -233,6 +233,7 @@ fn to_image(image: read::Image<'_>, shared: &mut Shared) -> Image {
             "SHARED_IMAGE" => ImageKind::Shared,
             other => ImageKind::Other(other.to_owned()),
         },
+        sync_percent: image.sync_percent.map(|percent| u8::try_from(percent.clamp(0, 100)).unwrap_or(0)),
         created_ms: time_ms(&image.created_time.0),
         size_gib: count(image.image_size),
         deprecated: image.image_deprecated.unwrap_or(false),

@@ -143,6 +143,7 @@ objects! {
         image_name: Text<'a>,
         image_description: Text<'a>,
         image_state: Text<'a>,
+        sync_percent: Option<i64>,
         image_type: Text<'a>,
         created_time: Text<'a>,
         image_size: Option<i64>,
