@@ -48,8 +48,8 @@ pub struct Ports<'a> {
     pub fence: Fence,
     /// How long the lock holds without being renewed.
     pub lease_ms: Millis,
-    /// Whoever watches.
-    pub tell: &'a mut dyn FnMut(Millis, &Progress),
+    /// Whoever watches: what happened, or, every now and then, only that time went by.
+    pub tell: &'a mut dyn FnMut(Millis, Option<&Progress>),
     /// A wish to stop.
     pub stop: &'a StopFlag,
     /// How many calls are made at once.
@@ -105,6 +105,8 @@ impl<'a> Loop<'a> {
                 self.events.extend(stop.map(Event::Stop));
             }
             if self.events.is_empty() {
+                let now = self.ports.clock.now_ms();
+                (self.ports.tell)(now, None);
                 return None;
             }
             let mut commits: Vec<Seq> = Vec::new();
@@ -121,7 +123,7 @@ impl<'a> Loop<'a> {
                         }
                         Command::Send { id, call, signed_ms } => calls.make(id, call, signed_ms),
                         Command::Wake(at) => self.wake = Some(at),
-                        Command::Tell(progress) => (self.ports.tell)(now, &progress),
+                        Command::Tell(progress) => (self.ports.tell)(now, Some(&progress)),
                         Command::End(outcome) => return Some(outcome),
                     }
                 }

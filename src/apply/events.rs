@@ -3,15 +3,22 @@
 use crate::cloud::call::StepId;
 use crate::model::Millis;
 use crate::model::addr::Addr;
-use crate::model::ids::Region;
+use crate::model::ids::{CloudId, Region, RequestId};
 use crate::model::recorded::OpId;
 use crate::plan::Action;
 use crate::store::StoreFault;
 
+/// A target with what the cloud calls it, where that is known.
+pub type Settled = (Addr, Option<CloudId>);
+
 /// Something that happened. Whoever shows it knows when.
+///
+/// Of a step come `Started`, then what happens to its targets (each is told of once: `Settled`, `Failed` or `Skipped`),
+/// then `Done`. A step of which nothing was tried is only `Skipped`, or `Failed`. While an interrupted run is recovered
+/// there are no steps: numbers of steps are those of a plan that is no more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// An operation of an interrupted run is settled.
+    /// An operation of an interrupted run is looked into.
     Recovering {
         /// The operation.
         op: OpId,
@@ -22,6 +29,15 @@ pub enum Progress {
         /// What is found out, or was.
         why: String,
     },
+    /// An operation of an interrupted run is over: nothing of it is open any more.
+    Recovered {
+        /// The operation.
+        op: OpId,
+        /// What it was.
+        action: &'static str,
+        /// What it took effect on; maybe nothing.
+        addrs: Vec<Addr>,
+    },
     /// Nothing can be done for a while.
     Waiting {
         /// What is waited for.
@@ -29,16 +45,43 @@ pub enum Progress {
         /// Until when, by the clock that the events are shown with.
         until_ms: Millis,
     },
+    /// Somebody wants it to stop.
+    Stopping {
+        /// How many calls are under way; their answers are waited for.
+        under_way: usize,
+        /// Whether they are not waited for.
+        at_once: bool,
+    },
     /// A step began.
     Started {
         /// The step.
         step: StepId,
-        /// The API's action, `Await` or `Forget`.
+        /// The API's action, `Await` or `Record`.
+        action: &'static str,
+        /// Where; nowhere for `Record`.
+        region: Option<Region>,
+        /// What it is done to.
+        addrs: Vec<Addr>,
+    },
+    /// A call that changes something leaves.
+    Sent {
+        /// The step.
+        step: StepId,
+        /// The API's action.
         action: &'static str,
         /// Where.
         region: Region,
-        /// What it is done to.
-        addrs: Vec<Addr>,
+        /// How often it was sent, from 1.
+        attempt: u32,
+    },
+    /// The cloud accepted a call.
+    Accepted {
+        /// The step.
+        step: StepId,
+        /// The API's action.
+        action: &'static str,
+        /// By which the cloud's own people find the call.
+        request_id: RequestId,
     },
     /// A step's call did not succeed, and is made again.
     Retrying {
@@ -53,26 +96,44 @@ pub enum Progress {
         /// How often it was tried, from 1.
         attempt: u32,
     },
-    /// A step, or those of its targets that succeeded, is over.
+    /// How far the cloud says that it is.
+    Percent {
+        /// The step.
+        step: StepId,
+        /// As in `Started`.
+        action: &'static str,
+        /// From 0 to 100.
+        percent: u8,
+    },
+    /// Targets of a step are as wanted.
+    Settled {
+        /// The step.
+        step: StepId,
+        /// As in `Started`.
+        action: &'static str,
+        /// Which.
+        targets: Vec<Settled>,
+    },
+    /// A step that had started is over, however it went.
     Done {
         /// The step.
         step: StepId,
         /// As in `Started`.
         action: &'static str,
-        /// What it was done to.
+        /// What of it succeeded; maybe nothing.
         addrs: Vec<Addr>,
         /// How long it took.
         took_ms: Millis,
     },
-    /// A target of a step failed.
+    /// Targets of a step failed.
     Failed {
         /// The step.
         step: StepId,
         /// As in `Started`.
         action: &'static str,
         /// Which.
-        addr: Addr,
-        /// Why.
+        targets: Vec<Settled>,
+        /// Why, all of them.
         why: String,
     },
     /// Targets were not tried, for what they need is not there.

@@ -1,12 +1,11 @@
 //! `fleetwright apply` and `fleetwright destroy`.
 
 use super::args::ApplyArgs;
+use super::watching::Watching;
 use super::{Exit, Shell};
-use crate::apply::events::{Outcome, Progress};
-use crate::diagnostic::{Diagnostic, codes};
-use crate::model::Millis;
-use crate::ops::{self, Applied, ApplyOptions, Approval, PlanOptions, Planned, Problem, Site, Watcher};
-use crate::report::progress::{self, ProgressText};
+use crate::apply::events::Outcome;
+use crate::ops::{self, Applied, ApplyOptions, PlanOptions, Problem, Site};
+use crate::report::events_json;
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy: bool) -> Result<Exit, Problem> {
     let verb = if destroy { "destroy" } else { "apply" };
@@ -18,63 +17,20 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
         },
     };
     let again = shell.again(verb, site);
-    let text = ProgressText::new(site.clock.now_ms(), shell.talk);
-    let mut watching = Watching { shell, text, auto_approve: args.auto_approve, again: again.clone(), verb };
-    let applied = ops::apply(site, options, &mut watching)?;
+    let mut watching = Watching::new(shell, &site.clock, args.auto_approve, verb, again);
+    let applied = ops::apply(site, options, &mut watching);
+    watching.clear();
     match applied {
-        Applied::Nothing => Ok(Exit::Done),
-        Applied::Declined => {
-            shell.say("Not approved; nothing was changed.\n");
-            Ok(Exit::Failed)
+        Ok(Applied::Nothing) => Ok(watching.end("nothing_to_do", Exit::Done, &Outcome::default(), false)),
+        Ok(Applied::Declined) => {
+            watching.say("Not approved; nothing was changed.\n");
+            Ok(watching.end("declined", Exit::Failed, &Outcome::default(), true))
         }
-        Applied::Ran(outcome) | Applied::InDoubt(outcome) => {
-            let text = format!("\n{}", progress::outcome(&outcome, &again, shell.out));
-            if shell.json {
-                shell.say(&text);
-            } else {
-                shell.print(&text);
-            }
-            Ok(Exit::of_outcome(&outcome))
+        Ok(Applied::Ran(outcome) | Applied::InDoubt(outcome)) => {
+            watching.outcome(&outcome);
+            let exit = Exit::of_outcome(&outcome);
+            Ok(watching.end(events_json::result(&outcome), exit, &outcome, !outcome.whole()))
         }
-    }
-}
-
-struct Watching<'s, 'w> {
-    shell: &'s mut Shell<'w>,
-    text: ProgressText,
-    auto_approve: bool,
-    again: String,
-    verb: &'static str,
-}
-
-impl Watcher for Watching<'_, '_> {
-    fn progress(&mut self, now: Millis, progress: &Progress) {
-        let line = self.text.line(now, progress);
-        self.shell.say(&line);
-    }
-
-    fn recovered(&mut self, outcome: &Outcome) {
-        let text = if outcome.settled() {
-            "What an interrupted run had left open is settled.\n".to_owned()
-        } else {
-            "What an interrupted run had left open could not be settled.\n".to_owned()
-        };
-        self.shell.say(&text);
-    }
-
-    fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>> {
-        super::plan::show(self.shell, planned);
-        self.text.follow(&planned.plan);
-        if planned.plan.is_empty() || self.auto_approve {
-            return Ok(Approval::Yes);
-        }
-        if !self.shell.world.terminals.stdin {
-            return Err(Box::new(
-                Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
-                    .help(format!("to go on without being asked: {} --auto-approve", self.again)),
-            ));
-        }
-        let question = format!("\nTo {} this plan, type `yes`: ", self.verb);
-        Ok(if self.shell.confirmed(&question) { Approval::Yes } else { Approval::No })
+        Err(problem) => watching.problem(problem),
     }
 }

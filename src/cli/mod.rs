@@ -7,12 +7,14 @@ mod args;
 mod cloud;
 mod exit;
 mod plan;
+mod screen;
 mod show;
 mod validate;
+mod watching;
 mod world;
 
 pub use exit::Exit;
-pub use world::{Terminals, World, real_world};
+pub use world::{Terminals, Window, World, real_world};
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -136,6 +138,13 @@ impl<'a> Shell<'a> {
         self.say(question);
         let mut line = String::new();
         self.world.stdin.read_line(&mut line).is_ok() && line.trim() == "yes"
+    }
+
+    /// How many columns and rows the terminal of standard error has now.
+    fn window(&self) -> (usize, usize) {
+        let Window { columns, rows } =
+            (self.world.window)().unwrap_or(Window { columns: self.world.width, rows: usize::MAX });
+        (columns, rows)
     }
 
     /// The command to type for going on.

@@ -33,6 +33,8 @@ pub struct World<'a> {
     pub stop: Arc<StopFlag>,
     /// How many columns the terminal has.
     pub width: usize,
+    /// How large the terminal of standard error is at this moment; `None` where that cannot be told.
+    pub window: Box<dyn Fn() -> Option<Window>>,
     /// What is a terminal.
     pub terminals: Terminals,
     /// What is typed.
@@ -43,6 +45,15 @@ pub struct World<'a> {
     pub stderr: &'a mut dyn Write,
     /// What tests put in between.
     pub hooks: Hooks,
+}
+
+/// How large a terminal is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// How many columns.
+    pub columns: usize,
+    /// How many rows.
+    pub rows: usize,
 }
 
 /// What is a terminal.
@@ -123,6 +134,11 @@ pub fn real_world<'a>(stdin: &'a mut dyn BufRead, stdout: &'a mut dyn Write, std
         is_dead: Box::new(is_dead),
         stop,
         width,
+        window: Box::new(|| {
+            let (terminal_size::Width(columns), terminal_size::Height(rows)) =
+                terminal_size::terminal_size_of(std::io::stderr())?;
+            Some(Window { columns: columns.into(), rows: rows.into() })
+        }),
         terminals: Terminals {
             stdin: std::io::stdin().is_terminal(),
             stdout: std::io::stdout().is_terminal(),

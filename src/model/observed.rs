@@ -174,6 +174,8 @@ pub struct Image {
     pub description: String,
     /// Its state.
     pub state: ImageState,
+    /// While it is being copied: how far the cloud is, from 0 to 100.
+    pub sync_percent: Option<u8>,
     /// Its kind.
     pub kind: ImageKind,
     /// When it was made.
@@ -192,8 +194,6 @@ pub struct Image {
     pub deprecated: bool,
     /// Where it comes from, such as `OFFICIAL`, `CREATE_IMAGE`, `EXTERNAL_IMPORT` (ImageSource).
     pub source: String,
-    /// How far a copy of it is, in percent, where told.
-    pub sync_percent: Option<u32>,
     /// Its snapshots.
     pub snapshots: Vec<SnapshotId>,
     /// Its tags.

@@ -49,6 +49,8 @@ pub enum Approval {
 pub trait Watcher {
     /// Something happened.
     fn progress(&mut self, now: Millis, progress: &Progress);
+    /// Time went by, and it still goes on.
+    fn tick(&mut self, now: Millis);
     /// What an interrupted run had left is settled.
     fn recovered(&mut self, outcome: &Outcome);
     /// The plan is made; what is to become of it?
@@ -162,7 +164,10 @@ impl<'a> Held<'a> {
                 store: &mut *self.store,
                 fence: self.fence,
                 lease_ms: LEASE_MS,
-                tell: &mut |now, progress| watcher.progress(now, progress),
+                tell: &mut |now, progress| match progress {
+                    Some(progress) => watcher.progress(now, progress),
+                    None => watcher.tick(now),
+                },
                 stop: &self.site.stop,
                 workers: self.site.parallelism,
             },

@@ -383,6 +383,14 @@ pub struct Target {
     pub effect: Effect,
 }
 
+impl Target {
+    /// Its id, where it is known.
+    #[must_use]
+    pub fn known(&self) -> Option<CloudId> {
+        self.id.as_ref().and_then(crate::cloud::call::Arg::known).cloned()
+    }
+}
+
 /// What a target's success means for the state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -247,6 +247,17 @@ impl<'a> Lines<'a> {
 /// The diagnostics as one JSON document for other programs.
 #[must_use]
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+    let all = each_json(diagnostics, sources);
+    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let document = json!({
+        "format": 1, "diagnostics": all,
+        "errors": count(Severity::Error), "warnings": count(Severity::Warning), "notes": count(Severity::Note),
+    });
+    format!("{document:#}\n")
+}
+
+/// Each diagnostic as JSON.
+pub(super) fn each_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<Value> {
     let lines: Vec<Lines<'_>> = sources.sources.iter().map(|source| Lines::of(&source.text)).collect();
     let paths = paths(sources);
     let place = |span: Span| -> Option<Value> {
@@ -258,7 +269,7 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
             "start": span.start, "end": span.end, "path": path,
         }))
     };
-    let all: Vec<Value> = diagnostics
+    diagnostics
         .iter()
         .map(|diagnostic| {
             let Diagnostic { code, severity, message, place: at, label, related, notes, help } = diagnostic;
@@ -272,13 +283,7 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
                 "label": label, "related": related, "notes": notes, "help": help,
             })
         })
-        .collect();
-    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let document = json!({
-        "format": 1, "diagnostics": all,
-        "errors": count(Severity::Error), "warnings": count(Severity::Warning), "notes": count(Severity::Note),
-    });
-    format!("{document:#}\n")
+        .collect()
 }
 
 /// The path whose key or value stands at a span.

@@ -60,26 +60,44 @@ pub fn joined<'a>(list: impl IntoIterator<Item = &'a Addr>) -> String {
 /// Addresses that differ in their slot only are folded; `max_ranges` as in [`slots`].
 #[must_use]
 pub fn addrs_within<'a>(addrs: impl IntoIterator<Item = &'a Addr>, max_ranges: usize) -> Vec<String> {
-    let mut families: BTreeMap<Addr, (BTreeSet<u32>, bool)> = BTreeMap::new();
-    for addr in addrs {
-        let family = families.entry(Addr { slot: None, ..addr.clone() }).or_default();
+    let mut folding = Folding::default();
+    addrs.into_iter().for_each(|addr| folding.add(addr));
+    folding.texts(max_ranges)
+}
+
+/// Addresses, gathered one by one, to be folded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Folding {
+    /// By the address without its slot: the slots, and whether the address stands for itself.
+    families: BTreeMap<Addr, (BTreeSet<u32>, bool)>,
+}
+
+impl Folding {
+    /// One more.
+    pub fn add(&mut self, addr: &Addr) {
+        let family = self.families.entry(Addr { slot: None, ..addr.clone() }).or_default();
         match addr.slot {
             Some(slot) => drop(family.0.insert(slot)),
             None => family.1 = true,
         }
     }
-    let mut folded = Vec::new();
-    for (family, (members, whole)) in families {
-        if whole {
-            folded.push(family.to_string());
+
+    /// Them all, in their order; `max_ranges` as in [`slots`].
+    #[must_use]
+    pub fn texts(&self, max_ranges: usize) -> Vec<String> {
+        let mut folded = Vec::new();
+        for (family, (members, whole)) in &self.families {
+            if *whole {
+                folded.push(family.to_string());
+            }
+            if !members.is_empty() {
+                let block = Addr::of(family.block.clone()).to_string();
+                let rest = family.to_string().split_off(block.len());
+                folded.push(format!("{block}[{}]{rest}", slots(members, max_ranges)));
+            }
         }
-        if !members.is_empty() {
-            let block = Addr::of(family.block.clone()).to_string();
-            let rest = family.to_string().split_off(block.len());
-            folded.push(format!("{block}[{}]{rest}", slots(&members, max_ranges)));
-        }
+        folded
     }
-    folded
 }
 
 /// Names that differ in the number at their end only are folded: `web-3-[0..2]`; in the order of their first ones.

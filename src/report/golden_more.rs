@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::apply::events::{Outcome, Progress};
-use crate::cloud::call::StepId;
+use crate::apply::events::Outcome;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::digest::{Digest, SecretKey, SecretSource, context};
 use crate::model::ids::{ImageId, InstanceType, Lineage, Name, Uin, Version, Zone};
@@ -17,10 +16,10 @@ use crate::model::spec::{
 use crate::plan::{Action, Plan};
 
 use super::inspect::{self, Inspect, InspectImage, InspectInstance};
-use super::progress::{ProgressText, outcome};
+use super::progress::outcome;
 use super::samples::{self, NOON, addr};
 use super::style::{Style, display_width};
-use super::{plan_json, state_text};
+use super::{events_json, plan_json, state_text};
 
 #[test]
 fn plans_as_json() {
@@ -74,7 +73,7 @@ fn every_key_is_documented() {
         .filter(|key| key.starts_with(|c: char| c.is_ascii_lowercase()) && !docs.contains(&format!("`{key}`")))
         .collect();
     assert!(missing.is_empty(), "docs/json.md lacks {missing:?}");
-    for format in [plan_json::FORMAT, state_text::FORMAT, inspect::FORMAT] {
+    for format in [plan_json::FORMAT, state_text::FORMAT, inspect::FORMAT, events_json::FORMAT] {
         assert!(docs.contains(format), "docs/json.md lacks {format}");
     }
 }
@@ -214,73 +213,6 @@ fn slots(range: std::ops::Range<u32>) -> Vec<crate::model::addr::Addr> {
 }
 
 #[test]
-fn an_apply_while_it_runs() {
-    let image = || vec![addr("image.web@3f9a1c02/ap-guangzhou")];
-    let step = StepId;
-    let events = [
-        (
-            0,
-            Progress::Recovering {
-                op: OpId(12),
-                action: "CreateImage",
-                addrs: image(),
-                why: "no image of this name is there; it was never made".into(),
-            },
-        ),
-        (
-            0,
-            Progress::Waiting {
-                why: "an unanswered call may still arrive until its signature expires".into(),
-                until_ms: NOON + 300_000,
-            },
-        ),
-        (
-            300_000,
-            Progress::Started { step: step(0), action: "CreateImage", region: samples::region(), addrs: image() },
-        ),
-        (
-            301_500,
-            Progress::Retrying {
-                step: step(0),
-                action: "CreateImage",
-                fault: "RequestLimitExceeded: too many requests".into(),
-                in_ms: 1500,
-                attempt: 2,
-            },
-        ),
-        (900_000, Progress::Done { step: step(0), action: "CreateImage", addrs: image(), took_ms: 598_500 }),
-        (
-            900_000,
-            Progress::Started { step: step(1), action: "RunInstances", region: samples::region(), addrs: slots(0..5) },
-        ),
-        (900_100, Progress::Started { step: step(2), action: "Await", region: samples::region(), addrs: slots(8..9) }),
-        (925_000, Progress::Done { step: step(1), action: "RunInstances", addrs: slots(0..4), took_ms: 25_000 }),
-        (
-            925_000,
-            Progress::Failed {
-                step: step(1),
-                action: "RunInstances",
-                addr: addr("fleet.web[4]"),
-                why: "LAUNCH_FAILED: ResourceInsufficient: the type is sold out in ap-guangzhou-3".into(),
-            },
-        ),
-        (
-            925_000,
-            Progress::Skipped {
-                step: step(3),
-                addrs: vec![addr("image.copy@1/ap-guangzhou")],
-                because: "fleet.web[4] failed".into(),
-            },
-        ),
-        (3_925_000, Progress::Done { step: step(2), action: "Await", addrs: slots(8..9), took_ms: 0 }),
-        (3_926_000, Progress::Done { step: step(4), action: "TerminateInstances", addrs: slots(10..19), took_ms: 800 }),
-    ];
-    let mut text = ProgressText::new(NOON, Style::PLAIN);
-    let lines: String = events.iter().map(|(at, event)| text.line(NOON + at, event)).collect();
-    insta::assert_snapshot!("progress", lines);
-}
-
-#[test]
 fn how_an_apply_ended() {
     let mut end = Outcome {
         done: slots(0..4).into_iter().map(|slot| (Action::Create, slot)).collect(),
@@ -290,16 +222,16 @@ fn how_an_apply_ended() {
     };
     end.done.push((Action::Delete, addr("image.web@1/ap-guangzhou")));
     end.done.push((Action::Replace, addr("fleet.db[0]")));
-    insta::assert_snapshot!("outcome_done", outcome(&end, "fleetwright apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_done", outcome(&end, "", "fleetwright apply", Style::PLAIN));
     end.failed = slots(4..7)
         .into_iter()
         .map(|slot| (slot, "ResourceInsufficient: the type is sold out in ap-guangzhou-3".to_owned()))
         .collect();
     end.skipped = vec![(addr("image.copy@1/ap-guangzhou"), "fleet.web[4] failed".to_owned())];
-    insta::assert_snapshot!("outcome_partly", outcome(&end, "fleetwright -e prod apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_partly", outcome(&end, "", "fleetwright -e prod apply", Style::PLAIN));
     end.interrupted = true;
     end.failed.clear();
-    insta::assert_snapshot!("outcome_interrupted", outcome(&end, "fleetwright apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_interrupted", outcome(&end, "", "fleetwright apply", Style::PLAIN));
 }
 
 proptest! {
@@ -316,7 +248,7 @@ proptest! {
         let text = super::plan_text::plan(&plan, style, &super::plan_text::PlanOpts::default());
         prop_assert!(text.lines().all(|row| !row.contains(|c: char| c.is_control())));
         let failed = Outcome { failed: vec![(addr("fleet.web[0]"), why)], ..Outcome::default() };
-        let end = outcome(&failed, "fleetwright apply", style);
+        let end = outcome(&failed, "", "fleetwright apply", style);
         for row in text.lines().chain(end.lines()).filter(|_| width >= 60) {
             // what is wider is one word behind a label
             prop_assert!(display_width(row) <= width || row.split(' ').filter(|word| !word.is_empty()).count() <= 2, "{row:?}");

@@ -2,14 +2,18 @@
 //! Every function here is pure: values in, text out. `docs/json.md` documents the JSON.
 
 pub mod diagnostics;
+pub mod events_json;
 pub mod fold;
 pub mod inspect;
+pub mod live;
+pub mod live_table;
 pub mod plan_json;
 pub mod plan_text;
 pub mod progress;
 pub mod state_text;
 pub mod style;
 pub mod table;
+pub mod timing;
 
 mod diff_text;
 mod groups;
@@ -20,5 +24,7 @@ mod words;
 mod golden;
 #[cfg(test)]
 mod golden_more;
+#[cfg(test)]
+mod golden_progress;
 #[cfg(test)]
 mod samples;

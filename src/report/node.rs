@@ -16,6 +16,8 @@ pub(super) enum Node {
     Object(Vec<(&'static str, Self)>),
     /// Made once, written often.
     Shared(Arc<Self>),
+    /// Made elsewhere.
+    Json(serde_json::Value),
 }
 
 impl Serialize for Node {
@@ -40,6 +42,7 @@ impl Serialize for Node {
                 map.end()
             }
             Self::Shared(node) => node.serialize(serializer),
+            Self::Json(value) => value.serialize(serializer),
         }
     }
 }
@@ -66,6 +69,17 @@ impl Node {
             fields.push((key, value.into()));
         }
         self
+    }
+
+    /// The text of the whole document on one line, with a line end.
+    pub(super) fn line(&self) -> String {
+        match serde_json::to_string(self) {
+            Ok(mut text) => {
+                text.push('\n');
+                text
+            }
+            Err(error) => unreachable!("a plain value always has a JSON form: {error}"),
+        }
     }
 
     /// The text of the whole document, indented, with a line end.
@@ -107,6 +121,18 @@ impl From<bool> for Node {
 impl From<u32> for Node {
     fn from(value: u32) -> Self {
         Self::Number(value.into())
+    }
+}
+
+impl From<usize> for Node {
+    fn from(value: usize) -> Self {
+        Self::Number(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<i64> for Node {
+    fn from(value: i64) -> Self {
+        Self::Number(value)
     }
 }
 

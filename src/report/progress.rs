@@ -1,4 +1,4 @@
-//! An apply while it runs, as lines with the time since its start, and how it ended.
+//! An apply while it runs, as lines, and how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,31 +9,58 @@ use crate::model::addr::Addr;
 use crate::plan::{Action, Do, Effect, Plan};
 
 use super::fold;
+use super::live::LiveState;
 use super::style::{Ink, Line, Page, STICKY, Style};
 use super::words;
+
+/// What stands before each line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dated {
+    /// The time since the start: for whoever looks on.
+    Elapsed,
+    /// The time of day in UTC, and the day where it changes: for logs.
+    Utc,
+}
 
 /// Turns events into lines. It remembers what each step acts on, what steps wait for, and what failed.
 #[derive(Clone, Debug)]
 pub struct ProgressText {
     started_ms: Millis,
     style: Style,
+    dated: Dated,
+    /// The day of the last line.
+    day: String,
+    /// When something was said last.
+    said_ms: Millis,
     steps: BTreeMap<StepId, String>,
     waits: BTreeMap<StepId, String>,
     given_up: BTreeSet<Addr>,
 }
 
+/// After this long without a line, a log is told that things go on.
+const SILENCE_MS: Millis = 30_000;
 const LIST_INDENT: usize = 2;
 const HANG: usize = 6;
 
 impl ProgressText {
     /// For an apply that started at `started_ms`, by the clock that the events come with.
     #[must_use]
-    pub fn new(started_ms: Millis, style: Style) -> Self {
-        Self { started_ms, style, steps: BTreeMap::new(), waits: BTreeMap::new(), given_up: BTreeSet::new() }
+    pub fn new(started_ms: Millis, style: Style, dated: Dated) -> Self {
+        Self {
+            started_ms,
+            style,
+            dated,
+            day: String::new(),
+            said_ms: started_ms,
+            steps: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+        }
     }
 
-    /// Learns what the steps of the plan wait for, that is carried out from now on.
-    pub fn follow(&mut self, plan: &Plan) {
+    /// A plan is carried out from now on: learns what its steps wait for.
+    pub fn follow(&mut self, now_ms: Millis, plan: &Plan) {
+        (self.started_ms, self.said_ms) = (now_ms, now_ms);
         for step in plan.steps.iter().filter(|step| matches!(step.does, Do::Await { .. })) {
             let until = step.settle.until.words();
             // It may wait for something other than what it is about: an image for its builder.
@@ -50,58 +77,135 @@ impl ProgressText {
         }
     }
 
-    /// The event as a line, or a few where it is long; with a line end. Nothing where it only says again that a thing
-    /// is given up.
+    /// What a step that waits waits for.
+    #[must_use]
+    pub fn until(&self, step: StepId) -> Option<&str> {
+        self.waits.get(&step).map(String::as_str)
+    }
+
+    /// What a step did to what.
+    #[must_use]
+    pub fn label(&self, step: StepId, action: &str) -> String {
+        let what = self.what(step);
+        match (action, self.waits.get(&step)) {
+            ("Await", Some(wait)) => format!("{what}  waiting until {wait}"),
+            ("Await", None) => format!("{what}  waiting until it is settled"),
+            ("Record", _) => format!("{what}  entered in the state"),
+            (action, _) => format!("{what}  {action}"),
+        }
+    }
+
+    fn what(&self, step: StepId) -> String {
+        self.steps.get(&step).cloned().unwrap_or_else(|| step.to_string())
+    }
+
+    /// The width of lines from now on.
+    pub fn resize(&mut self, width: usize) {
+        self.style.width = width;
+    }
+
+    /// The event as a line, or a few where it is long; with a line end. Nothing where there is nothing new to say.
     pub fn line(&mut self, now_ms: Millis, event: &Progress) -> String {
         let fresh;
         let event = match event {
-            Progress::Failed { addr, .. } => {
-                self.given_up.insert(addr.clone());
+            Progress::Failed { targets, .. } => {
+                self.given_up.extend(targets.iter().map(|(addr, _)| addr.clone()));
                 event
             }
             Progress::Skipped { step, addrs, because } => {
                 let addrs: Vec<Addr> =
                     addrs.iter().filter(|addr| self.given_up.insert((*addr).clone())).cloned().collect();
-                if addrs.is_empty() {
-                    return String::new();
-                }
                 fresh = Progress::Skipped { step: *step, addrs, because: because.clone() };
                 &fresh
             }
             Progress::Recovering { .. }
+            | Progress::Recovered { .. }
             | Progress::Waiting { .. }
+            | Progress::Stopping { .. }
             | Progress::Started { .. }
+            | Progress::Sent { .. }
+            | Progress::Accepted { .. }
             | Progress::Retrying { .. }
+            | Progress::Percent { .. }
+            | Progress::Settled { .. }
             | Progress::Done { .. } => event,
         };
-        let since = since(now_ms - self.started_ms);
-        let hang = since.chars().count() + 2 + "  ".len();
-        let line = self.told(Line::new().add(Ink::Faint, since).text("  "), now_ms, event);
+        match self.told(now_ms, event) {
+            Some(line) => self.dated(now_ms, line),
+            None => String::new(),
+        }
+    }
+
+    /// Where nothing was said for a while: that it goes on, and with what.
+    pub fn still(&mut self, now_ms: Millis, live: &LiveState) -> String {
+        if now_ms - self.said_ms < SILENCE_MS {
+            return String::new();
+        }
+        let Some(still) = live.still(now_ms) else { return String::new() };
+        let still = still.replace(" %", &format!("{STICKY}%"));
+        self.dated(now_ms, Line::new().add(Ink::Look, "…").text(format!(" still under way: {still}")))
+    }
+
+    fn dated(&mut self, now_ms: Millis, line: Line) -> String {
+        self.said_ms = now_ms;
         let mut page = Page::new(self.style);
-        page.wrap(0, hang, &line);
+        let date = match self.dated {
+            Dated::Elapsed => words::clock(now_ms - self.started_ms),
+            Dated::Utc => {
+                let (day, time) = words::day_and_time(now_ms);
+                if day != self.day {
+                    page.wrap(0, HANG, &Line::new().add(Ink::Faint, format!("{day}, times in UTC:")));
+                    self.day = day;
+                }
+                time
+            }
+        };
+        let hang = date.chars().count() + 2 + "  ".len();
+        page.wrap(0, hang, &Line::new().add(Ink::Faint, date).text("  ").and(line));
         page.finish()
     }
 
-    fn told(&mut self, line: Line, now_ms: Millis, event: &Progress) -> Line {
-        match event {
+    fn told(&mut self, now_ms: Millis, event: &Progress) -> Option<Line> {
+        let line = Line::new();
+        Some(match event {
+            // What one reads comes when the step is over; the numbers stand in the live table.
+            Progress::Sent { .. } | Progress::Accepted { .. } | Progress::Percent { .. } | Progress::Settled { .. } => {
+                return None;
+            }
             Progress::Recovering { op, action, addrs, why } => line
                 .add(Ink::Look, "?")
                 .text(format!(" {}  {action} of an interrupted run ({op}): {why}", fold::joined(addrs))),
+            Progress::Recovered { addrs, .. } if addrs.is_empty() => return None,
+            Progress::Recovered { op, action, addrs } => sign(line, action)
+                .text(format!(" {}  {action} of an interrupted run ({op}): ", fold::joined(addrs)))
+                .add(Ink::Add, "done"),
             Progress::Waiting { why, until_ms } => line.add(Ink::Look, "…").text(format!(
                 " waiting for {}: {why}",
                 words::span(until_ms - now_ms).replace(' ', &STICKY.to_string())
             )),
+            Progress::Stopping { at_once: true, .. } => {
+                line.add(Ink::Change, "✗").text(" stopping at once, as asked; the journal holds what is under way")
+            }
+            Progress::Stopping { under_way, at_once: false } => {
+                let awaited = match under_way {
+                    0 => String::new(),
+                    1 => ", and 1 answer is waited for; ask again to stop at once".to_owned(),
+                    count => format!(", and {count} answers are waited for; ask again to stop at once"),
+                };
+                line.add(Ink::Change, "✗").text(format!(" stopping, as asked: nothing new is begun{awaited}"))
+            }
             Progress::Started { step, action, region, addrs } => {
                 let what = fold::joined(addrs);
                 let line = sign(line, action).text(format!(" {what}  "));
                 self.steps.insert(*step, what);
-                match *action {
-                    "Await" => match self.waits.get(step) {
+                match (*action, region) {
+                    ("Await", _) => match self.waits.get(step) {
                         Some(wait) => line.text(format!("waiting until {wait} …")),
                         None => line.text("waiting until it is settled …"),
                     },
-                    "Record" => line.text("entering it in the state …"),
-                    action => line.text(format!("{action} in {region} …")),
+                    // It is over at once.
+                    (_, None) => return None,
+                    (action, Some(region)) => line.text(format!("{action} in {region} …")),
                 }
             }
             Progress::Retrying { step, action, fault, in_ms, attempt } => line.add(Ink::Change, "↻").text(format!(
@@ -109,6 +213,7 @@ impl ProgressText {
                 self.what(*step),
                 words::span(*in_ms)
             )),
+            Progress::Done { addrs, .. } if addrs.is_empty() => return None,
             Progress::Done { step, action, addrs, took_ms } => {
                 let line = sign(line, action).text(format!(" {}  ", fold::joined(addrs)));
                 match *action {
@@ -126,46 +231,42 @@ impl ProgressText {
                     String::new()
                 })
             }
-            Progress::Failed { step: _, action, addr, why } => line
+            Progress::Failed { step: _, action, targets, why } => line
                 .add(Ink::Lose, "✗")
-                .text(format!(" {addr}  {action} "))
+                .text(format!(" {}  {action} ", fold::joined(targets.iter().map(|(addr, _)| addr))))
                 .add(Ink::Lose, "failed")
                 .text(format!(": {why}")),
+            Progress::Skipped { addrs, .. } if addrs.is_empty() => return None,
             Progress::Skipped { step: _, addrs, because } => line
                 .add(Ink::Change, "✗")
                 .text(format!(" {}  ", fold::joined(addrs)))
                 .add(Ink::Change, "skipped")
                 .text(format!(": {because}")),
-        }
-    }
-
-    fn what(&self, step: StepId) -> String {
-        self.steps.get(&step).cloned().unwrap_or_else(|| step.to_string())
+        })
     }
 }
 
-/// Minutes and seconds: `00:12`, `1:02:03`.
-fn since(ms: Millis) -> String {
-    let seconds = ms.max(0) / 1000;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
-}
-
-fn sign(line: Line, action: &str) -> Line {
-    let action = match action {
+/// What an action of the API does to things.
+pub(super) fn kind(action: &str) -> Action {
+    match action {
         "RunInstances" | "CreateImage" | "SyncImages" => Action::Create,
         "TerminateInstances" | "DeleteImages" => Action::Delete,
         "ResetInstance" => Action::Reset,
         "Await" => Action::Await,
         "Record" => Action::Forget,
         _ => Action::Update,
-    };
+    }
+}
+
+fn sign(line: Line, action: &str) -> Line {
+    let action = kind(action);
     line.add(words::ink(action), action.sign())
 }
 
-/// How an apply ended, and what to type next where it is not over: `again` is that command.
+/// How an apply ended, what took its time (`took`, from [`super::timing::Timing::text`]), and what to type next where it
+/// is not over: `again` is that command.
 #[must_use]
-pub fn outcome(outcome: &Outcome, again: &str, style: Style) -> String {
+pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> String {
     let Outcome { done, failed, skipped, in_doubt, interrupted, store, stuck } = outcome;
     let mut page = Page::new(style);
     let whole = outcome.whole();
@@ -190,6 +291,10 @@ pub fn outcome(outcome: &Outcome, again: &str, style: Style) -> String {
                 &Line::new().add(Ink::Lose, "Stopped:").text(format!(" the state cannot be written: {fault}")),
             );
         }
+        page.gap();
+    }
+    if !took.is_empty() {
+        page.verbatim(took);
         page.gap();
     }
     let number = |wanted: &[Action]| done.iter().filter(|(action, _)| wanted.contains(action)).count();

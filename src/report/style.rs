@@ -115,6 +115,12 @@ impl Line {
         self.add(Ink::Plain, text)
     }
 
+    /// The same, with another line behind it.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub(super) fn push(&mut self, ink: Ink, text: impl AsRef<str>) {
         self.0.push((ink, clean(text.as_ref())));
     }
@@ -170,6 +176,11 @@ impl Page {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
+    }
+
+    /// Rows that were laid out before, in the same style.
+    pub(super) fn verbatim(&mut self, rows: &str) {
+        self.text.push_str(rows);
     }
 
     /// A line of plain text that starts at the margin.

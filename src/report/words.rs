@@ -154,6 +154,29 @@ pub(super) fn rfc3339(ms: Millis) -> String {
     }
 }
 
+/// The same, always with milliseconds.
+pub(super) fn rfc3339_ms(ms: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        Err(_) => ms.to_string(),
+    }
+}
+
+/// A day, and a time of it, in UTC: `2026-11-23`, `12:00:07Z`.
+pub(super) fn day_and_time(ms: Millis) -> (String, String) {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => (time.strftime("%Y-%m-%d").to_string(), time.strftime("%H:%M:%SZ").to_string()),
+        Err(_) => (String::new(), format!("{ms} ms")),
+    }
+}
+
+/// How long, as a clock shows it: `00:12`, `1:02:03`.
+pub(super) fn clock(ms: Millis) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
 /// How long: `350 ms`, `2.5 s`, `1 min 5 s`, `2 h 3 min`.
 pub(super) fn span(ms: Millis) -> String {
     const SECOND: Millis = 1000;

@@ -111,11 +111,12 @@ fn json_is_json_whatever_happens() {
     faulty(&IMAGE.replace("project: shop", "project: store"), Exit::Foreign);
     rig.write(SHOP, &IMAGE.replace("count: 3", "count: 4"));
     let ran = rig.run("apply --auto-approve --json").expect(Exit::Done);
-    let mut documents = serde_json::Deserializer::from_str(&ran.out).into_iter::<serde_json::Value>();
-    let plan = documents.next().expect("a plan").expect("JSON");
-    assert_eq!(plan["format"], "fleetwright-plan/1");
-    assert!(documents.next().is_none(), "one document");
-    says(&ran.err, "Applied: 1 added");
+    let events: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(events[0]["format"], "fleetwright-events/1");
+    assert_eq!(events[1]["plan"]["format"], "fleetwright-plan/1");
+    assert_eq!(events.last().expect("an end")["added"], 1);
+    assert_eq!(ran.err, "");
 }
 
 #[test]

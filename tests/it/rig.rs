@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub(crate) struct Rig {
     runs: Cell<u8>,
     stop: RefCell<Arc<StopFlag>>,
     pub(crate) width: usize,
+    /// After so many bytes, whoever reads standard output goes away.
+    pub(crate) reads: Cell<usize>,
 }
 
 /// What a command did.
@@ -69,6 +72,7 @@ impl Rig {
             runs: Cell::new(0),
             stop: RefCell::default(),
             width: 80,
+            reads: Cell::new(usize::MAX),
         };
         std::fs::create_dir_all(rig.dir()).expect("a directory");
         for (name, text) in files {
@@ -97,6 +101,7 @@ impl Rig {
             runs: self.runs.clone(),
             stop: RefCell::default(),
             width: self.width,
+            reads: self.reads.clone(),
         }
     }
 
@@ -187,7 +192,7 @@ impl Rig {
         let run = self.runs.get();
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (mut out, mut err) = (Pipe { bytes: Vec::new(), most: self.reads.get() }, Vec::new());
         let words = std::iter::once("fleetwright").chain(args.split_whitespace());
         let exit = cli::run(World {
             args: words.map(Into::into).collect(),
@@ -206,13 +211,14 @@ impl Rig {
             is_dead: Box::new(|_| true),
             stop: self.stop(),
             width: self.width,
+            window: Box::new(|| None),
             terminals,
             stdin,
             stdout: &mut out,
             stderr: &mut err,
             hooks,
         });
-        Ran { exit, out: text(out), err: text(err) }
+        Ran { exit, out: text(out.bytes), err: text(err) }
     }
 
     /// How many requests the log has so far.
@@ -311,6 +317,27 @@ impl Rig {
         let holdings = self.holdings();
         let held = holdings.of(OWNER, region);
         held.into_iter().flat_map(|held| &held.images).map(|(id, one)| (one.name.clone(), id.clone())).collect()
+    }
+}
+
+/// Standard output, and whoever reads it for a while.
+struct Pipe {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() >= self.most {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        }
+        let taken = bytes.len().min(self.most - self.bytes.len());
+        self.bytes.extend(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

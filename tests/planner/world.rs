@@ -351,6 +351,7 @@ pub(crate) fn image(id: ImageId, name: &str, kind: ImageKind) -> Image {
         name: name.to_owned(),
         description: String::new(),
         state: ImageState::Normal,
+        sync_percent: None,
         kind,
         created_ms: NOON_MS - 86_400_000,
         size_gib: 50,
@@ -362,7 +363,6 @@ pub(crate) fn image(id: ImageId, name: &str, kind: ImageKind) -> Image {
         snapshots: Vec::new(),
         tags: BTreeMap::new(),
         source: "CREATE_IMAGE".to_owned(),
-        sync_percent: None,
     }
 }
 

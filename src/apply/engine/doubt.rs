@@ -7,7 +7,7 @@
 
 use super::op::{Op, Phase};
 use super::{Command, Engine, Purpose};
-use crate::apply::events::Progress;
+use crate::apply::events::{Progress, Settled};
 use crate::apply::evidence::{Circumstances, Found, Took, judge, queries};
 use crate::cloud::call::{Answer, Body, Call, Class, Executed, Fault, Query, Reply};
 use crate::model::Millis;
@@ -355,10 +355,9 @@ impl Engine {
         self.outcome.in_doubt.push((id, why.to_owned()));
         let step = op.record.step.id;
         let action = super::action_of(&op.record.step);
-        for addr in op.addrs() {
-            self.outcome.failed.push((addr.clone(), why.to_owned()));
-            out.push(Command::Tell(Progress::Failed { step, action, addr, why: why.to_owned() }));
-        }
+        let targets: Vec<Settled> = op.addrs().into_iter().zip(op.record.ids.iter().cloned()).collect();
+        self.outcome.failed.extend(targets.iter().map(|(addr, _)| (addr.clone(), why.to_owned())));
+        out.push(Command::Tell(Progress::Failed { step, action, targets, why: why.to_owned() }));
         if let Some(state) = self.steps.get_mut(step.0 as usize) {
             state.open_ops -= 1;
         }

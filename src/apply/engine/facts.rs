@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CallId, Command, Engine, Purpose};
-use crate::apply::events::Progress;
+use crate::apply::events::{Progress, Settled};
 use crate::cloud::call::{Answer, Body, Call, Fault, PAGE, Query, Reply};
 use crate::model::Millis;
 use crate::model::ids::{ImageId, InstanceId, Region, Uin};
@@ -117,12 +117,10 @@ impl Engine {
 
     /// A step whose facts moved is not carried out: it was planned for another world.
     fn stale(&mut self, now: Millis, step: &Step, why: &str, out: &mut Vec<Command>) {
-        for target in &step.targets {
-            let (addr, why) = (full_addr(target), format!("not started, for {why} since the plan was made"));
-            self.outcome.failed.push((addr.clone(), why.clone()));
-            let action = super::action_of(step);
-            out.push(Command::Tell(Progress::Failed { step: step.id, action, addr, why }));
-        }
+        let why = format!("not started, for {why} since the plan was made");
+        let targets: Vec<Settled> = step.targets.iter().map(|target| (full_addr(target), target.known())).collect();
+        self.outcome.failed.extend(targets.iter().map(|(addr, _)| (addr.clone(), why.clone())));
+        out.push(Command::Tell(Progress::Failed { step: step.id, action: super::action_of(step), targets, why }));
         self.finish_step(now, step.id, out);
     }
 }

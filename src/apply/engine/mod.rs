@@ -291,6 +291,8 @@ impl Engine {
             }
             Event::Stop(urgency) => {
                 self.outcome.interrupted = true;
+                let at_once = urgency == Urgency::Now;
+                self.told.push(Progress::Stopping { under_way: self.calls.len(), at_once });
                 self.stop = self.stop.max(Some(urgency));
             }
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::step::{became, full_addr, new_object};
 use super::{After, Command, Engine, Purpose, action_of};
-use crate::apply::events::Progress;
-use crate::cloud::call::{Answer, Arg, Call, Class, Executed, Fault, Reply};
+use crate::apply::events::{Progress, Settled};
+use crate::cloud::call::{Answer, Arg, Call, Class, Executed, Fault, Reply, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -27,6 +27,8 @@ pub(super) struct Op {
     pub(super) pending: usize,
     /// Of a copy: whether its source is still busy with it.
     pub(super) source_busy: bool,
+    /// How far the cloud said that it is.
+    pub(super) percent: Option<u8>,
     /// How often it was refused.
     pub(super) tries: u32,
     pub(super) doubt: super::doubt::Doubt,
@@ -62,6 +64,7 @@ impl Op {
             since_ms: 0,
             pending,
             source_busy: false,
+            percent: None,
             tries: 0,
             doubt: super::doubt::Doubt::default(),
         }
@@ -123,6 +126,12 @@ impl Engine {
         let Some(op) = self.ops.get_mut(&id) else { return };
         op.phase = Phase::InFlight;
         let (Some(call), Some(signed_ms)) = (op.call().cloned(), op.record.sent_ms) else { return };
+        out.push(Command::Tell(Progress::Sent {
+            step: op.record.step.id,
+            action: call.body.action(),
+            region: call.region.clone(),
+            attempt: op.record.attempt,
+        }));
         self.send(Purpose::Mutate(id), call, signed_ms, out);
     }
 
@@ -147,6 +156,11 @@ impl Engine {
     fn accept(&mut self, now: Millis, id: OpId, answer: Answer) {
         let Some(op) = self.ops.get_mut(&id) else { return };
         op.record.request_id = Some(answer.request_id.clone());
+        self.told.push(Progress::Accepted {
+            step: op.record.step.id,
+            action: action_of(&op.record.step),
+            request_id: answer.request_id,
+        });
         let targets = op.record.step.targets.len();
         let mut ids: Vec<(usize, CloudId)> = Vec::new();
         let mut unbound = Vec::new();
@@ -287,6 +301,9 @@ impl Engine {
         let index = op.indices.get(n).copied();
         let step = op.record.step.id;
         let journalled = op.journalled;
+        let settled = (full_addr(target), known.clone());
+        let action = action_of(&op.record.step);
+        self.tell_settled(step, action, settled);
         if journalled {
             self.write(Record::Outcome { op: id, target: at(n), outcome: TargetOutcome::Done });
         }
@@ -329,6 +346,7 @@ impl Engine {
             made_from: None,
         });
         let addr = full_addr(target);
+        let known = op.record.ids.get(n).cloned().flatten();
         let (step, action, journalled) = (op.record.step.id, action_of(&op.record.step), op.journalled);
         if journalled {
             let outcome = TargetOutcome::Failed { why: why.clone() };
@@ -338,7 +356,20 @@ impl Engine {
             self.write(record);
         }
         self.outcome.failed.push((addr.clone(), why.clone()));
-        self.told.push(Progress::Failed { step, action, addr, why });
+        match self.told.last_mut() {
+            Some(Progress::Failed { step: of, targets, why: same, .. }) if *of == step && *same == why => {
+                targets.push((addr, known));
+            }
+            _ => self.told.push(Progress::Failed { step, action, targets: vec![(addr, known)], why }),
+        }
+    }
+
+    /// Says that a target is as wanted, together with its neighbours.
+    pub(super) fn tell_settled(&mut self, step: StepId, action: &'static str, settled: Settled) {
+        match self.told.last_mut() {
+            Some(Progress::Settled { step: of, targets, .. }) if *of == step => targets.push(settled),
+            _ => self.told.push(Progress::Settled { step, action, targets: vec![settled] }),
+        }
     }
 
     /// Every target has an outcome: the operation is over.
@@ -404,12 +435,18 @@ impl Engine {
         if let Some(state) = self.steps.get_mut(step.0 as usize) {
             state.open_ops -= 1;
         }
-        if !self.recovering {
+        if self.recovering {
+            let targets = op.addrs().into_iter().zip(&op.record.outcomes);
+            let took = targets.filter(|(_, outcome)| **outcome == Some(TargetOutcome::Done));
+            let addrs = took.map(|(addr, _)| addr).collect();
+            out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
+            out.push(Command::Tell(Progress::Recovered { op: id, action: action_of(&op.record.step), addrs }));
+        } else {
             self.finish_step(now, step, out);
         }
     }
 
-    pub(super) fn step_over(&mut self, now: Millis, step: crate::cloud::call::StepId, out: &mut Vec<Command>) {
+    pub(super) fn step_over(&mut self, now: Millis, step: StepId, out: &mut Vec<Command>) {
         self.finish_step(now, step, out);
     }
 

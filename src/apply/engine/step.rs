@@ -28,11 +28,22 @@ pub(super) struct StepState {
     /// What failed first, where the step was skipped for it.
     because: Option<String>,
     started_ms: Millis,
+    /// Whether it was told that it started.
+    told: bool,
 }
 
 impl StepState {
     pub(super) fn new(waiting: usize, targets: usize) -> Self {
-        Self { waiting, open_ops: 0, done: BTreeSet::new(), targets, over: false, because: None, started_ms: 0 }
+        Self {
+            waiting,
+            open_ops: 0,
+            done: BTreeSet::new(),
+            targets,
+            over: false,
+            because: None,
+            started_ms: 0,
+            told: false,
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -62,7 +73,7 @@ impl Engine {
             state.started_ms = now;
         }
         match &step.does {
-            Do::Record => self.record_only(&step, &indices),
+            Do::Record => self.record_only(&step, &indices, out),
             Do::Await { .. } => self.await_only(now, step, indices, out),
             Do::Call(_) => {
                 if step.expect.is_empty() || self.facts.fresh(now, self.set.fresh_ms) {
@@ -159,7 +170,8 @@ impl Engine {
     }
 
     /// A step that changes the state only.
-    fn record_only(&mut self, step: &Step, indices: &[u32]) {
+    fn record_only(&mut self, step: &Step, indices: &[u32], out: &mut Vec<Command>) {
+        self.tell_started(step, out);
         for (target, index) in step.targets.iter().zip(indices) {
             match (&target.effect, target.id.as_ref().and_then(Arg::known)) {
                 (Effect::Make(made), Some(id)) => {
@@ -176,6 +188,7 @@ impl Engine {
             if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
                 state.done.insert(*index);
             }
+            self.tell_settled(step.id, "Record", (full_addr(target), target.known()));
         }
         self.then(After::Recorded(step.id));
     }
@@ -233,12 +246,14 @@ impl Engine {
         id
     }
 
-    fn tell_started(&self, step: &Step, out: &mut Vec<Command>) {
-        let Some(region) = region_of(step) else { return };
+    fn tell_started(&mut self, step: &Step, out: &mut Vec<Command>) {
+        if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
+            state.told = true;
+        }
         out.push(Command::Tell(Progress::Started {
             step: step.id,
             action: action_of(step),
-            region: region.clone(),
+            region: region_of(step).cloned(),
             addrs: step.targets.iter().map(full_addr).collect(),
         }));
     }
@@ -251,10 +266,13 @@ impl Engine {
         }
         state.over = true;
         self.steps_left -= 1;
-        let (done, took_ms) = (state.done.clone(), now - state.started_ms);
-        if let Some(step) = self.plan.get(id.0 as usize).filter(|_| !done.is_empty()) {
+        let (told, took_ms) = (state.told, now - state.started_ms);
+        let done = &state.done;
+        if let Some(step) = self.plan.get(id.0 as usize).filter(|_| told) {
             let targets = step.targets.iter().zip(0..).filter(|(_, n)| done.contains(n));
             let addrs = targets.map(|(target, _)| full_addr(target)).collect();
+            // What happened to its targets is told before.
+            out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
             out.push(Command::Tell(Progress::Done { step: id, action: action_of(step), addrs, took_ms }));
         }
         for dependant in self.dependants.remove(&id).unwrap_or_default() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::op::Op;
 use super::{Command, Engine, Purpose};
+use crate::apply::events::Progress;
 use crate::cloud::call::{Answer, Body, Call, Class, Fault, InstanceAttr, PAGE, Query, Reply};
 use crate::model::Millis;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Region};
@@ -185,6 +186,7 @@ impl Engine {
                 },
                 _ => key,
             };
+            self.tell_percent(key.op, image.and_then(|image| image.sync_percent));
             let verdict = self.judge(now, &key, instance, image, was_seen);
             match verdict {
                 Verdict::NotYet if now >= deadline_ms => {
@@ -198,6 +200,16 @@ impl Engine {
                 Verdict::NotYet => self.later(now, group, key),
                 Verdict::Done | Verdict::Failed(_) => self.conclude(now, key, verdict),
             }
+        }
+    }
+
+    /// Says how far the cloud says that it is, where that is further than before.
+    fn tell_percent(&mut self, id: OpId, percent: Option<u8>) {
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        if let Some(percent) = percent.filter(|percent| Some(*percent) > op.percent) {
+            op.percent = Some(percent);
+            let (step, action) = (op.record.step.id, super::action_of(&op.record.step));
+            self.told.push(Progress::Percent { step, action, percent });
         }
     }
 

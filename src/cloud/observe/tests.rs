@@ -66,6 +66,7 @@ fn image(id: &str, name: &str) -> Image {
         name: name.to_owned(),
         description: String::new(),
         state: ImageState::Normal,
+        sync_percent: None,
         kind: ImageKind::Public,
         created_ms: 0,
         size_gib: 20,
@@ -77,7 +78,6 @@ fn image(id: &str, name: &str) -> Image {
         snapshots: Vec::new(),
         tags: BTreeMap::new(),
         source: "CREATE_IMAGE".to_owned(),
-        sync_percent: None,
     }
 }
 

@@ -143,6 +143,7 @@ objects! {
         image_name: Text<'a>,
         image_description: Text<'a>,
         image_state: Text<'a>,
+        sync_percent: Option<i64>,
         image_type: Text<'a>,
         created_time: Text<'a>,
         image_size: Option<i64>,
@@ -152,7 +153,6 @@ objects! {
         image_family: Text<'a>,
         image_deprecated: Option<bool>,
         image_source: Text<'a>,
-        sync_percent: Option<i64>,
         snapshot_set: List<Snapshot<'a>>,
         tags: List<Tag<'a>>,
     }

@@ -99,7 +99,7 @@ fn null_absent_and_new_values_are_no_trouble() {
     assert_eq!((page.total, page.items.len()), (3, 2));
     assert_eq!(page.items[0].state, ImageState::Other("USING".to_owned()));
     assert_eq!(page.items[0].kind, ImageKind::Market);
-    assert_eq!(page.items[0].created_ms, 1_704_164_645_000);
+    assert_eq!((page.items[0].created_ms, page.items[0].sync_percent), (1_704_164_645_000, None));
     let empty = reply_to(describe(Query::CustomImages { offset: 0 }), json!({"ImageSet": null}));
     assert_eq!(empty, Reply::Images(Page { total: 0, items: vec![] }));
 }
@@ -273,6 +273,7 @@ fn what_the_wire_types_write_is_read() {
             image_size: 20,
             image_deprecated: Some(true),
             image_family: Some("f".to_owned()),
+            sync_percent: Some(40),
             ..wire::shapes::Image::default()
         }],
         ..Default::default()
@@ -283,5 +284,5 @@ fn what_the_wire_types_write_is_read() {
     let Reply::Images(page) = answer.reply else { panic!("{answer:?}") };
     let image = &page.items[0];
     assert_eq!((image.id.as_str(), image.name.as_str(), image.size_gib), ("img-1", "n", 20));
-    assert_eq!((image.deprecated, image.family.as_str()), (true, "f"));
+    assert_eq!((image.deprecated, image.family.as_str(), image.sync_percent), (true, "f", Some(40)));
 }

@@ -1,0 +1,247 @@
+//! What is shown of an apply while it runs: a live table on a terminal, dated lines elsewhere, or events for programs.
+
+use std::sync::Arc;
+
+use super::screen::Screen;
+use super::{Exit, Shell};
+use crate::apply::events::{Outcome, Progress};
+use crate::cloud::clock::Clock;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::model::Millis;
+use crate::ops::{Approval, Planned, Problem, Watcher};
+use crate::report::events_json::{End, EventLines};
+use crate::report::live::LiveState;
+use crate::report::live_table::{self, live};
+use crate::report::progress::{self, Dated, ProgressText};
+use crate::report::style::Style;
+use crate::report::timing::Timing;
+
+/// Whoever watches on behalf of the command line.
+pub(super) struct Watching<'s, 'w> {
+    shell: &'s mut Shell<'w>,
+    clock: Arc<dyn Clock>,
+    text: ProgressText,
+    state: LiveState,
+    timing: Timing,
+    /// Where standard error is a terminal to draw on.
+    screen: Option<Screen>,
+    /// Where JSON was asked for.
+    events: Option<EventLines>,
+    /// When the last event was written.
+    event_ms: Millis,
+    auto_approve: bool,
+    verb: &'static str,
+    again: String,
+}
+
+/// After this long without an event, a program is told that things go on.
+const SILENCE_MS: Millis = 30_000;
+
+impl<'s, 'w> Watching<'s, 'w> {
+    pub(super) fn new(
+        shell: &'s mut Shell<'w>,
+        clock: &Arc<dyn Clock>,
+        auto_approve: bool,
+        verb: &'static str,
+        again: String,
+    ) -> Self {
+        let now = clock.now_ms();
+        let world = &shell.world;
+        let dumb = world.env.get("TERM").is_some_and(|term| term == "dumb");
+        // Events and a table on one terminal would write into each other.
+        let draws = world.terminals.stderr && !dumb && !(shell.json && world.terminals.stdout);
+        let dated = if draws { Dated::Elapsed } else { Dated::Utc };
+        let events = shell.json.then(EventLines::default);
+        if let Some(events) = &events {
+            let line = events.version(now, verb);
+            shell.print(&line);
+        }
+        Self {
+            text: ProgressText::new(now, shell.talk, dated),
+            shell,
+            clock: Arc::clone(clock),
+            state: LiveState::new(now),
+            timing: Timing::new(now),
+            screen: draws.then(Screen::default),
+            events,
+            event_ms: now,
+            auto_approve,
+            verb,
+            again,
+        }
+    }
+
+    /// What people read beside the events, and programs do not.
+    pub(super) fn say(&mut self, text: &str) {
+        if self.events.is_none() || self.screen.is_some() {
+            self.shell.say(text);
+        }
+    }
+
+    fn print_event(&mut self, line: &str) {
+        if !line.is_empty() {
+            self.event_ms = self.clock.now_ms();
+            self.shell.print(line);
+        }
+    }
+
+    /// A line of talk: above the table, where there is one.
+    fn talk(&mut self, line: &str) {
+        match &mut self.screen {
+            Some(screen) => screen.scroll(line),
+            None => self.say(line),
+        }
+    }
+
+    fn draw(&mut self, now: Millis) {
+        let Some(screen) = &mut self.screen else { return };
+        if !screen.due(now) {
+            return;
+        }
+        let (columns, rows) = self.shell.window();
+        self.text.resize(columns);
+        // The last column stays free: in some terminals, what stands there breaks the line.
+        let style = Style { width: columns.saturating_sub(1), color: self.shell.talk.color };
+        let table = live(&self.state, now, style, live_table::MAX_LINES.min(rows.saturating_sub(1)));
+        let frame = screen.frame(now, table, columns);
+        if !frame.is_empty() {
+            self.shell.say(&frame);
+        }
+    }
+
+    /// Takes the table away.
+    pub(super) fn clear(&mut self) {
+        let Some(screen) = &mut self.screen else { return };
+        let (columns, _) = self.shell.window();
+        let text = screen.clear(columns);
+        if !text.is_empty() {
+            self.shell.say(&text);
+        }
+    }
+
+    /// How it ended, for people.
+    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+        if self.events.is_some() && self.screen.is_none() {
+            return;
+        }
+        let mut style = if self.events.is_some() { self.shell.talk } else { self.shell.out };
+        if self.screen.is_some() && self.shell.world.terminals.stdout {
+            // It may be another width than at the start.
+            style.width = self.shell.window().0;
+        }
+        let took = self.timing.text(self.clock.now_ms(), style, &|step, action| self.text.label(step, action));
+        let text = format!("\n{}", progress::outcome(outcome, &took, &self.again, style));
+        if self.events.is_some() {
+            self.shell.say(&text);
+        } else {
+            self.shell.print(&text);
+        }
+    }
+
+    /// How it ended, for programs.
+    pub(super) fn end(&mut self, result: &'static str, exit: Exit, outcome: &Outcome, open: bool) -> Exit {
+        let now = self.clock.now_ms();
+        if let Some(events) = &self.events {
+            let next = open.then_some(self.again.as_str());
+            let end = End { result, exit_code: exit.code(), next, timing: &self.timing };
+            let line = events.outcome(now, outcome, &end);
+            self.shell.print(&line);
+        }
+        exit
+    }
+
+    /// What stood in the way.
+    pub(super) fn problem(&mut self, problem: Problem) -> Result<Exit, Problem> {
+        let Some(events) = &self.events else { return Err(problem) };
+        let lines = events.diagnostics(self.clock.now_ms(), &problem.diagnostics, &problem.sources);
+        self.shell.print(&lines);
+        let exit = Exit::of(&problem.diagnostics);
+        Ok(self.end("refused", exit, &Outcome::default(), true))
+    }
+
+    fn show(&mut self, now: Millis, planned: &Planned) {
+        let Some(events) = &mut self.events else {
+            super::plan::show(self.shell, planned);
+            return;
+        };
+        let mut lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
+        lines.push_str(&events.plan(now, &planned.plan));
+        self.print_event(&lines);
+    }
+
+    /// The plan is carried out from now on.
+    fn begin(&mut self, planned: &Planned) {
+        let now = self.clock.now_ms();
+        self.text.follow(now, &planned.plan);
+        self.state.follow(now, &planned.plan);
+        self.timing.follow(now, &planned.plan);
+    }
+}
+
+impl Watcher for Watching<'_, '_> {
+    fn progress(&mut self, now: Millis, progress: &Progress) {
+        self.timing.note(now, progress);
+        if let Some(events) = &mut self.events {
+            let line = events.progress(now, progress);
+            self.print_event(&line);
+        }
+        let line = self.text.line(now, progress);
+        let until = if let Progress::Started { step, .. } = progress { self.text.until(*step) } else { None };
+        self.state.note(now, progress, until);
+        if !line.is_empty() {
+            self.talk(&line);
+        }
+    }
+
+    fn tick(&mut self, now: Millis) {
+        if self.screen.is_some() {
+            self.draw(now);
+            return;
+        }
+        if let Some(events) = &self.events {
+            if now - self.event_ms >= SILENCE_MS
+                && let Some(still) = self.state.still(now)
+            {
+                let line = events.heartbeat(now, &still);
+                self.print_event(&line);
+            }
+            return;
+        }
+        let line = self.text.still(now, &self.state);
+        if !line.is_empty() {
+            self.shell.say(&line);
+        }
+    }
+
+    fn recovered(&mut self, outcome: &Outcome) {
+        self.clear();
+        if let Some(events) = &self.events {
+            let line = events.recovered(self.clock.now_ms(), outcome);
+            self.print_event(&line);
+        }
+        let text = if outcome.settled() {
+            "What an interrupted run had left open is settled.\n"
+        } else {
+            "What an interrupted run had left open could not be settled.\n"
+        };
+        self.say(text);
+    }
+
+    fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>> {
+        self.show(self.clock.now_ms(), planned);
+        if planned.plan.is_empty() || self.auto_approve {
+            self.begin(planned);
+            return Ok(Approval::Yes);
+        }
+        if !self.shell.world.terminals.stdin {
+            return Err(Box::new(
+                Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
+                    .help(format!("to go on without being asked: {} --auto-approve", self.again)),
+            ));
+        }
+        let question = format!("\nTo {} this plan, type `yes`: ", self.verb);
+        let approved = self.shell.confirmed(&question);
+        self.begin(planned);
+        Ok(if approved { Approval::Yes } else { Approval::No })
+    }
+}

@@ -1,0 +1,243 @@
+//! An apply for programs: one line of JSON for each thing that happens. See `docs/json.md`.
+
+use std::collections::BTreeMap;
+
+use crate::apply::events::{Outcome, Progress, Settled};
+use crate::cloud::call::StepId;
+use crate::diagnostic::{Diagnostic, SourceMap};
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::ids::CloudId;
+use crate::plan::{Action, Plan};
+
+use super::node::{Node, object};
+use super::timing::{Calls, Link, Timing};
+use super::{diagnostics, plan_json, words};
+
+/// What the first event says of the stream; the number grows when something that was there changes or goes.
+pub const FORMAT: &str = "fleetwright-events/1";
+
+/// Turns what happens into lines of JSON.
+#[derive(Clone, Debug, Default)]
+pub struct EventLines {
+    /// Whether a plan is carried out; before, numbers of steps are those of a plan that is no more.
+    planned: bool,
+    /// How many targets of each step that is under way succeeded and failed.
+    tallies: BTreeMap<StepId, (usize, usize)>,
+}
+
+/// How it ended, beside what the outcome itself says.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// One word: see `docs/json.md`.
+    pub result: &'static str,
+    /// The program's exit code.
+    pub exit_code: u8,
+    /// What to type next, where it is not over.
+    pub next: Option<&'a str>,
+    /// What was measured.
+    pub timing: &'a Timing,
+}
+
+/// The word for an outcome: see `docs/json.md`.
+#[must_use]
+pub fn result(outcome: &Outcome) -> &'static str {
+    if outcome.whole() {
+        "done"
+    } else if outcome.stuck {
+        "fault"
+    } else if outcome.interrupted {
+        "interrupted"
+    } else if outcome.store.is_some() {
+        "state_not_written"
+    } else if !outcome.in_doubt.is_empty() {
+        "in_doubt"
+    } else if outcome.done.is_empty() {
+        "failed"
+    } else {
+        "partly"
+    }
+}
+
+fn event(now_ms: Millis, kind: &str) -> Node {
+    object! { "type" => kind, "time" => words::rfc3339_ms(now_ms) }
+}
+
+fn addresses<'a>(addrs: impl IntoIterator<Item = &'a Addr>) -> Node {
+    Node::list(addrs.into_iter().map(ToString::to_string))
+}
+
+impl EventLines {
+    /// The first event: what this is.
+    #[must_use]
+    pub fn version(&self, now_ms: Millis, verb: &str) -> String {
+        event(now_ms, "version")
+            .with("format", FORMAT)
+            .with("program", "fleetwright")
+            .with("version", env!("CARGO_PKG_VERSION"))
+            .with("verb", verb)
+            .line()
+    }
+
+    /// Each diagnostic, on a line of its own.
+    #[must_use]
+    pub fn diagnostics(&self, now_ms: Millis, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+        let each = diagnostics::each_json(diagnostics, sources).into_iter();
+        each.map(|diagnostic| event(now_ms, "diagnostic").with("diagnostic", Node::Json(diagnostic)).line()).collect()
+    }
+
+    /// The plan, which is carried out from now on if it is approved.
+    pub fn plan(&mut self, now_ms: Millis, plan: &Plan) -> String {
+        self.planned = true;
+        event(now_ms, "plan").with("plan", plan_json::document(plan)).line()
+    }
+
+    /// What an interrupted run had left is settled, or could not be.
+    #[must_use]
+    pub fn recovered(&self, now_ms: Millis, outcome: &Outcome) -> String {
+        event(now_ms, "recovered").with("settled", outcome.settled()).line()
+    }
+
+    /// That it goes on, where nothing happened for a while: `still` says with what.
+    #[must_use]
+    pub fn heartbeat(&self, now_ms: Millis, still: &str) -> String {
+        event(now_ms, "heartbeat").with("message", still).line()
+    }
+
+    /// Something happened.
+    pub fn progress(&mut self, now_ms: Millis, progress: &Progress) -> String {
+        let planned = self.planned;
+        let number = |step: StepId| planned.then_some(step.0);
+        match progress {
+            Progress::Recovering { op, action, addrs, why } => event(now_ms, "recovery")
+                .with("op", op.0)
+                .with("action", *action)
+                .with("addresses", addresses(addrs))
+                .with("message", why)
+                .line(),
+            Progress::Recovered { op, action, addrs } => event(now_ms, "recovery_settled")
+                .with("op", op.0)
+                .with("action", *action)
+                .with("addresses", addresses(addrs))
+                .line(),
+            Progress::Waiting { why, until_ms } => {
+                event(now_ms, "waiting").with("message", why).with("until", words::rfc3339_ms(*until_ms)).line()
+            }
+            Progress::Stopping { under_way, at_once } => {
+                event(now_ms, "stopping").with("calls_under_way", *under_way).with("at_once", *at_once).line()
+            }
+            Progress::Started { step, action, region, addrs } => {
+                self.tallies.insert(*step, (0, 0));
+                event(now_ms, "step_started")
+                    .with("step", number(*step))
+                    .with("action", *action)
+                    .with("region", Node::maybe(region.as_ref()))
+                    .with("addresses", addresses(addrs))
+                    .line()
+            }
+            Progress::Sent { step, action, region, attempt } => event(now_ms, "call_sent")
+                .with("step", number(*step))
+                .with("action", *action)
+                .with("region", region.as_str())
+                .with("attempt", *attempt)
+                .line(),
+            Progress::Accepted { step, action, request_id } => event(now_ms, "call_accepted")
+                .with("step", number(*step))
+                .with("action", *action)
+                .with("request_id", request_id.as_str())
+                .line(),
+            Progress::Retrying { step, action, fault, in_ms, attempt } => event(now_ms, "retry")
+                .with("step", number(*step))
+                .with("action", *action)
+                .with("attempt", *attempt)
+                .with("wait_ms", *in_ms)
+                .with("message", fault)
+                .line(),
+            Progress::Percent { step, action, percent } => event(now_ms, "step_progress")
+                .with("step", number(*step))
+                .with("action", *action)
+                .with("percent", u32::from(*percent))
+                .line(),
+            Progress::Settled { step, action, targets } => {
+                if let Some(tally) = self.tallies.get_mut(step) {
+                    tally.0 += targets.len();
+                }
+                self.targets(now_ms, *step, action, targets, None)
+            }
+            Progress::Failed { step, action, targets, why } => {
+                if let Some(tally) = self.tallies.get_mut(step) {
+                    tally.1 += targets.len();
+                }
+                self.targets(now_ms, *step, action, targets, Some(why))
+            }
+            Progress::Skipped { step, addrs, because } => event(now_ms, "skipped")
+                .with("step", number(*step))
+                .with("addresses", addresses(addrs))
+                .with("because", because)
+                .line(),
+            Progress::Done { step, action, addrs: _, took_ms } => {
+                let (done, failed) = self.tallies.remove(step).unwrap_or_default();
+                event(now_ms, "step_settled")
+                    .with("step", number(*step))
+                    .with("action", *action)
+                    .with("done", done)
+                    .with("failed", failed)
+                    .with("duration_ms", *took_ms)
+                    .line()
+            }
+        }
+    }
+
+    fn targets(&self, now_ms: Millis, step: StepId, action: &str, targets: &[Settled], why: Option<&String>) -> String {
+        let each = targets.iter().map(|(addr, id)| {
+            event(now_ms, "target_settled")
+                .with("step", self.planned.then_some(step.0))
+                .with("action", action)
+                .with("address", addr.to_string())
+                .with("id", id.as_ref().map(CloudId::as_str))
+                .with("outcome", if why.is_some() { "failed" } else { "done" })
+                .with("message", why)
+                .line()
+        });
+        each.collect()
+    }
+
+    /// The last event: how it ended.
+    #[must_use]
+    pub fn outcome(&self, now_ms: Millis, outcome: &Outcome, end: &End<'_>) -> String {
+        let Outcome { done, failed, skipped, in_doubt, interrupted: _, store, stuck: _ } = outcome;
+        let End { result, exit_code, next, timing } = end;
+        let number = |wanted: &[Action]| done.iter().filter(|(action, _)| wanted.contains(action)).count();
+        let said = |list: &[(Addr, String)], key: &'static str| {
+            let each = list.iter();
+            Node::list(each.map(|(addr, why)| object! { "address" => addr.to_string() }.with(key, why)))
+        };
+        let calls = timing.calls().iter().map(|(action, Calls { made, repeated })| {
+            object! { "action" => *action, "made" => *made, "repeated" => *repeated }
+        });
+        let chain = timing.chain().into_iter().map(|Link { step, action, began_ms, took_ms }| {
+            object! {
+                "step" => step.0,
+                "action" => action,
+                "started" => words::rfc3339_ms(began_ms),
+                "duration_ms" => took_ms,
+            }
+        });
+        event(now_ms, "outcome")
+            .with("result", *result)
+            .with("exit_code", u32::from(*exit_code))
+            .with("added", number(&[Action::Create, Action::Replace]))
+            .with("changed", number(&[Action::Update]))
+            .with("reset", number(&[Action::Reset]))
+            .with("destroyed", number(&[Action::Delete, Action::Replace]))
+            .with("failed", said(failed, "message"))
+            .with("skipped", said(skipped, "because"))
+            .with("in_doubt", Node::list(in_doubt.iter().map(|(op, why)| object! { "op" => op.0, "message" => why })))
+            .with("state_fault", Node::maybe(store.as_ref()))
+            .with("duration_ms", timing.took_ms(now_ms))
+            .with("calls", Node::list(calls))
+            .with("chain", Node::list(chain))
+            .with("next", *next)
+            .line()
+    }
+}
