@@ -1,5 +1,7 @@
 //! `fleetwright apply` and `fleetwright destroy`.
 
+use std::path::Path;
+
 use super::args::ApplyArgs;
 use super::{Exit, Shell};
 use crate::apply::events::{Outcome, Progress};
@@ -14,6 +16,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
         plan: PlanOptions {
             destroy,
             cancel_undeclared_shares: args.planning.cancel_undeclared_shares,
+            from_memory: !args.planning.refresh,
             texts: !shell.json && shell.world.terminals.stdout,
         },
     };
@@ -21,6 +24,19 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
     let text = ProgressText::new(site.clock.now_ms(), shell.talk);
     let mut watching = Watching { shell, text, auto_approve: args.auto_approve, again: again.clone(), verb };
     let applied = ops::apply(site, options, &mut watching)?;
+    ended(shell, applied, &again)
+}
+
+/// Carries out a saved plan.
+pub(super) fn run_file(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
+    let again = shell.again("apply", site);
+    let text = ProgressText::new(site.clock.now_ms(), shell.talk);
+    let mut watching = Watching { shell, text, auto_approve: true, again: again.clone(), verb: "apply" };
+    let applied = ops::apply_file(site, file, &mut watching)?;
+    ended(shell, applied, &again)
+}
+
+fn ended(shell: &mut Shell<'_>, applied: Applied, again: &str) -> Result<Exit, Problem> {
     match applied {
         Applied::Nothing => Ok(Exit::Done),
         Applied::Declined => {
@@ -28,7 +44,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
             Ok(Exit::Failed)
         }
         Applied::Ran(outcome) | Applied::InDoubt(outcome) => {
-            let text = format!("\n{}", progress::outcome(&outcome, &again, shell.out));
+            let text = format!("\n{}", progress::outcome(&outcome, again, shell.out));
             if shell.json {
                 shell.say(&text);
             } else {
@@ -60,6 +76,11 @@ impl Watcher for Watching<'_, '_> {
             "What an interrupted run had left open could not be settled.\n".to_owned()
         };
         self.shell.say(&text);
+    }
+
+    fn begins(&mut self, planned: &Planned) {
+        super::plan::begin(self.shell, planned);
+        self.text.follow(&planned.plan);
     }
 
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>> {

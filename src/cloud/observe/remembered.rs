@@ -1,0 +1,172 @@
+//! What the state remembers, in the place of what the cloud would show: for plans that do not look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::Millis;
+use crate::model::desired::{Desired, Image as DesiredImage, Tags};
+use crate::model::ids::{CloudId, ImageId, SubnetId, VpcId};
+use crate::model::naming;
+use crate::model::observed::{
+    Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen,
+};
+use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::recorded::{Object, Recorded, Status};
+use crate::model::spec::{DataDisk, ImageCopySpec, ImageUse, Login, ObjectSpec, ShareCopySpec, SlotNetwork, SlotSpec};
+
+/// How everything is billed that this program makes.
+const CHARGE_TYPE: &str = "POSTPAID_BY_HOUR";
+
+/// Puts our own things into `seen` as the state remembers them, and pinned look-ups as they were found. What cannot be
+/// known without a look, nobody compares: sizes of public images count as 0, and operations as never made.
+pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorded, pins: &Pins, now_ms: Millis) {
+    seen.cloud_ms = seen.cloud_ms.max(now_ms);
+    let ours: BTreeSet<&ImageId> = recorded.objects.iter().filter_map(|object| object.cloud_id.image()).collect();
+    for region in seen.by_region.values_mut() {
+        if let Some(listed) = &mut region.custom_images {
+            listed.retain(|id, _| !ours.contains(id));
+        }
+    }
+    for object in &recorded.objects {
+        let region = seen.by_region.entry(object.region.clone()).or_default();
+        let mark = (naming::TAG_KEY.to_owned(), naming::tag_value(&desired.project, &desired.env, &object.addr.block));
+        match (object.spec.as_ref(), &object.cloud_id) {
+            (ObjectSpec::Slot(spec), CloudId::Instance(id)) => {
+                let mut instance = slot(object, spec, mark);
+                if recorded.halted.contains(id) {
+                    instance.state = InstanceState::Stopped;
+                }
+                region.instances.insert(id.clone(), Seen::Present(instance));
+            }
+            (ObjectSpec::Image(spec), CloudId::Image(id)) => {
+                let listed = region.custom_images.get_or_insert_default();
+                listed.extend(copy(object, id, spec, mark).map(|image| (id.clone(), image)));
+                region.shares.entry(id.clone()).or_default();
+            }
+            (ObjectSpec::Share(ShareCopySpec { accounts }), CloudId::Image(id)) => {
+                region.shares.entry(id.clone()).or_default().extend(accounts.iter().cloned());
+            }
+            (ObjectSpec::Slot(_), CloudId::Image(_))
+            | (ObjectSpec::Image(_) | ObjectSpec::Share(_), CloudId::Instance(_)) => {}
+        }
+    }
+    add_pinned(seen, desired, pins);
+}
+
+fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
+    for fleet in desired.fleets.values() {
+        let Some(DesiredImage::Public { name }) = desired.images.get(&fleet.image) else { continue };
+        let key = PinKey {
+            endpoint: desired.cloud.provider.endpoint().to_owned(),
+            account: desired.cloud.account.clone(),
+            region: fleet.region.clone(),
+            name: name.clone(),
+        };
+        let Some(Pin { id, created_ms }) = pins.get(&key) else { continue };
+        let found = Image {
+            name: name.clone(),
+            kind: ImageKind::Public,
+            ..image(id, ImageState::Normal, *created_ms, BTreeMap::new())
+        };
+        let lookup = Lookup { name: name.clone(), instance_type: Some(fleet.instance_type.clone()) };
+        let region: &mut RegionSeen = seen.by_region.entry(fleet.region.clone()).or_default();
+        region.lookups.insert(lookup, vec![found]);
+    }
+}
+
+fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Instance {
+    let Object {
+        addr: _,
+        generation: _,
+        region: _,
+        cloud_id,
+        name,
+        zone,
+        ordinal: _,
+        status,
+        spec: _,
+        made_from,
+        accepted_ms,
+        made_by: _,
+    } = object;
+    let SlotSpec { image, instance_type, system_disk, data_disks, network, internet, login, tags, user_data: _ } = spec;
+    let SlotNetwork { subnet, security_groups } = network;
+    let found = match image {
+        ImageUse::Found { id } => Some(id),
+        ImageUse::Made { .. } => None,
+    };
+    let (vpc, subnet) = subnet.clone().unwrap_or_else(|| (VpcId::new(""), SubnetId::new("")));
+    let mut tags: Tags = tags.clone();
+    tags.insert(key, value);
+    let disk = |DataDisk { kind, size_gib }: &DataDisk| Disk { id: None, kind: kind.clone(), size_gib: *size_gib };
+    Instance {
+        id: cloud_id.instance().cloned().unwrap_or_else(|| cloud_id.as_str().into()),
+        name: name.clone(),
+        state: match status {
+            Status::Creating => InstanceState::Pending,
+            Status::Ready => InstanceState::Running,
+            Status::Failed => InstanceState::LaunchFailed,
+            Status::Deleting => InstanceState::Terminating,
+        },
+        instance_type: instance_type.clone(),
+        zone: zone.clone().unwrap_or_else(|| "".into()),
+        image: made_from.as_ref().or(found).cloned().unwrap_or_else(|| "".into()),
+        system_disk: Disk {
+            id: None,
+            kind: system_disk.kind.clone().unwrap_or_else(|| "".into()),
+            size_gib: system_disk.size_gib.unwrap_or(0),
+        },
+        data_disks: data_disks.iter().map(disk).collect(),
+        vpc,
+        subnet,
+        security_groups: security_groups.clone().unwrap_or_default(),
+        keys: match login {
+            Login::Keys(keys) => keys.clone(),
+            Login::Unset | Login::KeepImage => BTreeSet::new(),
+        },
+        charge_type: CHARGE_TYPE.to_owned(),
+        internet_charge: internet.as_ref().map(|internet| internet.charge.word().to_owned()),
+        bandwidth_mbps: internet.as_ref().map_or(0, |internet| internet.bandwidth_mbps),
+        addresses: Vec::new(),
+        created_ms: *accepted_ms,
+        latest: None,
+        protected: false,
+        tags,
+    }
+}
+
+/// A copy of an image; `None`: the cloud accepted its removal, so it is taken to be gone.
+fn copy(object: &Object, id: &ImageId, spec: &ImageCopySpec, (key, value): (String, String)) -> Option<Image> {
+    let ImageCopySpec { description, tags } = spec;
+    let state = match object.status {
+        Status::Creating => ImageState::Creating,
+        Status::Ready => ImageState::Normal,
+        Status::Failed => ImageState::CreateFailed,
+        Status::Deleting => return None,
+    };
+    let mut tags = tags.clone();
+    tags.insert(key, value);
+    Some(Image {
+        name: object.name.clone(),
+        description: description.clone().unwrap_or_default(),
+        ..image(id, state, object.accepted_ms, tags)
+    })
+}
+
+fn image(id: &ImageId, state: ImageState, created_ms: Millis, tags: Tags) -> Image {
+    Image {
+        id: id.clone(),
+        name: String::new(),
+        description: String::new(),
+        state,
+        kind: ImageKind::Private,
+        created_ms,
+        size_gib: 0,
+        architecture: String::new(),
+        platform: String::new(),
+        creator: String::new(),
+        family: String::new(),
+        deprecated: false,
+        snapshots: Vec::new(),
+        tags,
+    }
+}
