@@ -58,11 +58,8 @@ pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
 /// A saved plan, as it was shown when it was made.
 pub(super) fn show_saved(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
     let plan = ops::read_plan(site, file)?;
-    let text = if shell.json {
-        plan_json::plan(&plan)
-    } else {
-        plan_text::plan(&plan, shell.out, &PlanOpts::default())
-    };
+    let text =
+        if shell.json { plan_json::plan(&plan) } else { plan_text::plan(&plan, shell.out, &PlanOpts::default()) };
     shell.print(&text);
     Ok(Exit::Done)
 }

@@ -121,8 +121,11 @@ pub(super) fn plan_with(
         }
     };
     plan.notes.extend(in_doubt(&stored));
-    let texts =
-        if options.texts && !options.from_memory { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
+    let texts = if options.texts && !options.from_memory {
+        texts(&plan, &desired, &config, &stored, &*connected.cloud, site)
+    } else {
+        BTreeMap::new()
+    };
     Ok(Planned { plan, texts, stored, connected, sight, config })
 }
 

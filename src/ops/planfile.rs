@@ -151,9 +151,13 @@ impl Again<'_> {
         word(&self.file.display().to_string())
     }
 
-    fn plan(&self) -> String {
+    fn command(&self) -> String {
         let destroy = if self.destroy { " --destroy" } else { "" };
-        format!("to plan again: {}", self.site.command(&format!("plan{destroy} --out {}", self.file())))
+        self.site.command(&format!("plan{destroy} --out {}", self.file()))
+    }
+
+    fn plan(&self) -> String {
+        format!("to plan again: {}", self.command())
     }
 
     fn stale(&self, why: String) -> Diagnostic {
@@ -164,12 +168,7 @@ impl Again<'_> {
 }
 
 /// Refuses a plan that was made for another state, cloud, account, project or environment.
-fn belongs(
-    plan: &Plan,
-    stored: Option<&Stored>,
-    desired: &Desired,
-    again: &Again<'_>,
-) -> Result<(), Box<Diagnostic>> {
+fn belongs(plan: &Plan, stored: Option<&Stored>, desired: &Desired, again: &Again<'_>) -> Result<(), Box<Diagnostic>> {
     let site = again.site;
     let (made, here) = (&plan.origin, desired);
     let mut differ: Vec<(&str, String, String)> = vec![
@@ -200,12 +199,7 @@ fn belongs(
         format!("the plan in {} was made for something else than is here", again.file.display()),
     );
     let fault = whys.into_iter().fold(fault, Diagnostic::why).why("nothing was changed");
-    Err(Box::new(fault.help(format!("apply it where it was made, or make one here. {}", sentence(&again.plan())))))
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    Err(Box::new(fault.help(format!("apply it where it was made, or make one for here: {}", again.command()))))
 }
 
 /// Refuses a plan that was made from another moment of the state.
@@ -216,10 +210,9 @@ fn current(plan: &Plan, stored: Option<&Stored>, again: &Again<'_>) -> Result<()
         let what = if open == 1 { "an operation".to_owned() } else { format!("{open} operations") };
         let verb = if again.destroy { "destroy" } else { "apply" };
         let fault = again.stale(format!("an interrupted run left {what} open"));
-        return Err(Box::new(fault.help(format!(
-            "to settle what is open, and plan anew: {}",
-            again.site.command(verb)
-        ))));
+        return Err(Box::new(
+            fault.help(format!("to settle what is open, and plan anew: {}", again.site.command(verb))),
+        ));
     }
     let serial = stored.recorded.serial;
     if serial == plan.serial {
@@ -357,7 +350,10 @@ fn notes(site: &Site, plan: &Plan, desired: &Desired) -> Result<Vec<Diagnostic>,
             notes.push(
                 Diagnostic::note(
                     codes::CONFIG_CHANGED,
-                    format!("fleetwright.lock pins {:?} in {} to {} since the plan was made", key.name, key.region, other.id),
+                    format!(
+                        "fleetwright.lock pins {:?} in {} to {} since the plan was made",
+                        key.name, key.region, other.id
+                    ),
                 )
                 .why(format!("the plan was made with {}; the lock file stays as it is", pin.id)),
             );

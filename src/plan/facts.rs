@@ -28,7 +28,9 @@ impl Fact {
         match self {
             Self::NameFree { region, name } => name_taken(seen, region, name).into_iter().collect(),
             Self::Image { region, id } => image_gone(seen, region, id).into_iter().collect(),
-            Self::Shared { region, image, accounts } => shared_else(seen, region, image, accounts).into_iter().collect(),
+            Self::Shared { region, image, accounts } => {
+                shared_else(seen, region, image, accounts).into_iter().collect()
+            }
             Self::Unshared { region, image } => {
                 let nobody = BTreeSet::new();
                 // An image that is gone is shared with nobody.
@@ -60,11 +62,8 @@ impl Fact {
 /// makes true.
 #[must_use]
 pub fn known_now(plan: &Plan) -> Vec<(&Step, &Fact)> {
-    let names: BTreeMap<&ImageId, &str> = plan
-        .changes
-        .iter()
-        .filter_map(|change| Some((change.id.as_ref()?.image()?, change.name.as_str())))
-        .collect();
+    let names: BTreeMap<&ImageId, &str> =
+        plan.changes.iter().filter_map(|change| Some((change.id.as_ref()?.image()?, change.name.as_str()))).collect();
     let mut done = Done::default();
     let mut known = Vec::new();
     for step in &plan.steps {
@@ -123,10 +122,8 @@ impl<'p> Done<'p> {
 /// An instance, where it is there and stays.
 fn there<'s>(seen: &'s Observed, region: &Region, id: &InstanceId) -> Option<&'s Instance> {
     let instance = seen.instance(region, id).and_then(Seen::present)?;
-    let ends = matches!(
-        instance.state,
-        InstanceState::Terminating | InstanceState::Shutdown | InstanceState::LaunchFailed
-    );
+    let ends =
+        matches!(instance.state, InstanceState::Terminating | InstanceState::Shutdown | InstanceState::LaunchFailed);
     (!ends).then_some(instance)
 }
 
@@ -211,8 +208,8 @@ fn instance_moved(seen: &Observed, region: &Region, id: &InstanceId, before: &Be
     let operation = now.latest.as_ref().map_or("an operation", |latest| latest.name.as_str());
     moved(
         format!("somebody else worked on {id}"),
-        format!("{id}, to which {} was the last", request(latest_request.flatten())),
-        format!("{operation} was done to it since ({})", request(latest)),
+        format!("{id}, worked on last by {}", request(latest_request.flatten())),
+        format!("it was worked on last by {} ({operation})", request(latest)),
     )
 }
 
@@ -244,7 +241,11 @@ fn not_terminable(seen: &Observed, region: &Region, id: &InstanceId, charge_type
     }
     if now.protected {
         let planned = format!("{id}, not protected");
-        return moved(format!("{id} was protected against termination"), planned, "it is protected against termination");
+        return moved(
+            format!("{id} was protected against termination"),
+            planned,
+            "it is protected against termination",
+        );
     }
     if now.charge_type != charge_type {
         let planned = format!("{id}, billed {charge_type}");

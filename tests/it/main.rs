@@ -8,6 +8,7 @@ mod crowded;
 mod examples;
 mod kit;
 mod lookups;
+mod plan_files;
 mod quotas;
 mod rig;
 mod traps;

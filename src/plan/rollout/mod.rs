@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, image_fact, known, settle};
 use super::fleets::{instance_fact, prefix, sources};
-use super::types::{Action, AttrChange, Detail, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
+use super::types::{
+    Action, AttrChange, Detail, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Until, Value,
+};
 use crate::cloud::call::{Arg, Body, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{Attr, SlotDiff, Takes, made_with};
