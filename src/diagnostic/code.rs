@@ -118,7 +118,7 @@ codes! {
     USAGE "usage" Usage "The command line is not understood."
     SELF_CHECK "self-check" Failed "The plan failed its second check; this is a fault of the program."
     NEWER_MATCH "newer-match" Config "A look-up is pinned, and a newer image matches it. Only a note."
-    CONFIG_CHANGED "config-changed" Config "The config or `fleetwright.lock` has changed since a saved plan was made. Only a note: the plan is carried out as it is."
+    CONFIG_CHANGED "config-changed" Foreign "The config or `fleetwright.lock` has changed since a saved plan was made. Only a note: the plan is carried out as it is."
     DRIFT "drift" Config "Something was changed outside. Only a note."
     BUILDER_REMOVED "builder-removed" Config "What an image was captured from is no longer in the config. Only a warning: the image stays."
 }

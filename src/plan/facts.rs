@@ -266,3 +266,110 @@ fn back_again(seen: &Observed, region: &Region, id: &CloudId) -> Option<Moved> {
         now: "it is there again".into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::observed::RegionSeen;
+    use crate::plan::file::tests::{call, empty, instance, step};
+
+    const HERE: &str = "ap-guangzhou";
+
+    fn seen(change: impl FnOnce(&mut RegionSeen)) -> Observed {
+        let mut region = RegionSeen::default();
+        change(&mut region);
+        Observed { by_region: BTreeMap::from([(HERE.into(), region)]), ..Observed::default() }
+    }
+
+    fn with(instance: Instance) -> Observed {
+        seen(|region| drop(region.instances.insert(instance.id.clone(), Seen::Present(instance))))
+    }
+
+    fn terminable() -> Fact {
+        Fact::Terminable {
+            region: HERE.into(),
+            ids: BTreeSet::from(["ins-1".into()]),
+            charge_type: "POSTPAID_BY_HOUR".into(),
+        }
+    }
+
+    fn what(fact: &Fact, seen: &Observed) -> Vec<String> {
+        fact.moved(seen).into_iter().map(|moved| moved.what).collect()
+    }
+
+    #[test]
+    fn a_termination_is_refused_for_what_would_be_lost_by_it() {
+        let nothing: [&str; 0] = [];
+        assert_eq!(what(&terminable(), &with(instance("ins-1"))), nothing);
+        assert_eq!(what(&terminable(), &seen(|_| {})), nothing, "gone is as good");
+        let off = Instance { state: InstanceState::Terminating, ..instance("ins-1") };
+        assert_eq!(what(&terminable(), &with(off)), nothing);
+        let bin = Instance { state: InstanceState::Shutdown, ..instance("ins-1") };
+        assert_eq!(what(&terminable(), &with(bin)), ["ins-1 was put into the recycle bin"]);
+        let paid = Instance { charge_type: "PREPAID".into(), ..instance("ins-1") };
+        assert_eq!(what(&terminable(), &with(paid)), ["the billing of ins-1 changed"]);
+        let safe = Instance { protected: true, ..instance("ins-1") };
+        assert_eq!(what(&terminable(), &with(safe)), ["ins-1 was protected against termination"]);
+    }
+
+    #[test]
+    fn what_is_forgotten_must_still_be_gone() {
+        let gone = Fact::Gone { region: HERE.into(), id: CloudId::Instance("ins-1".into()) };
+        assert_eq!(what(&gone, &with(instance("ins-1"))), ["ins-1 is there again"]);
+        for state in [InstanceState::LaunchFailed, InstanceState::Shutdown, InstanceState::Terminating] {
+            assert!(gone.moved(&with(Instance { state, ..instance("ins-1") })).is_empty());
+        }
+        assert!(gone.moved(&seen(|_| {})).is_empty());
+    }
+
+    #[test]
+    fn of_several_instances_those_are_named_that_ended() {
+        let all = Fact::Instances { region: HERE.into(), ids: BTreeSet::from(["ins-1".into(), "ins-2".into()]) };
+        assert_eq!(what(&all, &with(instance("ins-1"))), ["ins-2 was terminated"]);
+    }
+
+    #[test]
+    fn an_image_that_is_gone_is_shared_with_nobody_and_not_with_somebody() {
+        let image = || "img-1".into();
+        let nobody = Fact::Unshared { region: HERE.into(), image: image() };
+        let somebody =
+            Fact::Shared { region: HERE.into(), image: image(), accounts: BTreeSet::from(["100000000002".into()]) };
+        assert!(nobody.moved(&seen(|_| {})).is_empty());
+        let now = &somebody.moved(&seen(|_| {}))[0].now;
+        assert_eq!(now, "it is not there");
+        let shared = seen(|region| drop(region.shares.insert(image(), BTreeSet::from(["100000000002".into()]))));
+        assert!(somebody.moved(&shared).is_empty());
+        assert_eq!(nobody.moved(&shared)[0].now, "it is shared with 100000000002");
+    }
+
+    #[test]
+    fn what_an_earlier_step_makes_so_is_not_known_yet() {
+        let share = |cancel| Body::ShareImage { image: Arg::Known("img-1".into()), accounts: BTreeSet::new(), cancel };
+        let shared = |accounts: &[&str]| Fact::Shared {
+            region: HERE.into(),
+            image: "img-1".into(),
+            accounts: accounts.iter().map(|uin| Uin::new(*uin)).collect(),
+        };
+        let free = |name: &str| Fact::NameFree { region: HERE.into(), name: name.into() };
+        let as_seen = |id: &str| Fact::Remembered {
+            region: HERE.into(),
+            id: id.into(),
+            image: "img-0".into(),
+            instance_type: "S5.MEDIUM4".into(),
+        };
+        let delete = Body::DeleteImages { images: vec!["img-9".into()] };
+        let stop = Body::StopInstances { instances: vec!["ins-1".into()] };
+        let mut plan = empty();
+        plan.changes = vec![crate::plan::file::tests::deletion("img-9", "failed")];
+        plan.steps = vec![
+            step(0, call(HERE, share(false)), vec![shared(&["1"])]),
+            step(1, call(HERE, share(true)), vec![shared(&["1", "2"])]),
+            step(2, call(HERE, delete), Vec::new()),
+            step(3, Do::Record, vec![free("failed"), free("other")]),
+            step(4, call(HERE, stop), vec![as_seen("ins-1")]),
+            step(5, Do::Record, vec![as_seen("ins-1"), as_seen("ins-2")]),
+        ];
+        let known: Vec<Fact> = known_now(&plan).into_iter().map(|(_, fact)| fact.clone()).collect();
+        assert_eq!(known, [shared(&["1"]), free("other"), as_seen("ins-1"), as_seen("ins-2")]);
+    }
+}

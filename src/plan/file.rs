@@ -148,12 +148,65 @@ fn shared(mut plan: Plan) -> Plan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::model::ids::Lineage;
+    use crate::cloud::call::{Body, Call, StepId};
+    use crate::model::addr::{Addr, Block};
+    use crate::model::ids::{CloudId, Lineage};
+    use crate::model::observed::{Disk, Instance, InstanceState};
     use crate::model::recorded::Origin;
+    use crate::plan::draft::{at_once, detail};
+    use crate::plan::types::{Action, Change, Do, Fact, Reason, Step};
 
-    fn plan() -> Plan {
+    /// A step that relies on something.
+    pub(in crate::plan) fn step(id: u32, does: Do, expect: Vec<Fact>) -> Step {
+        let (needs, targets, holds) = (Vec::new(), Vec::new(), Vec::new());
+        Step { id: StepId(id), needs, does, targets, expect, settle: at_once(), holds }
+    }
+
+    pub(in crate::plan) fn call(region: &str, body: Body) -> Do {
+        Do::Call(Call { account: "100000000001".into(), region: region.into(), body })
+    }
+
+    /// The end of an image of this name.
+    pub(in crate::plan) fn deletion(id: &str, name: &str) -> Change {
+        Change {
+            addr: Addr::of(Block::image(&"web".into())),
+            action: Action::Delete,
+            id: Some(CloudId::Image(id.into())),
+            name: name.into(),
+            detail: detail(vec![Reason::CreationFailed], Vec::new()),
+        }
+    }
+
+    /// An instance that runs.
+    pub(in crate::plan) fn instance(id: &str) -> Instance {
+        Instance {
+            id: id.into(),
+            name: "n".into(),
+            state: InstanceState::Running,
+            instance_type: "S5.MEDIUM4".into(),
+            zone: "ap-guangzhou-3".into(),
+            image: "img-0".into(),
+            system_disk: Disk { id: None, kind: "CLOUD_PREMIUM".into(), size_gib: 50 },
+            data_disks: Vec::new(),
+            vpc: "vpc-1".into(),
+            subnet: "subnet-1".into(),
+            security_groups: BTreeSet::new(),
+            keys: BTreeSet::new(),
+            charge_type: "POSTPAID_BY_HOUR".into(),
+            internet_charge: None,
+            bandwidth_mbps: 0,
+            addresses: Vec::new(),
+            created_ms: 0,
+            latest: None,
+            protected: false,
+            tags: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// A plan that does nothing.
+    pub(in crate::plan) fn empty() -> Plan {
         Plan {
             format: types::FORMAT,
             lineage: Lineage::new("l"),
@@ -177,14 +230,14 @@ mod tests {
 
     #[test]
     fn a_plan_comes_back_as_it_went() {
-        let text = encode(&plan());
-        assert_eq!(parse("p", text.as_bytes()), Ok(plan()));
+        let text = encode(&empty());
+        assert_eq!(parse("p", text.as_bytes()), Ok(empty()));
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
     }
 
     #[test]
     fn every_changed_byte_and_every_cut_is_noticed() {
-        let text = encode(&plan()).into_bytes();
+        let text = encode(&empty()).into_bytes();
         for at in 0..text.len() {
             for bit in 0..8 {
                 let mut bytes = text.clone();
@@ -202,12 +255,12 @@ mod tests {
     #[test]
     fn other_formats_are_told_apart_from_damage() {
         let code = |text: &str| parse("p", text.as_bytes()).expect_err("refused").code;
-        assert_eq!(code(&encode(&plan()).replace("file/1", "file/2")), codes::NEWER_PLAN);
+        assert_eq!(code(&encode(&empty()).replace("file/1", "file/2")), codes::NEWER_PLAN);
         assert_eq!(code("{\"format\":\"fleetwright-plan/1\"}"), codes::DAMAGED_PLAN);
         assert_eq!(code("{}"), codes::DAMAGED_PLAN);
         assert_eq!(code("[1]"), codes::DAMAGED_PLAN);
         assert_eq!(code("project: shop"), codes::DAMAGED_PLAN);
-        let newer = Plan { format: types::FORMAT + 1, ..plan() };
+        let newer = Plan { format: types::FORMAT + 1, ..empty() };
         assert_eq!(code(&encode(&newer)), codes::NEWER_PLAN);
         assert_eq!(parse("p", &[0xff, 0xfe]).expect_err("refused").code, codes::DAMAGED_PLAN);
     }
