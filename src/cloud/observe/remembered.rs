@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Millis;
+use crate::model::addr::Block;
 use crate::model::desired::{Desired, Image as DesiredImage, Tags};
 use crate::model::ids::{CloudId, ImageId, SubnetId, VpcId};
 use crate::model::naming;
@@ -26,9 +27,13 @@ pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorde
             listed.retain(|id, _| !ours.contains(id));
         }
     }
+    let mut marks: BTreeMap<&Block, String> = BTreeMap::new();
     for object in &recorded.objects {
         let region = seen.by_region.entry(object.region.clone()).or_default();
-        let mark = (naming::TAG_KEY.to_owned(), naming::tag_value(&desired.project, &desired.env, &object.addr.block));
+        let value = marks
+            .entry(&object.addr.block)
+            .or_insert_with(|| naming::tag_value(&desired.project, &desired.env, &object.addr.block));
+        let mark = (naming::TAG_KEY.to_owned(), value.clone());
         match (object.spec.as_ref(), &object.cloud_id) {
             (ObjectSpec::Slot(spec), CloudId::Instance(id)) => {
                 let mut instance = slot(object, spec, mark);
