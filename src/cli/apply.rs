@@ -1,5 +1,7 @@
 //! `fleetwright apply` and `fleetwright destroy`.
 
+use std::path::Path;
+
 use super::args::ApplyArgs;
 use super::watching::Watching;
 use super::{Exit, Shell};
@@ -13,12 +15,25 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy:
         plan: PlanOptions {
             destroy,
             cancel_undeclared_shares: args.planning.cancel_undeclared_shares,
+            from_memory: !args.planning.refresh,
             texts: !shell.json && shell.world.terminals.stdout,
         },
     };
     let again = shell.again(verb, site);
     let mut watching = Watching::new(shell, &site.clock, args.auto_approve, verb, again);
     let applied = ops::apply(site, options, &mut watching);
+    ended(&mut watching, applied)
+}
+
+/// Carries out a saved plan.
+pub(super) fn run_file(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
+    let again = shell.again("apply", site);
+    let mut watching = Watching::new(shell, &site.clock, true, "apply", again);
+    let applied = ops::apply_file(site, file, &mut watching);
+    ended(&mut watching, applied)
+}
+
+fn ended(watching: &mut Watching<'_, '_>, applied: Result<Applied, Problem>) -> Result<Exit, Problem> {
     watching.clear();
     match applied {
         Ok(Applied::Nothing) => Ok(watching.end("nothing_to_do", Exit::Done, &Outcome::default(), false)),

@@ -50,12 +50,16 @@ pub(super) enum Command {
     Validate,
     /// Show what apply would do; changes nothing
     Plan(PlanArgs),
-    /// Plan, ask, and carry it out
-    Apply(ApplyArgs),
+    /// Plan, ask, and carry it out; or carry out a plan that was saved
+    Apply(ApplyFileArgs),
     /// Plan to destroy everything, ask, and carry it out
     Destroy(ApplyArgs),
-    /// Show what the state remembers
-    Show,
+    /// Show what the state remembers, or a saved plan
+    Show {
+        /// A plan file, as `plan --out` writes it
+        #[arg(value_name = "WHAT")]
+        what: Option<PathBuf>,
+    },
     /// Work with the state
     State {
         #[command(subcommand)]
@@ -107,6 +111,9 @@ pub(super) struct Planning {
     /// Let an image go although accounts that are not in the config use it: cancel their shares
     #[arg(long)]
     pub(super) cancel_undeclared_shares: bool,
+    /// Look at our own instances, images and shares; with `false` they are taken to be as the state remembers them
+    #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set, hide_possible_values = true)]
+    pub(super) refresh: bool,
     /// How many calls are made at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) parallelism: u16,
@@ -116,6 +123,9 @@ pub(super) struct Planning {
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub(super) planning: Planning,
+    /// Save the plan in this file; `fleetwright apply FILE` carries it out as it is
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
     /// Plan to destroy everything
     #[arg(long)]
     pub(super) destroy: bool,
@@ -133,12 +143,46 @@ pub(super) struct ApplyArgs {
     pub(super) auto_approve: bool,
 }
 
+#[derive(clap::Args, Debug)]
+pub(super) struct ApplyFileArgs {
+    /// A plan that `plan --out` saved: it is carried out as it is, without a question, for it was reviewed before
+    #[arg(value_name = "FILE", conflicts_with_all = PLANNING_ONLY)]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) apply: ApplyArgs,
+}
+
+/// Options by which a plan becomes another one: a saved plan is made already.
+const PLANNING_ONLY: [&str; 2] = ["cancel_undeclared_shares", "refresh"];
+
 impl Args {
     pub(super) fn parallelism(&self) -> usize {
         match &self.command {
             Command::Plan(args) => args.planning.parallelism.into(),
-            Command::Apply(args) | Command::Destroy(args) => args.planning.parallelism.into(),
-            Command::Validate | Command::Show | Command::State { .. } | Command::Cloud { .. } => 1,
+            Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(args) => {
+                args.planning.parallelism.into()
+            }
+            Command::Validate | Command::Show { .. } | Command::State { .. } | Command::Cloud { .. } => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_option_that_changes_a_plan_goes_with_a_saved_one() {
+        let command = Args::command();
+        let apply = command.find_subcommand("apply").expect("apply");
+        let options = apply.get_arguments().map(|arg| arg.get_id().as_str());
+        // These say how a plan is carried out, whichever it is.
+        let harmless = ["file", "parallelism", "auto_approve"];
+        let planning: Vec<&str> = options.filter(|id| !harmless.contains(id) && *id != "help").collect();
+        for id in &planning {
+            assert!(PLANNING_ONLY.contains(id), "{id} does not conflict with FILE");
+        }
+        assert_eq!(planning.len(), PLANNING_ONLY.len());
     }
 }

@@ -42,9 +42,13 @@ pub fn run(mut world: World<'_>) -> Exit {
     let result = match &args.command {
         Command::Validate => validate::run(&mut shell, &site),
         Command::Plan(options) => plan::run(&mut shell, &site, options),
-        Command::Apply(options) => apply::run(&mut shell, &site, options, false),
+        Command::Apply(options) => match &options.file {
+            Some(file) => apply::run_file(&mut shell, &site, file),
+            None => apply::run(&mut shell, &site, &options.apply, false),
+        },
         Command::Destroy(options) => apply::run(&mut shell, &site, options, true),
-        Command::Show => show::show(&mut shell, &site),
+        Command::Show { what: Some(what) } => show::show_what(&mut shell, &site, what),
+        Command::Show { what: None } => show::show(&mut shell, &site),
         Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
         Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {
@@ -149,8 +153,6 @@ impl<'a> Shell<'a> {
 
     /// The command to type for going on.
     fn again(&self, verb: &str, site: &Site) -> String {
-        let chdir = if site.shown == "." { String::new() } else { format!(" -C {}", site.shown) };
-        let env = if site.env.as_str() == "default" { String::new() } else { format!(" -e {}", site.env) };
-        format!("fleetwright{chdir}{env} {verb}")
+        site.command(verb)
     }
 }

@@ -1,5 +1,7 @@
 //! `fleetwright plan`.
 
+use std::path::Path;
+
 use super::args::PlanArgs;
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
@@ -10,10 +12,18 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
     let options = PlanOptions {
         destroy: args.destroy,
         cancel_undeclared_shares: args.planning.cancel_undeclared_shares,
+        from_memory: !args.planning.refresh,
         texts: !shell.json && shell.world.terminals.stdout,
     };
     let planned = ops::plan(site, options)?;
     show(shell, &planned);
+    if let Some(file) = &args.out {
+        ops::write_plan(site, file, &planned.plan)?;
+        if !shell.json {
+            let command = ops::apply_command(site, file);
+            shell.print(&format!("\nThe plan is saved. To carry out just this one:\n  {command}\n"));
+        }
+    }
     let changes = args.detailed_exitcode && !planned.plan.is_empty();
     Ok(if changes { Exit::Changes } else { Exit::Done })
 }
@@ -31,4 +41,25 @@ pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
     shell.diagnostics(&notes, &config.sources);
     let text = plan_text::plan(plan, shell.out, &PlanOpts { texts: texts.clone() });
     shell.print(&text);
+}
+
+/// A saved plan that is about to be carried out: it was shown when it was made.
+pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
+    if shell.json {
+        let text = plan_json::plan(&planned.plan);
+        shell.print(&text);
+        return;
+    }
+    shell.diagnostics(&planned.plan.notes, &planned.config.sources);
+    let text = plan_text::closing_line(&planned.plan, shell.out);
+    shell.print(&text);
+}
+
+/// A saved plan, as it was shown when it was made.
+pub(super) fn show_saved(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
+    let plan = ops::read_plan(site, file)?;
+    let text =
+        if shell.json { plan_json::plan(&plan) } else { plan_text::plan(&plan, shell.out, &PlanOpts::default()) };
+    shell.print(&text);
+    Ok(Exit::Done)
 }

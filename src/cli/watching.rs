@@ -227,6 +227,17 @@ impl Watcher for Watching<'_, '_> {
         self.say(text);
     }
 
+    fn begins(&mut self, planned: &Planned) {
+        let now = self.clock.now_ms();
+        if let Some(events) = &mut self.events {
+            let line = events.plan(now, &planned.plan);
+            self.print_event(&line);
+        } else {
+            super::plan::begin(self.shell, planned);
+        }
+        self.begin(planned);
+    }
+
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>> {
         self.show(self.clock.now_ms(), planned);
         if planned.plan.is_empty() || self.auto_approve {

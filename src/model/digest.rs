@@ -25,6 +25,8 @@ pub mod context {
     pub const SPEC: &str = "fleetwright 2026 object spec v1";
     /// A plan.
     pub const PLAN: &str = "fleetwright 2026 plan v1";
+    /// A plan file.
+    pub const PLAN_FILE: &str = "fleetwright 2026 plan file v1";
     /// The files of a config.
     pub const CONFIG: &str = "fleetwright 2026 config v1";
     /// The key for equality digests.
@@ -38,6 +40,16 @@ impl Digest {
     #[must_use]
     pub fn of(context: &str, bytes: &[u8]) -> Self {
         Self(blake3::derive_key(context, bytes))
+    }
+
+    /// The digest of several texts, one behind the other.
+    #[must_use]
+    pub fn of_all(context: &str, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
     }
 
     /// The digest of a value's JSON form under a context of [`context`].

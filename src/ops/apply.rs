@@ -58,6 +58,8 @@ pub trait Watcher {
     /// # Errors
     /// There is nobody to ask.
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>>;
+    /// A saved plan, which was reviewed before, is about to be carried out.
+    fn begins(&mut self, planned: &Planned);
 }
 
 /// How an apply ended.
@@ -92,7 +94,7 @@ pub fn apply(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> R
     }
 }
 
-fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
+pub(super) fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
     match &site.hooks.store {
         Some(wrap) => wrap(store),
         None => store,
@@ -100,14 +102,14 @@ fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
 }
 
 /// A state with its lock.
-struct Held<'a> {
+pub(super) struct Held<'a> {
     site: &'a Site,
     store: Box<dyn Store>,
     fence: Fence,
 }
 
 impl<'a> Held<'a> {
-    fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
+    pub(super) fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
         let now = site.clock.now_ms();
         let fence =
             store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))?;
@@ -115,11 +117,11 @@ impl<'a> Held<'a> {
     }
 
     /// Gives the lock back; a lock that was taken over is not ours to give.
-    fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         drop(self.store.unlock(self.fence));
     }
 
-    fn load(&mut self) -> Result<Stored, Problem> {
+    pub(super) fn load(&mut self) -> Result<Stored, Problem> {
         self.store.load().map_err(|fault| store_problem(self.site, &fault))
     }
 
@@ -288,7 +290,7 @@ fn recover(
     Ok(outcome)
 }
 
-fn execute(
+pub(super) fn execute(
     site: &Site,
     options: ApplyOptions,
     watcher: &mut dyn Watcher,
@@ -297,7 +299,10 @@ fn execute(
     connected: &Connected,
 ) -> Result<Applied, Problem> {
     let Planned { plan, stored, sight, .. } = planned;
-    let pins = new_pins(plan);
+    let mut pins = new_pins(plan);
+    // What was pinned since the plan was made stays as it is.
+    let known = lockfile::read(site)?;
+    pins.retain(|key, _| !known.contains_key(key));
     if !pins.is_empty() {
         lockfile::add(site, &pins)?;
     }

@@ -54,16 +54,18 @@ pub(super) fn state(site: &Site) -> Result<Stored, Problem> {
     let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     match store {
         Some(mut store) => store.load().map_err(|fault| store_problem(site, &fault)),
-        None => Ok(fresh(site)),
+        None => {
+            let bytes = (site.entropy)();
+            let lineage: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            Ok(fresh(Lineage::new(lineage)))
+        }
     }
 }
 
-/// A state that was never written; its lineage is minted here.
-fn fresh(site: &Site) -> Stored {
-    let bytes = (site.entropy)();
-    let lineage: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+/// A state that was never written.
+pub(super) fn fresh(lineage: Lineage) -> Stored {
     Stored {
-        recorded: Recorded::empty(Lineage::new(lineage)),
+        recorded: Recorded::empty(lineage),
         open: Vec::new(),
         next_op: crate::model::recorded::OpId(1),
         ids_ever: std::collections::BTreeSet::new(),

@@ -7,6 +7,7 @@ mod load;
 mod lockfile;
 mod observe;
 mod plan;
+mod planfile;
 mod secrets;
 mod state;
 
@@ -17,6 +18,7 @@ pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use connect::{cloud_file, open_embedded};
 pub use load::{Config, validate};
 pub use plan::{PlanOptions, Planned, plan};
+pub use planfile::{apply_command, apply_file, read_plan, write_plan};
 pub use state::recorded;
 
 use crate::apply::driver::StopFlag;
@@ -74,6 +76,14 @@ impl Site {
         self.dir.join("state").join(format!("{}.db", self.env))
     }
 
+    /// A command as it is typed to work in the same place.
+    #[must_use]
+    pub fn command(&self, verb: &str) -> String {
+        let chdir = if self.shown == "." { String::new() } else { format!(" -C {}", word(&self.shown)) };
+        let env = if self.env.as_str() == "default" { String::new() } else { format!(" -e {}", self.env) };
+        format!("fleetwright{chdir}{env} {verb}")
+    }
+
     /// A file as the user would name it.
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
@@ -83,6 +93,17 @@ impl Site {
         } else {
             Path::new(&self.shown).join(inside).display().to_string()
         }
+    }
+}
+
+/// A text as one word of a shell's command line.
+#[must_use]
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

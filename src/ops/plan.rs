@@ -9,13 +9,14 @@ use super::observe::{Sight, observe};
 use super::{Problem, Site, lockfile};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Body, Call, Query, Reply};
-use crate::cloud::observe::Needs;
+use crate::cloud::observe::{Needs, add_remembered};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::Desired;
 use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
-use crate::plan::{Action, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
+use crate::plan::{Action, Do, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
 use crate::store::Stored;
 
 /// What the command line asks for.
@@ -25,6 +26,8 @@ pub struct PlanOptions {
     pub destroy: bool,
     /// Shares that somebody else made do not keep an image.
     pub cancel_undeclared_shares: bool,
+    /// Our own things are not looked at: they are taken to be as the state remembers them.
+    pub from_memory: bool,
     /// Whether user data that changes is read back, so that a person can see the difference.
     pub texts: bool,
 }
@@ -64,27 +67,49 @@ pub(super) fn plan_with(
 ) -> Result<Planned, Problem> {
     let pins = lockfile::read(site)?;
     let desired = if options.destroy { nothing_of(&config.desired) } else { config.desired.clone() };
-    let needs = if options.destroy {
-        Needs::of_destroy(&desired.cloud, &stored.recorded)
+    let attempt = |sight: &Sight| {
+        crate::plan::plan(&PlanInput {
+            desired: &desired,
+            recorded: &stored.recorded,
+            observed: &sight.observed,
+            limits: connected.limits,
+            pace: connected.pace,
+            pins: &pins,
+            as_of_ms: sight.observed.cloud_ms,
+            options: Options {
+                destroy: options.destroy,
+                cancel_undeclared_shares: options.cancel_undeclared_shares,
+                from_memory: options.from_memory,
+                visible_ms: VISIBLE_MS,
+            },
+        })
+    };
+    let look = |needs| observe(site, &connected.cloud, needs);
+    let (sight, made) = if options.from_memory {
+        let remember = |makes| {
+            let sight = look(Needs::beside_memory(&desired, &stored.recorded, &pins, makes))?;
+            Ok::<Sight, Problem>(remembered(sight, site, &desired, &stored.recorded, &pins))
+        };
+        let sight = remember(false)?;
+        let made = attempt(&sight);
+        // What the cloud offers and allows is asked only where something is to be made.
+        if made.as_ref().is_ok_and(|plan| !makes_something(plan)) {
+            (sight, made)
+        } else {
+            let sight = remember(true)?;
+            let made = attempt(&sight);
+            (sight, made)
+        }
     } else {
-        Needs::of(&desired, &stored.recorded)
+        let sight = look(if options.destroy {
+            Needs::of_destroy(&desired.cloud, &stored.recorded)
+        } else {
+            Needs::of(&desired, &stored.recorded)
+        })?;
+        let made = attempt(&sight);
+        (sight, made)
     };
-    let sight = observe(site, &connected.cloud, needs)?;
-    let input = PlanInput {
-        desired: &desired,
-        recorded: &stored.recorded,
-        observed: &sight.observed,
-        limits: connected.limits,
-        pace: connected.pace,
-        pins: &pins,
-        as_of_ms: sight.observed.cloud_ms,
-        options: Options {
-            destroy: options.destroy,
-            cancel_undeclared_shares: options.cancel_undeclared_shares,
-            visible_ms: VISIBLE_MS,
-        },
-    };
-    let mut plan = match crate::plan::plan(&input) {
+    let mut plan = match made {
         Ok(plan) => plan,
         Err(mut diagnostics) => {
             // What the built-in list only doubted, the cloud has decided.
@@ -96,9 +121,30 @@ pub(super) fn plan_with(
         }
     };
     plan.notes.extend(in_doubt(&stored));
-    let texts =
-        if options.texts { texts(&plan, &desired, &config, &stored, &*connected.cloud, site) } else { BTreeMap::new() };
+    let texts = if options.texts && !options.from_memory {
+        texts(&plan, &desired, &config, &stored, &*connected.cloud, site)
+    } else {
+        BTreeMap::new()
+    };
     Ok(Planned { plan, texts, stored, connected, sight, config })
+}
+
+/// What was seen, with our own things as the state remembers them. As nobody looked at those, no fact counts as read.
+fn remembered(sight: Sight, site: &Site, desired: &Desired, recorded: &Recorded, pins: &Pins) -> Sight {
+    let Sight { mut observed, local_ms: _, cloud_offset_ms } = sight;
+    add_remembered(&mut observed, desired, recorded, pins, site.clock.now_ms() + cloud_offset_ms);
+    Sight { observed, local_ms: 0, cloud_offset_ms }
+}
+
+/// Whether a plan needs what the cloud offers or allows.
+fn makes_something(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.does {
+        Do::Call(call) => matches!(
+            call.body,
+            Body::RunInstances(_) | Body::CreateImage { .. } | Body::SyncImages { .. } | Body::ResizeInstance { .. }
+        ),
+        Do::Await { .. } | Do::Record => false,
+    })
 }
 
 /// Operations that another run left: an apply settles them first, and plans anew.

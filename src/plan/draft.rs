@@ -218,3 +218,8 @@ pub(super) fn known(object: &Object, effect: Effect) -> Target {
         effect,
     }
 }
+
+/// What a call that makes something of an image relies on, where the image is there already.
+pub(super) fn image_fact(region: &Region, image: &Arg<ImageId>) -> Option<Fact> {
+    image.known().map(|id| Fact::Image { region: region.clone(), id: id.clone() })
+}

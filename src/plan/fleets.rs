@@ -373,8 +373,19 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
     }
 }
 
-/// What a call on an instance relies on, and by what it is told afterwards whether the call took effect.
+/// What a call on an instance of ours relies on, and by what it is told afterwards whether the call took effect.
 pub(super) fn instance_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId) -> Option<Fact> {
+    if !draft.input.options.from_memory {
+        return seen_fact(draft, region, id);
+    }
+    let seen = draft.input.observed.instance(region, id)?.present()?;
+    let Instance { image, instance_type, .. } = seen;
+    let (image, instance_type) = (image.clone(), instance_type.clone());
+    Some(Fact::Remembered { region: region.clone(), id: id.clone(), image, instance_type })
+}
+
+/// What a call on an instance that was looked at relies on.
+pub(super) fn seen_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId) -> Option<Fact> {
     let seen = draft.input.observed.instance(region, id)?.present()?;
     Some(Fact::Instance {
         region: region.clone(),

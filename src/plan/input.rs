@@ -35,13 +35,15 @@ pub struct Options {
     pub destroy: bool,
     /// Shares that somebody else made do not keep an image.
     pub cancel_undeclared_shares: bool,
+    /// Our own things were not looked at: what is observed of them is what the state remembers.
+    pub from_memory: bool,
     /// How long the cloud may take to list what it has accepted, in milliseconds.
     pub visible_ms: Millis,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { destroy: false, cancel_undeclared_shares: false, visible_ms: VISIBLE_MS }
+        Self { destroy: false, cancel_undeclared_shares: false, from_memory: false, visible_ms: VISIBLE_MS }
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod check;
 mod draft;
+mod facts;
+pub mod file;
 mod fleets;
 mod images;
 mod input;
@@ -21,6 +23,7 @@ mod types;
 use std::collections::BTreeSet;
 
 pub use check::check;
+pub use facts::{Moved, known_now};
 pub use input::{Options, PlanInput, VISIBLE_MS};
 pub use types::*;
 
@@ -106,6 +109,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         config_digest: desired.digest,
         as_of_ms: input.as_of_ms,
         destroy: input.options.destroy,
+        from_memory: input.options.from_memory,
         lookups,
         changes,
         drift,

@@ -37,6 +37,9 @@ pub struct Plan {
     pub as_of_ms: Millis,
     /// Whether it destroys everything.
     pub destroy: bool,
+    /// Whether our own things were taken to be as the state remembers them, without a look at the cloud.
+    #[serde(default)]
+    pub from_memory: bool,
     /// What the look-ups found.
     pub lookups: Vec<Pinned>,
     /// What changes, in the order of the addresses.
@@ -529,6 +532,50 @@ pub enum Fact {
         region: Region,
         /// Which.
         id: ImageId,
+    },
+    /// The instance is as the state remembers it: the plan was made without looking. What was done to it last is seen
+    /// when the step starts, and is the evidence from then on: the fact becomes an [`Fact::Instance`].
+    Remembered {
+        /// Where.
+        region: Region,
+        /// Which.
+        id: InstanceId,
+        /// From which image.
+        image: ImageId,
+        /// Of which type.
+        instance_type: InstanceType,
+    },
+    /// These instances are there, and stay.
+    Instances {
+        /// Where.
+        region: Region,
+        /// Which.
+        ids: BTreeSet<InstanceId>,
+    },
+    /// Those of these instances that are there may be terminated: the cloud does not protect them, they are billed as they
+    /// were, and none lies in the recycle bin, out of which a termination would destroy it.
+    Terminable {
+        /// Where.
+        region: Region,
+        /// Which.
+        ids: BTreeSet<InstanceId>,
+        /// How they are billed.
+        charge_type: String,
+    },
+    /// The image is shared with nobody, or not there any more.
+    Unshared {
+        /// Where.
+        region: Region,
+        /// Which image.
+        image: ImageId,
+    },
+    /// The thing is not there. Of a step that only changes the state, so nothing is read for it while a plan is carried
+    /// out: it is looked at before a plan file is.
+    Gone {
+        /// Where.
+        region: Region,
+        /// Which.
+        id: CloudId,
     },
 }
 

@@ -34,6 +34,7 @@ pub(super) fn document(plan: &Plan) -> Node {
         config_digest,
         as_of_ms,
         destroy,
+        from_memory,
         lookups,
         changes,
         drift,
@@ -59,6 +60,7 @@ pub(super) fn document(plan: &Plan) -> Node {
         "config_digest" => config_digest.to_string(),
         "as_of" => words::rfc3339(*as_of_ms),
         "destroy" => *destroy,
+        "refreshed" => !*from_memory,
         "empty" => plan.is_empty(),
         "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
         "calls" => object! {

@@ -51,7 +51,9 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
     }
     page.gap();
     if nothing {
-        page.plain(if plan.drift.is_empty() {
+        page.plain(if plan.from_memory {
+            "No changes. The state matches the config; the cloud was not looked at (--refresh=false)."
+        } else if plan.drift.is_empty() {
             "No changes. The cloud matches the config."
         } else {
             "No changes. The cloud matches the config, apart from the above."
@@ -68,6 +70,9 @@ fn header(page: &mut Page, plan: &Plan) {
         "Project {}, environment {}, cloud {}, account {}",
         origin.project, plan.env, origin.endpoint, origin.account
     ));
+    if plan.from_memory {
+        page.plain("Made without looking (--refresh=false): what is ours is taken to be as the state remembers it.");
+    }
 }
 
 fn summary(page: &mut Page, plan: &Plan) {
@@ -400,6 +405,18 @@ fn limits(page: &mut Page, peaks: &[Peak]) {
 /// From four fifths on.
 fn is_near(peak: &Peak) -> bool {
     u64::from(peak.peak) * 5 >= u64::from(peak.limit) * 4
+}
+
+/// The closing lines alone, of a plan that was shown before.
+#[must_use]
+pub fn closing_line(plan: &Plan, style: Style) -> String {
+    let mut page = Page::new(style);
+    if plan.is_empty() && plan.changes.is_empty() {
+        page.plain("No changes: the plan has nothing to do.");
+    } else {
+        closing(&mut page, plan);
+    }
+    page.finish()
 }
 
 fn closing(page: &mut Page, plan: &Plan) {

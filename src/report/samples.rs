@@ -126,6 +126,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         config_digest: Digest::of(context::CONFIG, b"config"),
         as_of_ms: NOON,
         destroy: false,
+        from_memory: false,
         lookups: Vec::new(),
         changes,
         drift: Vec::new(),

@@ -8,6 +8,7 @@ mod crowded;
 mod examples;
 mod kit;
 mod lookups;
+mod plan_files;
 mod progress;
 mod quotas;
 mod rig;

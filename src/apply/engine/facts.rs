@@ -1,15 +1,15 @@
-//! Facts: what must still be so when a step starts. A read that is younger than half a minute counts; older facts of
-//! all steps that are ready are read again together.
+//! Facts: what must still be so when a step starts. A look that is younger than half a minute counts; older facts of all
+//! steps that are ready are read again together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CallId, Command, Engine, Purpose};
 use crate::apply::events::{Progress, Settled};
-use crate::cloud::call::{Answer, Body, Call, Fault, PAGE, Query, Reply};
+use crate::cloud::call::{Answer, Arg, Body, Call, Class, Fault, PAGE, Query, Reply};
 use crate::model::Millis;
-use crate::model::ids::{ImageId, InstanceId, Region, Uin};
-use crate::model::observed::{Image, Instance};
-use crate::plan::{Fact, Step};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Region, Uin};
+use crate::model::observed::{Observed, Seen};
+use crate::plan::{Do, Fact, Moved, Step, Target};
 
 use super::step::full_addr;
 
@@ -18,37 +18,49 @@ const FILTER_VALUES: usize = 5;
 
 /// What is asked again, and by whom.
 pub(super) struct Facts {
-    read_ms: Millis,
+    /// When everything was observed that the plan was made from.
+    observed_ms: Millis,
+    /// What was read again since and found to be so, and when.
+    read_ms: BTreeMap<Fact, Millis>,
     asked: Vec<(Step, Vec<u32>)>,
     reading: Vec<(Step, Vec<u32>)>,
     open: BTreeMap<CallId, Call>,
-    seen: Seen,
-    tries: u32,
-}
-
-#[derive(Default)]
-struct Seen {
-    instances: BTreeMap<InstanceId, Instance>,
-    images: BTreeMap<(Region, ImageId), Image>,
-    names: BTreeSet<(Region, String)>,
-    shares: BTreeMap<ImageId, BTreeSet<Uin>>,
+    seen: Observed,
     fault: Option<Fault>,
+    tries: u32,
 }
 
 impl Facts {
     pub(super) fn seen_at(ms: Millis) -> Self {
         Self {
-            read_ms: ms,
+            observed_ms: ms,
+            read_ms: BTreeMap::new(),
             asked: Vec::new(),
             reading: Vec::new(),
             open: BTreeMap::new(),
-            seen: Seen::default(),
+            seen: Observed::default(),
+            fault: None,
             tries: 0,
         }
     }
 
-    pub(super) fn fresh(&self, now: Millis, fresh_ms: Millis) -> bool {
-        now - self.read_ms <= fresh_ms
+    /// Whether all that a step relies on was looked at of late.
+    pub(super) fn fresh(&self, now: Millis, step: &Step, fresh_ms: Millis) -> bool {
+        step.expect.iter().all(|fact| match fact {
+            // Nobody has seen yet what was done to it last.
+            Fact::Remembered { .. } => false,
+            Fact::NameFree { .. }
+            | Fact::Instance { .. }
+            | Fact::Shared { .. }
+            | Fact::Image { .. }
+            | Fact::Instances { .. }
+            | Fact::Terminable { .. }
+            | Fact::Unshared { .. }
+            | Fact::Gone { .. } => {
+                let seen_ms = self.read_ms.get(fact).map_or(self.observed_ms, |ms| self.observed_ms.max(*ms));
+                now - seen_ms <= fresh_ms
+            }
+        })
     }
 
     pub(super) fn ask(&mut self, step: Step, indices: Vec<u32>) {
@@ -68,12 +80,15 @@ impl Engine {
             return;
         }
         self.facts.reading = std::mem::take(&mut self.facts.asked);
-        self.facts.seen = Seen::default();
+        self.facts.seen = Observed::default();
         let calls = queries(&self.set.account, self.facts.reading.iter().flat_map(|(step, _)| &step.expect));
         for call in calls {
             let signed_ms = self.cloud_now(now);
             let id = self.send(Purpose::Facts, call.clone(), signed_ms, out);
             self.facts.open.insert(id, call);
+        }
+        if self.facts.open.is_empty() {
+            self.facts_answered(now, out);
         }
     }
 
@@ -86,14 +101,20 @@ impl Engine {
     ) {
         let Some(call) = self.facts.open.remove(&id) else { return };
         match result.map(|answer| answer.reply) {
-            Ok(reply) => self.facts.seen.take(&call, reply),
-            Err(fault) => self.facts.seen.fault = Some(fault),
+            Ok(reply) => take(&mut self.facts.seen, &call, reply),
+            // An image that is not there is shared with nobody, and is not there.
+            Err(fault)
+                if fault.class == Class::NotFound && matches!(&call.body, Body::Describe(Query::Shares { .. })) => {}
+            Err(fault) => self.facts.fault = Some(fault),
         }
-        if !self.facts.open.is_empty() {
-            return;
+        if self.facts.open.is_empty() {
+            self.facts_answered(now, out);
         }
+    }
+
+    fn facts_answered(&mut self, now: Millis, out: &mut Vec<Command>) {
         let reading = std::mem::take(&mut self.facts.reading);
-        if let Some(fault) = self.facts.seen.fault.take() {
+        if let Some(fault) = self.facts.fault.take() {
             self.facts.tries += 1;
             if self.facts.tries <= self.set.most_tries {
                 self.facts.asked.extend(reading);
@@ -105,24 +126,100 @@ impl Engine {
             return;
         }
         self.facts.tries = 0;
-        self.facts.read_ms = now;
+        let seen = std::mem::take(&mut self.facts.seen);
+        let fresh_ms = self.set.fresh_ms;
+        self.facts.read_ms.retain(|_, read_ms| now - *read_ms <= fresh_ms);
         for (step, indices) in reading {
-            let moved = step.expect.iter().find_map(|fact| self.facts.seen.moved(fact));
-            match moved {
-                Some(moved) => self.stale(now, &step, &moved, out),
-                None => self.intend(now, step, indices, out),
-            }
+            self.looked_after(now, (step, indices), &seen, out);
         }
+    }
+
+    /// Goes on with a step whose facts were read, or with what of it is still as it was.
+    fn looked_after(
+        &mut self,
+        now: Millis,
+        (mut step, mut indices): (Step, Vec<u32>),
+        seen: &Observed,
+        out: &mut Vec<Command>,
+    ) {
+        let mut moved: Vec<Moved> = Vec::new();
+        for fact in &mut step.expect {
+            let here = fact.moved(seen);
+            if here.is_empty() {
+                self.facts.read_ms.insert(fact.clone(), now);
+            }
+            moved.extend(here);
+            learn(fact, seen);
+        }
+        let Some(first) = moved.first() else {
+            self.intend(now, step, indices, out);
+            return;
+        };
+        let why = first.what.clone();
+        let Some(rest) = without(&step, &indices, &moved) else {
+            self.stale(now, &step, &why, out);
+            return;
+        };
+        for (target, moved) in step.targets.iter().filter_map(|target| Some((target, about(target, &moved)?))) {
+            self.stale_targets(&step, std::slice::from_ref(target), &moved.what, out);
+        }
+        (step, indices) = rest;
+        self.intend(now, step, indices, out);
     }
 
     /// A step whose facts moved is not carried out: it was planned for another world.
     fn stale(&mut self, now: Millis, step: &Step, why: &str, out: &mut Vec<Command>) {
-        let why = format!("not started, for {why} since the plan was made");
-        let targets: Vec<Settled> = step.targets.iter().map(|target| (full_addr(target), target.known())).collect();
-        self.outcome.failed.extend(targets.iter().map(|(addr, _)| (addr.clone(), why.clone())));
-        out.push(Command::Tell(Progress::Failed { step: step.id, action: super::action_of(step), targets, why }));
+        self.stale_targets(step, &step.targets, why, out);
         self.finish_step(now, step.id, out);
     }
+
+    fn stale_targets(&mut self, step: &Step, targets: &[Target], why: &str, out: &mut Vec<Command>) {
+        let why = format!("not started, for {why} since the plan was made");
+        let targets: Vec<Settled> = targets.iter().map(|target| (full_addr(target), target.known())).collect();
+        self.outcome.failed.extend(targets.iter().map(|(addr, _)| (addr.clone(), why.clone())));
+        out.push(Command::Tell(Progress::Failed { step: step.id, action: super::action_of(step), targets, why }));
+    }
+}
+
+/// What moved about a target, if anything.
+fn about<'m>(target: &Target, moved: &'m [Moved]) -> Option<&'m Moved> {
+    let id = target.id.as_ref().and_then(Arg::known)?;
+    moved.iter().find(|moved| moved.id.as_ref() == Some(id))
+}
+
+/// A step without the targets that moved. `None`: what moved is not about single targets, or none is left.
+fn without(step: &Step, indices: &[u32], moved: &[Moved]) -> Option<(Step, Vec<u32>)> {
+    let hit = |moved: &Moved| step.targets.iter().any(|target| about(target, std::slice::from_ref(moved)).is_some());
+    if !moved.iter().all(hit) {
+        return None;
+    }
+    let mut rest = step.clone();
+    let Do::Call(call) = &mut rest.does else { return None };
+    if call.body.batch() != step.targets.len() {
+        return None;
+    }
+    for id in moved.iter().filter_map(|moved| moved.id.as_ref()).collect::<BTreeSet<&CloudId>>() {
+        if !call.body.without(id.as_str()) {
+            return None;
+        }
+    }
+    let kept = step.targets.iter().zip(indices).filter(|(target, _)| about(target, moved).is_none());
+    let (targets, indices) = kept.map(|(target, index)| (target.clone(), *index)).unzip();
+    rest.targets = targets;
+    Some((rest, indices))
+}
+
+/// What was done last to an instance that nobody had looked at is known now: by it one sees whether a call took effect.
+fn learn(fact: &mut Fact, seen: &Observed) {
+    let Fact::Remembered { region, id, image, instance_type } = fact else { return };
+    let Some(now) = seen.instance(region, id).and_then(Seen::present) else { return };
+    *fact = Fact::Instance {
+        region: region.clone(),
+        id: id.clone(),
+        image: image.clone(),
+        instance_type: instance_type.clone(),
+        latest_request: now.latest.as_ref().and_then(|latest| latest.request_id.clone()),
+    };
 }
 
 /// The reads that answer all of these facts, in as few calls as the cloud allows.
@@ -133,10 +230,17 @@ fn queries<'f>(account: &Uin, facts: impl Iterator<Item = &'f Fact>) -> Vec<Call
     let mut shares: BTreeSet<(&Region, &ImageId)> = BTreeSet::new();
     for fact in facts {
         match fact {
-            Fact::NameFree { region, name } => drop(names.entry(region).or_default().insert(name)),
-            Fact::Instance { region, id, .. } => drop(instances.entry(region).or_default().insert(id)),
-            Fact::Shared { region, image, .. } => drop(shares.insert((region, image))),
-            Fact::Image { region, id } => drop(images.entry(region).or_default().insert(id)),
+            Fact::NameFree { region, name } => names.entry(region).or_default().extend([name]),
+            Fact::Instance { region, id, .. }
+            | Fact::Remembered { region, id, .. }
+            | Fact::Gone { region, id: CloudId::Instance(id) } => instances.entry(region).or_default().extend([id]),
+            Fact::Instances { region, ids } | Fact::Terminable { region, ids, .. } => {
+                instances.entry(region).or_default().extend(ids);
+            }
+            Fact::Shared { region, image, .. } | Fact::Unshared { region, image } => shares.extend([(region, image)]),
+            Fact::Image { region, id } | Fact::Gone { region, id: CloudId::Image(id) } => {
+                images.entry(region).or_default().extend([id]);
+            }
         }
     }
     let read = |region: &Region, query: Query| Call {
@@ -163,49 +267,24 @@ fn queries<'f>(account: &Uin, facts: impl Iterator<Item = &'f Fact>) -> Vec<Call
     calls
 }
 
-impl Seen {
-    fn take(&mut self, call: &Call, reply: Reply) {
-        match (reply, &call.body) {
-            (Reply::Instances(page), _) => {
-                self.instances.extend(page.items.into_iter().map(|item| (item.id.clone(), item)));
-            }
-            (Reply::Images(page), _) => {
-                for image in page.items {
-                    self.names.insert((call.region.clone(), image.name.clone()));
-                    self.images.insert((call.region.clone(), image.id.clone()), image);
-                }
-            }
-            (Reply::Shares(accounts), Body::Describe(Query::Shares { image })) => {
-                self.shares.insert(image.clone(), accounts);
-            }
-            _ => {}
+/// Takes what a read answered. What is asked for and not answered stays out: it is not there.
+fn take(seen: &mut Observed, call: &Call, reply: Reply) {
+    let seen = seen.by_region.entry(call.region.clone()).or_default();
+    match (reply, &call.body) {
+        (Reply::Instances(page), _) => {
+            let there = page.items.into_iter().map(|item| (item.id.clone(), Seen::Present(item)));
+            seen.instances.extend(there);
         }
-    }
-
-    /// What is no longer as it was, if anything.
-    fn moved(&self, fact: &Fact) -> Option<String> {
-        match fact {
-            Fact::NameFree { region, name } => self
-                .names
-                .contains(&(region.clone(), name.clone()))
-                .then(|| format!("the image name {name} was taken in {region}")),
-            Fact::Image { region, id } => {
-                let there = self.images.contains_key(&(region.clone(), id.clone()));
-                (!there).then(|| format!("{id} was deleted"))
-            }
-            Fact::Shared { image, accounts, .. } => {
-                let now = self.shares.get(image);
-                (now != Some(accounts)).then(|| format!("the accounts that {image} is shared with changed"))
-            }
-            Fact::Instance { id, image, instance_type, latest_request, .. } => match self.instances.get(id) {
-                None => Some(format!("{id} was terminated")),
-                Some(now) if now.image != *image => Some(format!("{id} got another image")),
-                Some(now) if now.instance_type != *instance_type => Some(format!("{id} got another type")),
-                Some(now) => {
-                    let request = now.latest.as_ref().and_then(|latest| latest.request_id.as_ref());
-                    (request != latest_request.as_ref()).then(|| format!("somebody else worked on {id}"))
-                }
-            },
+        (Reply::Images(page), Body::Describe(Query::CustomImagesNamed { .. })) => {
+            let named = page.items.into_iter().map(|image| (image.id.clone(), image));
+            seen.custom_images.get_or_insert_default().extend(named);
         }
+        (Reply::Images(page), _) => {
+            seen.images.extend(page.items.into_iter().map(|image| (image.id.clone(), Seen::Present(image))));
+        }
+        (Reply::Shares(accounts), Body::Describe(Query::Shares { image })) => {
+            seen.shares.insert(image.clone(), accounts);
+        }
+        _ => {}
     }
 }

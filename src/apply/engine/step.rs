@@ -76,7 +76,7 @@ impl Engine {
             Do::Record => self.record_only(&step, &indices, out),
             Do::Await { .. } => self.await_only(now, step, indices, out),
             Do::Call(_) => {
-                if step.expect.is_empty() || self.facts.fresh(now, self.set.fresh_ms) {
+                if self.facts.fresh(now, &step, self.set.fresh_ms) {
                     self.intend(now, step, indices, out);
                 } else {
                     self.facts.ask(step, indices);

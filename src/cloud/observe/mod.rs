@@ -14,6 +14,7 @@
 //! ```
 
 mod needs;
+mod remembered;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,6 +28,7 @@ use super::call::{Answer, Body, Call, Class, Executed, Fault, PAGE, Page, Query,
 use walk::{Listing, Step, Walk};
 
 pub use needs::{Needs, RegionNeeds};
+pub use remembered::add_remembered;
 
 /// How often a read is tried again that was throttled, or lost to the server's or the way's own trouble.
 pub const MAX_RETRIES: u32 = 5;

@@ -6,6 +6,7 @@ use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, Source};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Uin};
 use crate::model::observed::Lookup;
+use crate::model::pins::{PinKey, Pins};
 use crate::model::recorded::Recorded;
 
 /// What has to be asked.
@@ -50,6 +51,38 @@ impl Needs {
     pub fn of(desired: &Desired, recorded: &Recorded) -> Self {
         let mut needs = Self::nothing(&desired.cloud);
         needs.add_recorded(recorded, true);
+        needs.add_desired(desired, recorded);
+        needs
+    }
+
+    /// What a plan needs that takes our own things to be as the state remembers them, and pinned look-ups to be as they
+    /// were found: the look-ups that are not pinned. Where it `makes` something, also what the cloud offers and allows.
+    #[must_use]
+    pub fn beside_memory(desired: &Desired, recorded: &Recorded, pins: &Pins, makes: bool) -> Self {
+        let mut needs = Self::nothing(&desired.cloud);
+        needs.add_desired(desired, recorded);
+        let endpoint = desired.cloud.provider.endpoint();
+        for (region, wanted) in &mut needs.regions {
+            wanted.lookups.retain(|lookup| {
+                let account = desired.cloud.account.clone();
+                let (endpoint, name) = (endpoint.to_owned(), lookup.name.clone());
+                !pins.contains_key(&PinKey { endpoint, account, region: region.clone(), name })
+            });
+        }
+        if !makes {
+            needs.regions_list = false;
+            for wanted in needs.regions.values_mut() {
+                let lookups = std::mem::take(&mut wanted.lookups);
+                *wanted = RegionNeeds { lookups, ..RegionNeeds::default() };
+            }
+            needs.regions.retain(|_, wanted| !wanted.lookups.is_empty());
+        }
+        needs
+    }
+
+    /// What the config is about: the offers and quotas where its fleets and images are, and look-ups.
+    fn add_desired(&mut self, desired: &Desired, recorded: &Recorded) {
+        let needs = self;
         for fleet in desired.fleets.values() {
             needs.regions_list = true;
             let region = needs.region(&fleet.region);
@@ -82,7 +115,6 @@ impl Needs {
                 region.quotas = true;
             }
         }
-        needs
     }
 
     /// What it takes to destroy all that is recorded. Nothing is made then, so no quota and no offer is asked for.

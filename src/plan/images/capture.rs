@@ -12,7 +12,8 @@ use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::observed::{InstanceState, Seen};
 use crate::model::recorded::{Object, VersionRecord};
 use crate::model::spec::{Inputs, ObjectSpec};
-use crate::plan::draft::{Draft, NewStep, SlotAt, at_once, detail, settle};
+use crate::plan::draft::{Draft, NewStep, SlotAt, at_once, detail, image_fact, settle};
+use crate::plan::fleets::{instance_fact, seen_fact};
 use crate::plan::types::{
     Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Settle, Target, Until, Value,
 };
@@ -60,7 +61,12 @@ pub(super) fn capture(
     let mut expect = vec![Fact::NameFree { region: home.clone(), name: physical.clone() }];
     // Where something is done to it before, it is not as it was seen.
     if let Some(id) = instance.known().filter(|_| untouched) {
-        expect.extend(crate::plan::fleets::instance_fact(draft, home, id));
+        expect.extend(match &capture.source {
+            InstanceSource::Slot { .. } => instance_fact(draft, home, id),
+            InstanceSource::Id(_) => seen_fact(draft, home, id),
+        });
+    } else if let Some(id) = instance.known() {
+        expect.push(Fact::Instances { region: home.clone(), ids: BTreeSet::from([id.clone()]) });
     }
     let previous = previous_inputs(draft, block, version);
     let inputs_digest = Digest::of_value(context::INPUTS, &inputs);
@@ -244,6 +250,7 @@ pub(super) fn copy(
         expect: missing
             .iter()
             .map(|region| Fact::NameFree { region: region.clone(), name: physical.clone() })
+            .chain(image_fact(&from, &source))
             .collect(),
         settle: settle(Until::Copied, draft.input.pace.copy_ms),
         holds: missing

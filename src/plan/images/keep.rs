@@ -119,13 +119,17 @@ fn tag_step(
     target: &dyn Fn(&Work<'_>) -> crate::plan::types::Target,
 ) -> StepId {
     let chunk: Vec<&Work<'_>> = chunk.iter().filter_map(|n| works.get(*n)).collect();
+    let there = |Work { object, .. }: &&Work<'_>| {
+        Some(Fact::Image { region: object.region.clone(), id: object.cloud_id.image()?.clone() })
+    };
+    let expect = chunk.iter().filter_map(there).collect();
     let resource = |Work { object, .. }: &&Work<'_>| TagTarget {
         region: object.region.clone(),
         id: Arg::Known(object.cloud_id.clone()),
     };
     let does = draft.call(&planning.home, body(chunk.iter().map(resource).collect()));
     let targets = chunk.into_iter().map(target).collect();
-    draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle: at_once(), holds: Vec::new() })
+    draft.step(NewStep { needs, does, targets, expect, settle: at_once(), holds: Vec::new() })
 }
 
 /// Notes what changes on a copy and why.

@@ -17,7 +17,7 @@ use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
 use crate::model::spec::{ImageCopySpec, ImageUse};
 use crate::plan::draft::{Current, Draft, ImageAt, NewStep, at_once, detail, known, settle};
-use crate::plan::types::{Action, AttrChange, Do, Effect, Hold, Need, Reason, Resource, Until, Value};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
 
 use capture::{capture, copy};
 use keep::keep_right;
@@ -112,7 +112,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     }
     let removed: BTreeMap<Region, StepId> = failed
         .iter()
-        .map(|object| (object.region.clone(), delete_copy(draft, object, Reason::CreationFailed, Vec::new())))
+        .map(|object| (object.region.clone(), delete_copy(draft, object, Reason::CreationFailed, Vec::new(), None)))
         .collect();
     let mut forget_after = Vec::new();
 
@@ -188,29 +188,40 @@ fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
 
 /// Takes what is gone out of the state.
 pub(in crate::plan) fn forget(draft: &mut Draft<'_>, object: &Object, reason: Reason, needs: Vec<Need>) -> StepId {
+    let gone = matches!(reason, Reason::Vanished | Reason::CreationFailed);
+    let expect = gone.then(|| Fact::Gone { region: object.region.clone(), id: object.cloud_id.clone() });
     let detail = detail(vec![reason], Vec::new());
     draft.change(object.full_addr(), Action::Forget, Some(object.cloud_id.clone()), &object.name, &detail);
     draft.step(NewStep {
         needs,
         does: Do::Record,
         targets: vec![known(object, Effect::Remove)],
-        expect: Vec::new(),
+        expect: expect.into_iter().collect(),
         settle: at_once(),
         holds: Vec::new(),
     })
 }
 
-/// Deletes one copy and its snapshots.
-pub(in crate::plan) fn delete_copy(draft: &mut Draft<'_>, object: &Object, reason: Reason, needs: Vec<Need>) -> StepId {
+/// Deletes one copy and its snapshots, after its shares were cancelled by a step, where it had any.
+fn delete_copy(
+    draft: &mut Draft<'_>,
+    object: &Object,
+    reason: Reason,
+    needs: Vec<Need>,
+    cancelled: Option<StepId>,
+) -> StepId {
     let detail = detail(vec![reason], Vec::new());
     draft.change(object.full_addr(), Action::Delete, Some(object.cloud_id.clone()), &object.name, &detail);
-    let images = object.cloud_id.image().cloned().into_iter().collect();
+    let images: Vec<ImageId> = object.cloud_id.image().cloned().into_iter().collect();
+    // Right after its shares were cancelled a list may still show them.
+    let alone = images.iter().filter(|_| cancelled.is_none());
+    let expect = alone.map(|image| Fact::Unshared { region: object.region.clone(), image: image.clone() }).collect();
     let does = draft.call(&object.region, Body::DeleteImages { images });
     draft.step(NewStep {
         needs,
         does,
         targets: vec![known(object, Effect::Remove)],
-        expect: Vec::new(),
+        expect,
         settle: settle(Until::ImageGone, draft.input.pace.delete_ms),
         holds: vec![Hold { resource: Resource::Images(object.region.clone()), at_start: 0, at_end: -1 }],
     })
@@ -324,7 +335,7 @@ fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
     needs.extend(shared.into_iter().flatten().copied().map(Need::Success));
     let Some(cancelled) = crate::plan::shares::cancel_all(draft, object, &reason, &needs) else { return };
     needs.extend(cancelled.map(Need::Success));
-    let deletion = delete_copy(draft, object, reason, needs);
+    let deletion = delete_copy(draft, object, reason, needs, cancelled);
     // What nobody else may launch from is not missed: what runs from it goes on running.
     if cancelled.is_none() {
         draft.hasty.insert(deletion, least);

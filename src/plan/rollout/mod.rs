@@ -6,9 +6,11 @@ mod modify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, SlotAt, known, settle};
+use super::draft::{Draft, ImageAt, NewStep, SlotAt, image_fact, known, settle};
 use super::fleets::{instance_fact, prefix, sources};
-use super::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Reason, Resource, Target, Until, Value};
+use super::types::{
+    Action, AttrChange, Detail, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Until, Value,
+};
 use crate::cloud::call::{Arg, Body, Installation, Launch, MAX_BATCH, MAX_LAUNCH, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{Attr, SlotDiff, Takes, made_with};
@@ -361,7 +363,7 @@ fn launch_run(
         needs,
         does,
         targets,
-        expect: Vec::new(),
+        expect: image_fact(&region, &rolling.at.id).into_iter().collect(),
         settle: settle(Until::Running, draft.input.pace.launch_ms),
         holds: vec![Hold {
             resource: Resource::Instances(region, first.zone.clone()),
@@ -518,9 +520,13 @@ fn terminate(draft: &mut Draft<'_>, rows: &[&Object], needs: Vec<Need>) -> Optio
     let region = rows.first()?.region.clone();
     let instances: Vec<InstanceId> = rows.iter().filter_map(|row| row.cloud_id.instance().cloned()).collect();
     let mut zones: BTreeMap<Zone, i64> = BTreeMap::new();
+    let mut by_charge: BTreeMap<&str, BTreeSet<InstanceId>> = BTreeMap::new();
     for row in rows {
         let id = row.cloud_id.instance();
         let seen = id.and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+        if let Some(seen) = seen {
+            by_charge.entry(&seen.charge_type).or_default().insert(seen.id.clone());
+        }
         if let Some(seen) = seen.filter(|seen| super::quota::counts(seen)) {
             *zones.entry(seen.zone.clone()).or_default() += 1;
         }
@@ -530,11 +536,17 @@ fn terminate(draft: &mut Draft<'_>, rows: &[&Object], needs: Vec<Need>) -> Optio
         .map(|(zone, n)| Hold { resource: Resource::Instances(region.clone(), zone), at_start: 0, at_end: -n })
         .collect();
     let does = draft.call(&region, Body::TerminateInstances { instances });
+    let may_go = |(charge_type, ids): (&str, _)| Fact::Terminable {
+        region: region.clone(),
+        ids,
+        charge_type: charge_type.to_owned(),
+    };
+    let expect = by_charge.into_iter().map(may_go).collect();
     let step = draft.step(NewStep {
         needs,
         does,
         targets: rows.iter().map(|row| known(row, Effect::Remove)).collect(),
-        expect: Vec::new(),
+        expect,
         settle: settle(Until::Gone, draft.input.pace.terminate_ms),
         holds,
     });
@@ -561,7 +573,10 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
     needs.extend(rolling.at.ready.iter().copied());
     let region = work.row.region.clone();
     let id = &work.seen.id;
-    let expect = if work.diff.takes(Takes::Resize) { None } else { instance_fact(draft, &region, id) };
+    let mut expect: Vec<Fact> = image_fact(&region, &rolling.at.id).into_iter().collect();
+    if !work.diff.takes(Takes::Resize) {
+        expect.extend(instance_fact(draft, &region, id));
+    }
     let body = Body::ResetInstance {
         instance: id.clone(),
         image: rolling.at.id.clone(),
@@ -578,7 +593,7 @@ fn reset(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>, mut 
         needs,
         does,
         targets: vec![known(work.row, spec.map_or(Effect::Nothing, Effect::Become))],
-        expect: expect.into_iter().collect(),
+        expect,
         settle: settle(Until::Operation("ResetInstance".into()), draft.input.pace.reset_ms),
         holds: Vec::new(),
     });
@@ -600,11 +615,14 @@ fn stop(draft: &mut Draft<'_>, resized: &[&Work<'_>], gate: &[Need]) -> (Vec<Nee
         let instances = chunk.iter().map(|work| work.seen.id.clone()).collect();
         let Some(region) = chunk.first().map(|work| work.row.region.clone()) else { continue };
         let does = draft.call(&region, Body::StopInstances { instances });
+        // What is still under way may end with another operation than it was seen with.
+        let at_rest = chunk.iter().filter(|work| work.ready.is_empty());
+        let expect = at_rest.filter_map(|work| instance_fact(draft, &region, &work.seen.id)).collect();
         steps.push(draft.step(NewStep {
             needs,
             does,
             targets: chunk.iter().map(|work| known(work.row, Effect::Nothing)).collect(),
-            expect: Vec::new(),
+            expect,
             settle: settle(Until::Stopped, draft.input.pace.power_ms),
             holds: Vec::new(),
         }));
@@ -624,11 +642,13 @@ fn resize(
         Body::ResizeInstance { instance: work.seen.id.clone(), instance_type: rolling.fleet.instance_type.clone() };
     let does = draft.call(&region, body);
     let spec = rolling.spec_in_place(work, rebuilt, false);
+    let untouched = work.ready.is_empty() && work.seen.state != InstanceState::Running;
+    let expect = instance_fact(draft, &region, &work.seen.id).filter(|_| untouched);
     draft.step(NewStep {
         needs,
         does,
         targets: vec![known(work.row, spec.map_or(Effect::Nothing, Effect::Become))],
-        expect: Vec::new(),
+        expect: expect.into_iter().collect(),
         settle: settle(Until::Operation("ResetInstancesType".into()), draft.input.pace.resize_ms),
         holds: Vec::new(),
     })
@@ -638,12 +658,14 @@ fn start(draft: &mut Draft<'_>, stopped: &[(&Work<'_>, Vec<Need>)]) -> Option<St
     let region = stopped.first()?.0.row.region.clone();
     let instances = stopped.iter().map(|(work, _)| work.seen.id.clone()).collect();
     let does = draft.call(&region, Body::StartInstances { instances });
+    let untouched = stopped.iter().filter(|(work, _)| work.ready.is_empty() && !work.diff.takes(Takes::Resize));
+    let expect = untouched.filter_map(|(work, _)| instance_fact(draft, &region, &work.seen.id)).collect();
     // One that could not get its new type is started all the same: it was running before.
     Some(draft.step(NewStep {
         needs: stopped.iter().flat_map(|(_, needs)| needs).map(|need| Need::Over(need.step())).collect(),
         does,
         targets: stopped.iter().map(|(work, _)| known(work.row, Effect::Nothing)).collect(),
-        expect: Vec::new(),
+        expect,
         settle: settle(Until::Running, draft.input.pace.power_ms),
         holds: Vec::new(),
     }))

@@ -7,9 +7,9 @@ use super::{Rolling, Work, note_change};
 use crate::cloud::call::{Arg, Body, InstanceAttr, MAX_BATCH, MAX_TAG_RESOURCES, StepId, TagTarget};
 use crate::diff::SlotDiff;
 use crate::model::desired::Tags;
-use crate::model::ids::SecurityGroupId;
+use crate::model::ids::{InstanceId, SecurityGroupId};
 use crate::plan::draft::{Draft, NewStep, at_once, known, settle};
-use crate::plan::types::{Action, Do, Effect, Need, Target, Until};
+use crate::plan::types::{Action, Do, Effect, Fact, Need, Target, Until};
 
 /// A slot, the reset that it gets in this plan, and what must be over before it is changed.
 type Slot<'a> = (Work<'a>, Option<StepId>, Vec<Need>);
@@ -107,7 +107,10 @@ fn batch(
     needs.extend(works.iter().flat_map(|(_, _, needs)| needs).map(|need| Need::Over(need.step())));
     let settle = if until == Until::Accepted { at_once() } else { settle(until, draft.input.pace.modify_ms) };
     let does = draft.call(&region, body);
-    draft.step(NewStep { needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() })
+    let there: BTreeSet<InstanceId> =
+        works.iter().filter(|(_, reset, _)| reset.is_none()).map(|(work, _, _)| work.seen.id.clone()).collect();
+    let expect = if there.is_empty() { Vec::new() } else { vec![Fact::Instances { region, ids: there }] };
+    draft.step(NewStep { needs, does, targets, expect, settle, holds: Vec::new() })
 }
 
 /// Enters what the cloud has already, and the state does not: somebody else was faster than the config.

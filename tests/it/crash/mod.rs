@@ -8,8 +8,8 @@ mod killed;
 mod scenarios;
 mod special;
 mod trial;
-mod wire;
-mod world;
+pub(crate) mod wire;
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

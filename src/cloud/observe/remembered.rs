@@ -1,0 +1,209 @@
+//! What the state remembers, in the place of what the cloud would show: for plans that do not look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::Millis;
+use crate::model::addr::Block;
+use crate::model::desired::{Desired, Image as DesiredImage, Tags};
+use crate::model::ids::{CloudId, ImageId, SubnetId, VpcId};
+use crate::model::naming;
+use crate::model::observed::{
+    Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen,
+};
+use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::recorded::{Object, Recorded, Status};
+use crate::model::spec::{
+    Charge, DataDisk, ImageCopySpec, ImageUse, Login, ObjectSpec, Power, ShareCopySpec, SlotNetwork, SlotSpec,
+};
+
+/// Puts our own things into `seen` as the state remembers them, and pinned look-ups as they were found. What cannot be
+/// known without a look, nobody compares: sizes of public images count as 0, and operations as never made.
+pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorded, pins: &Pins, now_ms: Millis) {
+    seen.cloud_ms = seen.cloud_ms.max(now_ms);
+    let ours: BTreeSet<&ImageId> = recorded.objects.iter().filter_map(|object| object.cloud_id.image()).collect();
+    for region in seen.by_region.values_mut() {
+        if let Some(listed) = &mut region.custom_images {
+            listed.retain(|id, _| !ours.contains(id));
+        }
+    }
+    let mut marks: BTreeMap<&Block, String> = BTreeMap::new();
+    for object in &recorded.objects {
+        let region = seen.by_region.entry(object.region.clone()).or_default();
+        let value = marks
+            .entry(&object.addr.block)
+            .or_insert_with(|| naming::tag_value(&desired.project, &desired.env, &object.addr.block));
+        let mark = (naming::TAG_KEY.to_owned(), value.clone());
+        match (object.spec.as_ref(), &object.cloud_id) {
+            (ObjectSpec::Slot(spec), CloudId::Instance(id)) => {
+                let mut instance = slot(object, spec, mark);
+                if recorded.halted.contains(id) {
+                    instance.state = InstanceState::Stopped;
+                }
+                region.instances.insert(id.clone(), Seen::Present(instance));
+            }
+            (ObjectSpec::Image(spec), CloudId::Image(id)) => {
+                let listed = region.custom_images.get_or_insert_default();
+                listed.extend(copy(object, id, spec, mark).map(|image| (id.clone(), image)));
+                region.shares.entry(id.clone()).or_default();
+            }
+            (ObjectSpec::Share(ShareCopySpec { accounts }), CloudId::Image(id)) => {
+                region.shares.entry(id.clone()).or_default().extend(accounts.iter().cloned());
+            }
+            (ObjectSpec::Slot(_), CloudId::Image(_))
+            | (ObjectSpec::Image(_) | ObjectSpec::Share(_), CloudId::Instance(_)) => {}
+        }
+    }
+    add_pinned(seen, desired, pins);
+}
+
+fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
+    for fleet in desired.fleets.values() {
+        let Some(DesiredImage::Public { name }) = desired.images.get(&fleet.image) else { continue };
+        let key = PinKey {
+            endpoint: desired.cloud.provider.endpoint().to_owned(),
+            account: desired.cloud.account.clone(),
+            region: fleet.region.clone(),
+            name: name.clone(),
+        };
+        let Some(Pin { id, created_ms }) = pins.get(&key) else { continue };
+        let found = Image {
+            name: name.clone(),
+            kind: ImageKind::Public,
+            ..image(id, ImageState::Normal, *created_ms, BTreeMap::new())
+        };
+        let lookup = Lookup { name: name.clone(), instance_type: Some(fleet.instance_type.clone()) };
+        let region: &mut RegionSeen = seen.by_region.entry(fleet.region.clone()).or_default();
+        region.lookups.insert(lookup, vec![found]);
+    }
+}
+
+fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Instance {
+    let Object {
+        addr: _,
+        generation: _,
+        region: _,
+        cloud_id,
+        name,
+        zone,
+        ordinal,
+        status,
+        spec: _,
+        made_from,
+        accepted_ms,
+        made_by: _,
+    } = object;
+    let SlotSpec {
+        image,
+        instance_type,
+        system_disk,
+        data_disks,
+        network,
+        internet,
+        login,
+        tags,
+        user_data: _,
+        hostname,
+        charge,
+        placement_group,
+        cam_role,
+        power,
+        protect,
+    } = spec;
+    let SlotNetwork { subnet, security_groups } = network;
+    let found = match image {
+        ImageUse::Found { id } => Some(id),
+        ImageUse::Made { .. } => None,
+    };
+    let (vpc, subnet) = subnet.clone().unwrap_or_else(|| (VpcId::new(""), SubnetId::new("")));
+    let mut tags: Tags = tags.clone();
+    tags.insert(key, value);
+    let disk = |DataDisk { kind, size_gib }: &DataDisk| Disk { id: None, kind: kind.clone(), size_gib: *size_gib };
+    Instance {
+        id: cloud_id.instance().cloned().unwrap_or_else(|| cloud_id.as_str().into()),
+        name: name.clone(),
+        state: match status {
+            Status::Creating => InstanceState::Pending,
+            Status::Ready if *power == Some(Power::Stopped) => InstanceState::Stopped,
+            Status::Ready => InstanceState::Running,
+            Status::Failed => InstanceState::LaunchFailed,
+            Status::Deleting => InstanceState::Terminating,
+        },
+        instance_type: instance_type.clone(),
+        zone: zone.clone().unwrap_or_else(|| "".into()),
+        image: made_from.as_ref().or(found).cloned().unwrap_or_else(|| "".into()),
+        system_disk: Disk {
+            id: None,
+            kind: system_disk.kind.clone().unwrap_or_else(|| "".into()),
+            size_gib: system_disk.size_gib.unwrap_or(0),
+        },
+        data_disks: data_disks.iter().map(disk).collect(),
+        vpc,
+        subnet,
+        security_groups: security_groups.clone().unwrap_or_default(),
+        keys: match login {
+            Login::Keys(keys) => keys.clone(),
+            Login::Unset | Login::KeepImage => BTreeSet::new(),
+        },
+        charge_type: charge.word().to_owned(),
+        renew: match charge {
+            Charge::Prepaid { renew, .. } => Some(renew.word().to_owned()),
+            Charge::Hourly | Charge::Spot { .. } => None,
+        },
+        expires_ms: None,
+        internet_charge: internet.as_ref().map(|internet| internet.charge.word().to_owned()),
+        bandwidth_mbps: internet.as_ref().map_or(0, |internet| internet.bandwidth_mbps),
+        addresses: Vec::new(),
+        created_ms: *accepted_ms,
+        latest: None,
+        protected: *protect,
+        hostname: hostname
+            .as_ref()
+            .zip(zone.as_ref().zip(*ordinal))
+            .map(|(pattern, (zone, ordinal))| pattern.of(zone, ordinal)),
+        placement_group: placement_group.clone(),
+        cam_role: cam_role.clone(),
+        isolated: None,
+        tags,
+    }
+}
+
+/// A copy of an image; `None`: the cloud accepted its removal, so it is taken to be gone.
+fn copy(object: &Object, id: &ImageId, spec: &ImageCopySpec, (key, value): (String, String)) -> Option<Image> {
+    let ImageCopySpec { description, tags, family, deprecated, protect: _ } = spec;
+    let state = match object.status {
+        Status::Creating => ImageState::Creating,
+        Status::Ready => ImageState::Normal,
+        Status::Failed => ImageState::CreateFailed,
+        Status::Deleting => return None,
+    };
+    let mut tags = tags.clone();
+    tags.insert(key, value);
+    Some(Image {
+        name: object.name.clone(),
+        description: description.clone().unwrap_or_default(),
+        family: family.clone().unwrap_or_default(),
+        deprecated: deprecated.unwrap_or(false),
+        ..image(id, state, object.accepted_ms, tags)
+    })
+}
+
+fn image(id: &ImageId, state: ImageState, created_ms: Millis, tags: Tags) -> Image {
+    Image {
+        id: id.clone(),
+        name: String::new(),
+        description: String::new(),
+        state,
+        source: String::new(),
+        sync_percent: None,
+        kind: ImageKind::Private,
+        created_ms,
+        size_gib: 0,
+        architecture: String::new(),
+        platform: String::new(),
+        creator: String::new(),
+        family: String::new(),
+        deprecated: false,
+        snapshots: Vec::new(),
+        tags,
+    }
+}
