@@ -46,6 +46,8 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
     let fault = |message: String| value.fault(codes::COPY_NOT_POSSIBLE, message);
     match kind {
         ImageKind::Unclear => {}
+        // The circle is told as a whole.
+        _ if cx.index.copied_in_a_circle(name.as_str()) => {}
         ImageKind::Public | ImageKind::Marketplace => {
             let (what, why) = match kind {
                 ImageKind::Public => ("public", "public images are in every region already, and belong to the cloud"),
@@ -74,10 +76,10 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
                 );
             } else if encrypt == Some(false) {
                 cx.tell(
-                    fault(format!("`{source}` is a custom image, and a plain copy of it would be no other image"))
-                        .why("within its region a custom image can only be copied encrypted")
+                    fault(format!("custom image `{source}` cannot be copied as it is within its region"))
+                        .why("within a region the cloud copies a shared image as it is, and a custom image encrypted")
                         .help(format!(
-                            "add `encrypt: true`; for other regions name them in `regions` of image `{source}`"
+                            "add `encrypt: true`; if it is other regions that are meant, add them to `regions` of `{source}`"
                         )),
                 );
             }
