@@ -78,7 +78,6 @@ fn a_launch_that_cannot_be_has_its_code() {
             (with(json!({"InstanceType": "S5.HUGE"})), "InvalidParameterValue.InstanceTypeNotFound"),
             (with(json!({"InstanceChargeType": "PREPAID"})), "MissingParameter"),
             (with(json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": {"Period": 13}})), "InvalidPeriod"),
-            (with(json!({"InstanceChargeType": "SPOTPAID"})), "UnsupportedOperation.SpotUnsupportedRegion"),
             (with(json!({"InstanceChargeType": "CDHPAID"})), "InvalidParameterValue"),
             (with(json!({"SystemDisk": {"DiskSize": 10}})), "InvalidParameterValue.Range"),
             (with(json!({"ImageId": windows, "SystemDisk": {"DiskSize": 40}})), "InvalidParameterValue"),
@@ -119,7 +118,6 @@ fn a_launch_that_cannot_be_has_its_code() {
                 with(json!({"LaunchTemplate": {"LaunchTemplateId": "lt-00000000"}})),
                 "InvalidParameterValue.LaunchTemplateIdNotExisted",
             ),
-            (with(json!({"DisasterRecoverGroupIds": ["ps-00000000"]})), "FailedOperation.DisasterRecoverGroupNotFound"),
             (with(json!({"EnableJumboFrame": true})), "UnsupportedOperation.InstanceTypeNotSupportJumboFrame"),
             (with(json!({"SecurityGroupIds": ["sg-1"]})), "InvalidSecurityGroupId.NotFound"),
             (with(json!({"SecurityGroupIds": vec!["sg-00000001"; 6]})), "InvalidParameterValue.LimitExceeded"),
@@ -263,28 +261,6 @@ fn terminating_takes_a_while_and_a_batch_is_refused_as_a_whole() {
     assert_eq!(world.code("TerminateInstances", again), "InvalidInstanceId.NotFound");
     world.must("ModifyInstancesAttribute", json!({"InstanceIds": [guarded], "DisableApiTermination": false}));
     world.must("TerminateInstances", json!({"InstanceIds": [guarded]}));
-}
-
-#[test]
-fn prepaid_instances_go_to_the_recycle_bin_first() {
-    let world = World::new(quick());
-    let prepaid = json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": {"Period": 1}});
-    let id = world.launch(1, prepaid)[0].clone();
-    let hourly = world.launch(1, json!({}))[0].clone();
-    assert_eq!(world.instance(&id)["RenewFlag"], "NOTIFY_AND_MANUAL_RENEW");
-    let both = json!({"InstanceIds": [id, hourly]});
-    assert_eq!(world.code("TerminateInstances", both), "UnsupportedOperation.InstanceMixedPricingModel");
-    world.must("TerminateInstances", json!({"InstanceIds": [id]}));
-    assert_eq!(world.state(&id), "SHUTDOWN");
-    assert_eq!(world.instance(&id)["IsolatedSource"], "MANMADE");
-    assert_eq!(
-        world.code("StartInstances", json!({"InstanceIds": [id]})),
-        "UnsupportedOperation.InstanceStateShutdown"
-    );
-    world.must("TerminateInstances", json!({"InstanceIds": [id]}));
-    assert_eq!(world.state(&id), "TERMINATING");
-    world.wait(800);
-    assert_eq!(world.state(&id), "gone");
 }
 
 #[test]
