@@ -80,10 +80,8 @@ fn cases_cover_the_codes_of_the_config() {
         codes::PIN_GONE,
         codes::SOURCE_NOT_FOUND,
         codes::DISK_TOO_SMALL,
-        codes::DISK_SHRINKS,
         codes::BAD_LOCK_FILE,
         codes::NEWER_MATCH,
-        codes::DRIFT,
         codes::BUILDER_REMOVED,
     ];
     let missing: Vec<_> = codes::ALL

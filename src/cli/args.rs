@@ -54,13 +54,27 @@ pub(super) enum Command {
     Apply(ApplyArgs),
     /// Plan to destroy everything, ask, and carry it out
     Destroy(ApplyArgs),
-    /// Show what the state remembers
-    Show,
+    /// Show what the state remembers, or one run of the history
+    Show {
+        /// A run, by its number: `12` or `run-12`
+        #[arg(value_name = "RUN")]
+        what: Option<String>,
+    },
+    /// List what was run, newest first
+    #[command(args_conflicts_with_subcommands = true)]
+    History {
+        #[command(flatten)]
+        list: HistoryArgs,
+        #[command(subcommand)]
+        command: Option<HistoryCommand>,
+    },
     /// Work with the state
     State {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Break the lock of the state: whoever holds it can write no more
+    ForceUnlock(UnlockArgs),
     /// Work with the embedded cloud
     Cloud {
         #[command(subcommand)]
@@ -72,6 +86,43 @@ pub(super) enum Command {
 pub(super) enum StateCommand {
     /// List the addresses of everything in the state; with -v, their ids
     List,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct HistoryArgs {
+    /// How many runs are listed at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum HistoryCommand {
+    /// Delete old runs with their plans and operations; what recovery may need stays
+    Prune(PruneArgs),
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false, args = ["keep", "older_than"])]
+pub(super) struct PruneArgs {
+    /// Keep the newest N runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) keep: Option<u32>,
+    /// Delete what ended longer ago than this, such as `30d`
+    #[arg(long, value_name = "AGE", value_parser = super::history::age)]
+    pub(super) older_than: Option<crate::model::Millis>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct UnlockArgs {
+    /// Only if this is who holds it: a person, a host, `person@host`, a process or a fence
+    #[arg(value_name = "HOLDER-OR-FENCE")]
+    pub(super) holder: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -138,7 +189,12 @@ impl Args {
         match &self.command {
             Command::Plan(args) => args.planning.parallelism.into(),
             Command::Apply(args) | Command::Destroy(args) => args.planning.parallelism.into(),
-            Command::Validate | Command::Show | Command::State { .. } | Command::Cloud { .. } => 1,
+            Command::Validate
+            | Command::Show { .. }
+            | Command::History { .. }
+            | Command::State { .. }
+            | Command::ForceUnlock(_)
+            | Command::Cloud { .. } => 1,
         }
     }
 }

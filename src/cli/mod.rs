@@ -6,8 +6,11 @@ mod apply;
 mod args;
 mod cloud;
 mod exit;
+mod force_unlock;
+mod history;
 mod plan;
 mod show;
+mod show_run;
 mod validate;
 mod world;
 
@@ -21,7 +24,7 @@ use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::Name;
 use crate::ops::{Problem, Site};
 use crate::report::style::Style;
-use args::{Args, CloudCommand, Command, StateCommand};
+use args::{Args, CloudCommand, Command, HistoryCommand, StateCommand};
 
 /// Runs one command.
 pub fn run(mut world: World<'_>) -> Exit {
@@ -42,8 +45,14 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::Plan(options) => plan::run(&mut shell, &site, options),
         Command::Apply(options) => apply::run(&mut shell, &site, options, false),
         Command::Destroy(options) => apply::run(&mut shell, &site, options, true),
-        Command::Show => show::show(&mut shell, &site),
+        Command::Show { what: None } => show::show(&mut shell, &site),
+        Command::Show { what: Some(what) } => show_run::show(&mut shell, &site, what),
+        Command::History { list, command: None } => history::run(&mut shell, &site, list),
+        Command::History { list: _, command: Some(HistoryCommand::Prune(options)) } => {
+            history::prune(&mut shell, &site, options)
+        }
         Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
+        Command::ForceUnlock(options) => force_unlock::run(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {
             cloud::reset(&mut shell, &site, *auto_approve)
@@ -136,6 +145,16 @@ impl<'a> Shell<'a> {
         self.say(question);
         let mut line = String::new();
         self.world.stdin.read_line(&mut line).is_ok() && line.trim() == "yes"
+    }
+
+    /// Asks where there is a terminal to ask on; where there is none, that is a fault, with the command that does not ask.
+    fn approved(&mut self, site: &Site, command: &str, question: &str) -> Result<bool, Problem> {
+        if self.world.terminals.stdin {
+            return Ok(self.confirmed(question));
+        }
+        let fault = Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
+            .help(format!("to go on without being asked: {} --auto-approve", self.again(command, site)));
+        Err(Problem { diagnostics: vec![fault], sources: SourceMap::default() })
     }
 
     /// The command to type for going on.

@@ -81,7 +81,10 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
                 "the state {file} is changed by one run at a time; its lease ends {}",
                 when(site, lease.until_ms)
             ))
-            .help("wait until that run is over; a lease that has ended is taken over by itself"),
+            .help(
+                "wait until that run is over; a lease that has ended is taken over by itself, and where you know that \
+                 it is dead, `fleetwright force-unlock` breaks the lock",
+            ),
         StoreFault::Fenced => Diagnostic::error(codes::FENCED, text)
             .help("see what that run did with `fleetwright show`, then apply again"),
         StoreFault::Newer { .. } => Diagnostic::error(codes::NEWER_STATE, text)

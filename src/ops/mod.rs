@@ -3,7 +3,10 @@
 
 mod apply;
 mod connect;
+mod git;
+mod history;
 mod load;
+mod lock;
 mod lockfile;
 mod observe;
 mod plan;
@@ -15,7 +18,9 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use connect::{cloud_file, open_embedded};
+pub use history::{Prune, RunNumber, RunWhole, history, prune, run, stays_from};
 pub use load::{Config, validate};
+pub use lock::{break_lock, lease};
 pub use plan::{PlanOptions, Planned, plan};
 pub use state::recorded;
 

@@ -3,7 +3,9 @@
 
 pub mod diagnostics;
 pub mod fold;
+pub mod history;
 pub mod inspect;
+pub mod lock;
 pub mod plan_json;
 pub mod plan_text;
 pub mod progress;

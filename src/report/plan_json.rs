@@ -24,7 +24,7 @@ pub fn plan(plan: &Plan) -> String {
     document(plan).pretty()
 }
 
-fn document(plan: &Plan) -> Node {
+pub(super) fn document(plan: &Plan) -> Node {
     let Plan {
         format: _,
         lineage,
