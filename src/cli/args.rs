@@ -73,6 +73,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Explain a diagnostic code, or list them all
+    Explain {
+        /// As it stands in a message, such as `unknown-key`
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
     /// Break the lock of the state: whoever holds it can write no more
     ForceUnlock(UnlockArgs),
     /// Work with the embedded cloud
@@ -193,6 +199,7 @@ impl Args {
             | Command::Show { .. }
             | Command::History { .. }
             | Command::State { .. }
+            | Command::Explain { .. }
             | Command::ForceUnlock(_)
             | Command::Cloud { .. } => 1,
         }

@@ -6,6 +6,7 @@ mod apply;
 mod args;
 mod cloud;
 mod exit;
+mod explain;
 mod force_unlock;
 mod history;
 mod plan;
@@ -52,6 +53,7 @@ pub fn run(mut world: World<'_>) -> Exit {
             history::prune(&mut shell, &site, options)
         }
         Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
+        Command::Explain { code } => explain::run(&mut shell, code.as_deref()),
         Command::ForceUnlock(options) => force_unlock::run(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {

@@ -1,4 +1,7 @@
-//! All codes, each with what it means. `docs/diagnostics.md` is made from this table.
+//! All codes, each with what it means in a line, and at length on a page of its own below `pages/`.
+//! `docs/diagnostics.md` and `fleetwright explain` are made from both.
+
+use super::page::Page;
 
 /// What a fault means for the run, and so for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +22,25 @@ pub enum Class {
     Failed,
 }
 
+impl Class {
+    /// All of them, with what they mean, in the order in which they are listed.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Config, "The config is wrong"),
+        (Self::Usage, "The command line is wrong"),
+        (Self::Infeasible, "What is asked for cannot be reached from here"),
+        (Self::Guard, "A guard refuses"),
+        (Self::Foreign, "State, plan or lock file belong to something else"),
+        (Self::Locked, "Somebody else holds the lock"),
+        (Self::Failed, "It was tried and did not work"),
+    ];
+
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        Self::ALL.into_iter().find(|(class, _)| *class == self).map_or("", |(_, meaning)| meaning)
+    }
+}
+
 /// A code: stable, documented, one meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
@@ -26,7 +48,7 @@ pub struct Code {
     pub word: &'static str,
     /// What it means for the run.
     pub class: Class,
-    /// What it means, in a sentence or two.
+    /// What it means, in a sentence or two; [`Code::page`] tells more.
     pub meaning: &'static str,
 }
 
@@ -38,6 +60,14 @@ impl PartialEq for Code {
 
 impl Eq for Code {}
 
+impl Code {
+    /// What is told about it at length.
+    #[must_use]
+    pub fn page(self) -> Page {
+        Page::of(page_text(self))
+    }
+}
+
 macro_rules! codes {
     ($($name:ident $word:literal $class:ident $meaning:literal)*) => {
         /// The codes by name.
@@ -47,6 +77,14 @@ macro_rules! codes {
             $(pub const $name: Code = Code { word: $word, class: Class::$class, meaning: $meaning };)*
             /// All of them, in the order of the table.
             pub const ALL: &[Code] = &[$($name),*];
+        }
+
+        /// The page of a code, as Markdown.
+        fn page_text(code: Code) -> &'static str {
+            match code.word {
+                $($word => include_str!(concat!("pages/", $word, ".md")),)*
+                _ => "",
+            }
         }
     };
 }
