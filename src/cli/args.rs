@@ -46,6 +46,8 @@ pub(super) enum Color {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// Write a first config to start from
+    Init(InitArgs),
     /// Check the config, without state and cloud
     Validate,
     /// Show what apply would do; changes nothing
@@ -73,6 +75,24 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Print which block of the config needs which, to be drawn
+    Graph {
+        /// The language of the program that draws it
+        #[arg(long, value_name = "FORMAT", default_value = "dot")]
+        format: GraphFormat,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// The shell that reads them
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all of them
+    Man {
+        /// Write the pages of all commands into this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Explain a diagnostic code, or list them all
     Explain {
         /// As it stands in a message, such as `unknown-key`
@@ -91,7 +111,48 @@ pub(super) enum Command {
 #[derive(Subcommand, Debug)]
 pub(super) enum StateCommand {
     /// List the addresses of everything in the state; with -v, their ids
-    List,
+    List {
+        /// Only what is at this address or below it, such as `fleet.web`
+        #[arg(value_name = "ADDR")]
+        addr: Option<String>,
+    },
+    /// Show all that the state knows of a thing, or of all things at an address
+    Show {
+        /// Such as `fleet.web[3]`, or `fleet.web` for all of its slots
+        #[arg(value_name = "ADDR")]
+        addr: String,
+    },
+    /// Forget things without touching them: they go on existing, and cost what they cost
+    Rm(StateRmArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct StateRmArgs {
+    /// What to forget: `fleet.web[3]`, or `fleet.web` for all of its slots
+    #[arg(value_name = "ADDR", required = true)]
+    pub(super) addresses: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct InitArgs {
+    /// Where; made where it is not there
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// What the project is called; silent: like the directory
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<String>,
+}
+
+/// What graphs are written in.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GraphFormat {
+    /// For Graphviz: `fleetwright graph | dot -Tsvg`
+    Dot,
+    /// For Mermaid, which forges and editors draw in Markdown
+    Mermaid,
 }
 
 #[derive(clap::Args, Debug)]
@@ -199,6 +260,10 @@ impl Args {
             | Command::Show { .. }
             | Command::History { .. }
             | Command::State { .. }
+            | Command::Init(_)
+            | Command::Graph { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
             | Command::Explain { .. }
             | Command::ForceUnlock(_)
             | Command::Cloud { .. } => 1,

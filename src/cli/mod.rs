@@ -8,10 +8,16 @@ mod cloud;
 mod exit;
 mod explain;
 mod force_unlock;
+mod graph;
 mod history;
+mod init;
 mod plan;
+#[cfg(test)]
+mod reference;
+mod shell_help;
 mod show;
 mod show_run;
+mod state;
 mod validate;
 mod world;
 
@@ -42,6 +48,7 @@ pub fn run(mut world: World<'_>) -> Exit {
     }
     let site = shell.site(chdir, Name::new(env.as_str()), &args);
     let result = match &args.command {
+        Command::Init(options) => init::run(&mut shell, site, options),
         Command::Validate => validate::run(&mut shell, &site),
         Command::Plan(options) => plan::run(&mut shell, &site, options),
         Command::Apply(options) => apply::run(&mut shell, &site, options, false),
@@ -52,7 +59,12 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::History { list: _, command: Some(HistoryCommand::Prune(options)) } => {
             history::prune(&mut shell, &site, options)
         }
-        Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
+        Command::State { command: StateCommand::List { addr } } => state::list(&mut shell, &site, addr.as_deref()),
+        Command::State { command: StateCommand::Show { addr } } => state::show(&mut shell, &site, addr),
+        Command::State { command: StateCommand::Rm(options) } => state::rm(&mut shell, &site, options),
+        Command::Graph { format } => graph::run(&mut shell, &site, *format),
+        Command::Completions { shell: kind } => Ok(shell_help::completions(&mut shell, *kind)),
+        Command::Man { dir } => shell_help::man(&mut shell, &site, dir.as_deref()),
         Command::Explain { code } => explain::run(&mut shell, code.as_deref()),
         Command::ForceUnlock(options) => force_unlock::run(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),

@@ -1,4 +1,4 @@
-//! `fleetwright show` and `fleetwright state list`.
+//! `fleetwright show`.
 
 use super::{Exit, Shell};
 use crate::ops::{self, Problem, Site};
@@ -7,13 +7,6 @@ use crate::report::state_text;
 pub(super) fn show(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
     let recorded = ops::recorded(site)?;
     let text = if shell.json { state_text::json(&recorded) } else { state_text::show(&recorded, shell.out) };
-    shell.print(&text);
-    Ok(Exit::Done)
-}
-
-pub(super) fn list(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
-    let recorded = ops::recorded(site)?;
-    let text = if shell.json { state_text::json(&recorded) } else { state_text::list(&recorded, shell.verbose) };
     shell.print(&text);
     Ok(Exit::Done)
 }

@@ -144,6 +144,7 @@ codes! {
     FENCED "fenced" Locked "The lock was taken over while this run was under way; it stopped before it wrote anything."
     NOT_IN_STATE "not-in-state" Failed "The state knows no such thing, or no such run."
     ALREADY_THERE "already-there" Failed "A file that would be written is there already."
+    UNWRITABLE "unwritable" Failed "A file or a directory cannot be written."
     STORE "store" Failed "The state cannot be read or written."
     CLOUD "cloud" Failed "The cloud refused, or could not be reached."
     IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."

@@ -126,6 +126,10 @@ impl<'a> Held<'a> {
         Self::unlock(&mut *self.store, self.fence);
     }
 
+    pub(super) fn now_ms(&self) -> Millis {
+        self.site.clock.now_ms()
+    }
+
     pub(super) fn load(&mut self) -> Result<Stored, Problem> {
         self.store.load().map_err(|fault| store_problem(self.site, &fault))
     }

@@ -58,6 +58,11 @@ pub(super) fn state(site: &Site) -> Result<Stored, Problem> {
     }
 }
 
+/// For messages about a state that is not there.
+pub(super) fn no_lineage() -> Lineage {
+    Lineage::new("none")
+}
+
 /// A state that was never written; its lineage is minted here.
 fn fresh(site: &Site) -> Stored {
     let bytes = (site.entropy)();

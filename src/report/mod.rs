@@ -4,15 +4,18 @@
 pub mod diagnostics;
 pub mod explain;
 pub mod fold;
+pub mod graph;
 pub mod history;
 pub mod inspect;
 pub mod lock;
 pub mod plan_json;
 pub mod plan_text;
 pub mod progress;
+pub mod started;
 pub mod state_text;
 pub mod style;
 pub mod table;
+pub mod things;
 
 mod diff_text;
 mod groups;

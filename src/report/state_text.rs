@@ -124,7 +124,7 @@ pub fn json(state: &Recorded) -> String {
     .pretty()
 }
 
-fn object(object: &Object) -> Node {
+pub(super) fn object(object: &Object) -> Node {
     let Object {
         addr,
         generation,
@@ -218,7 +218,7 @@ fn data_disks_json(disks: &[DataDisk]) -> Node {
     }))
 }
 
-fn version(record: &VersionRecord) -> Node {
+pub(super) fn version(record: &VersionRecord) -> Node {
     let VersionRecord { block, version, generation, inputs, inputs_digest, made_ms } = record;
     let Inputs { instance, base, user_data, system_disk, data_disks } = inputs;
     object! {
