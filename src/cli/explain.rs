@@ -18,7 +18,11 @@ pub(super) fn run(shell: &mut Shell<'_>, word: Option<&str>) -> Result<Exit, Pro
             let Some(code) = codes::ALL.iter().copied().find(|code| code.word == lower) else {
                 return Err(no_code(bare));
             };
-            if shell.json { explain::json(&[code], exit_of) } else { explain::text(code, exit_of(code.class), shell.out) }
+            if shell.json {
+                explain::json(&[code], exit_of)
+            } else {
+                explain::text(code, exit_of(code.class), shell.out)
+            }
         }
     };
     shell.print(&text);
@@ -28,7 +32,9 @@ pub(super) fn run(shell: &mut Shell<'_>, word: Option<&str>) -> Result<Exit, Pro
 fn no_code(word: &str) -> Problem {
     let fault = Diagnostic::error(codes::USAGE, format!("there is no diagnostic code `{word}`"));
     let fault = match nearest(word, codes::ALL.iter().map(|code| code.word)) {
-        Some(near) => fault.help(format!("did you mean `{near}`? Without a code, `fleetwright explain` lists them all")),
+        Some(near) => {
+            fault.help(format!("did you mean `{near}`? Without a code, `fleetwright explain` lists them all"))
+        }
         None => fault.help("without a code, `fleetwright explain` lists them all"),
     };
     Problem { diagnostics: vec![fault], sources: SourceMap::default() }

@@ -14,9 +14,11 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &UnlockArgs) -> Resu
     {
         return Err(problem(other_holder(named, &lease)));
     }
-    if !shell.json {
-        let text = lock::text(&lease, site.clock.now_ms(), shell.out);
-        shell.print(&text);
+    let now_ms = site.clock.now_ms();
+    if shell.json {
+        shell.say(&lock::text(&lease, now_ms, shell.talk));
+    } else {
+        shell.print(&lock::text(&lease, now_ms, shell.out));
     }
     if !args.auto_approve {
         let question = "\nIf that run is still going, it stops at its next write, and what it has sent is in doubt until\n\
@@ -35,9 +37,12 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &UnlockArgs) -> Resu
         return match ops::lease(site)? {
             None => Ok(nobody(shell, site)),
             Some(now) => Err(problem(
-                Diagnostic::error(codes::LOCKED, format!("{} holds the lock by now, and was not asked about", who(&now)))
-                    .why("the lock changed hands; nothing was done")
-                    .help("run the same command again to see who holds it"),
+                Diagnostic::error(
+                    codes::LOCKED,
+                    format!("{} holds the lock by now, and was not asked about", who(&now)),
+                )
+                .why("the lock changed hands; nothing was done")
+                .help("run the same command again to see who holds it"),
             )),
         };
     }

@@ -5,7 +5,7 @@ use super::{Exit, Shell};
 use crate::model::Millis;
 use crate::ops::{self, Problem, Prune, Site};
 use crate::report::history;
-use crate::store::{Pruned, Stays};
+use crate::store::Pruned;
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &HistoryArgs) -> Result<Exit, Problem> {
     let most = args.limit as usize;
@@ -25,7 +25,13 @@ pub(super) fn prune(shell: &mut Shell<'_>, site: &Site, args: &PruneArgs) -> Res
     };
     let told = ops::history(site, 0)?;
     let Some(before) = ops::stays_from(&told, wish, site.clock.now_ms()) else {
-        shell.print("Nothing was deleted: there are no runs that old.\n");
+        let nothing = Pruned { runs: 0, operations: 0, plans: 0, stays: None };
+        let text = if shell.json {
+            history::pruned_json(&nothing)
+        } else {
+            "Nothing was deleted: there are no runs that old.\n".to_owned()
+        };
+        shell.print(&text);
         return Ok(Exit::Done);
     };
     let going: Vec<i64> = told.iter().map(|told| told.row.id.0).filter(|id| *id < before.0).collect();
@@ -45,22 +51,9 @@ pub(super) fn prune(shell: &mut Shell<'_>, site: &Site, args: &PruneArgs) -> Res
             return Ok(Exit::Failed);
         }
     }
-    let Pruned { runs, operations, plans, stays } = ops::prune(site, before)?;
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    shell.print(&format!(
-        "Deleted {}, {} and {} from the history.\n",
-        count(runs, "run"),
-        count(operations, "operation"),
-        count(plans, "plan"),
-    ));
-    if let Some((run, why)) = stays {
-        let why = match why {
-            Stays::Newest => "it is the newest, and its number must not be given again",
-            Stays::OpenOperations => "it has operations that are not settled; the next apply settles them",
-            Stays::HaltedInstances => "it shut instances down that are not started again; the next apply starts them",
-        };
-        shell.print(&format!("Run {} and those after it stay: {why}.\n", run.0));
-    }
+    let pruned = ops::prune(site, before)?;
+    let text = if shell.json { history::pruned_json(&pruned) } else { history::pruned(&pruned, shell.out) };
+    shell.print(&text);
     Ok(Exit::Done)
 }
 

@@ -31,9 +31,10 @@ pub(super) fn rm(shell: &mut Shell<'_>, site: &Site, args: &StateRmArgs) -> Resu
     let command = format!("state rm {}", args.addresses.join(" "));
     let mut going = None;
     let forgotten = ops::forget(site, &args.addresses, &mut |state| {
-        if !shell.json {
-            let text = things::forgetting(state, &site.env, shell.out);
-            shell.print(&text);
+        if shell.json {
+            shell.say(&things::forgetting(state, &site.env, shell.talk));
+        } else {
+            shell.print(&things::forgetting(state, &site.env, shell.out));
         }
         going = Some(state.clone());
         Ok(args.auto_approve || shell.approved(site, &command, "\nTo forget them, type `yes`: ")?)

@@ -148,6 +148,7 @@ codes! {
     STORE "store" Failed "The state cannot be read or written."
     CLOUD "cloud" Failed "The cloud refused, or could not be reached."
     IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."
+    SECRET_CHANGED "secret-changed" Failed "A secret's bytes are no longer those that were planned with."
     NEEDS_APPROVAL "needs-approval" Failed "There is no terminal to ask on, and no `--auto-approve`."
     USAGE "usage" Usage "The command line is not understood."
     SELF_CHECK "self-check" Failed "The plan failed its second check; this is a fault of the program."

@@ -103,7 +103,9 @@ mod tests {
         let repo = Repo::new();
         repo.write(".git/HEAD", &format!("{TWO}\n"));
         assert_eq!(repo.found().as_deref(), Some(TWO));
-        let packed = format!("# pack-refs with: peeled fully-peeled sorted \n{TWO} refs/heads/mainly\n{ONE} refs/heads/main\n^{TWO}\n");
+        let packed = format!(
+            "# pack-refs with: peeled fully-peeled sorted \n{TWO} refs/heads/mainly\n{ONE} refs/heads/main\n^{TWO}\n"
+        );
         repo.write(".git/HEAD", "ref: refs/heads/main\n").write(".git/packed-refs", &packed);
         assert_eq!(repo.found().as_deref(), Some(ONE));
         repo.write(".git/refs/heads/main", TWO);

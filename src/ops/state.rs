@@ -196,11 +196,8 @@ fn names(wanted: &Addr, object: &Object) -> bool {
 
 /// The things at some addresses, in the order of the state.
 fn selected(recorded: &Recorded, wanted: &[Addr]) -> Result<Vec<Object>, Problem> {
-    let lacking: Vec<Addr> = wanted
-        .iter()
-        .filter(|wanted| !recorded.objects.iter().any(|object| names(wanted, object)))
-        .cloned()
-        .collect();
+    let lacking: Vec<Addr> =
+        wanted.iter().filter(|wanted| !recorded.objects.iter().any(|object| names(wanted, object))).cloned().collect();
     if !lacking.is_empty() {
         return Err(nothing_at(recorded, &lacking));
     }

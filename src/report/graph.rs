@@ -51,7 +51,8 @@ fn about(desired: &Desired, block: &Block) -> (Shape, String) {
 /// The graph in the language of Graphviz.
 #[must_use]
 pub fn dot(desired: &Desired, blocks: &Blocks) -> String {
-    let quoted = |text: &str| format!("\"{}\"", clean(text).replace('\\', "\\\\").replace('"', "\\\""));
+    let escaped = |text: &str| clean(text).replace('\\', "\\\\").replace('"', "\\\"");
+    let quoted = |text: &str| format!("\"{}\"", escaped(text));
     let mut out = format!(
         "digraph {} {{\n  rankdir = LR;\n  node [fontname = \"sans-serif\"];\n  edge [arrowhead = vee];\n\n",
         quoted(desired.project.as_str())
@@ -65,10 +66,10 @@ pub fn dot(desired: &Desired, blocks: &Blocks) -> String {
             Shape::Fleet => "box3d",
             Shape::Absent => "plaintext",
         };
-        let (id, line) = (quoted(&block.to_string()), quoted(&line));
+        let block = block.to_string();
         // A line break within a label is `\n`, which must not be escaped with the rest.
-        let label = format!("{}\\n{}", id.trim_end_matches('"'), line.trim_start_matches('"'));
-        out.push_str(&format!("  {id} [shape = {shape}, label = {label}];\n"));
+        let label = format!("\"{}\\n{}\"", escaped(&block), escaped(&line));
+        out.push_str(&format!("  {} [shape = {shape}, label = {label}];\n", quoted(&block)));
     }
     out.push('\n');
     for (from, to) in edges(blocks) {
@@ -81,7 +82,8 @@ pub fn dot(desired: &Desired, blocks: &Blocks) -> String {
 /// The graph in the language of Mermaid. Its ids are numbers, for names may be words of that language.
 #[must_use]
 pub fn mermaid(desired: &Desired, blocks: &Blocks) -> String {
-    let ids: BTreeMap<&Block, String> = blocks.blocks().zip(0..).map(|(block, n): (_, u32)| (block, format!("n{n}"))).collect();
+    let ids: BTreeMap<&Block, String> =
+        blocks.blocks().zip(0..).map(|(block, n): (_, u32)| (block, format!("n{n}"))).collect();
     let mut out = String::from("flowchart LR\n");
     for (block, id) in &ids {
         let (shape, line) = about(desired, block);
@@ -127,8 +129,7 @@ pub fn json(desired: &Desired, blocks: &Blocks) -> String {
             "declared" => shape != Shape::Absent,
         }
     });
-    let edges =
-        edges(blocks).map(|(from, to)| object! { "block" => from.to_string(), "needs" => to.to_string() });
+    let edges = edges(blocks).map(|(from, to)| object! { "block" => from.to_string(), "needs" => to.to_string() });
     object! { "format" => FORMAT, "blocks" => Node::list(nodes), "needs" => Node::list(edges) }.pretty()
 }
 

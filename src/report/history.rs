@@ -7,7 +7,9 @@ use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::recorded::OpId;
 use crate::plan::{Counts, Plan};
-use crate::store::{Ending, OpRow, OpState, OpTargetRow, RunOutcome, RunRow, RunTold, Tally, TargetOutcome};
+use crate::store::{
+    Ending, OpRow, OpState, OpTargetRow, Pruned, RunOutcome, RunRow, RunTold, Stays, Tally, TargetOutcome,
+};
 
 use super::fold;
 use super::node::{Node, object};
@@ -21,6 +23,8 @@ use super::words;
 pub const FORMAT: &str = "fleetwright-history/1";
 /// What `format` says in the JSON of one run.
 pub const RUN_FORMAT: &str = "fleetwright-run/1";
+/// What `format` says in the JSON of what was deleted.
+pub const PRUNED_FORMAT: &str = "fleetwright-pruned/1";
 
 /// The digits of a commit and of a digest that are shown to people.
 const DIGITS: usize = 8;
@@ -127,7 +131,12 @@ pub fn run_text(
         text.push_str(&plan_text::plan(plan, style, &PlanOpts::default()));
     }
     let mut page = Page::new(style);
-    let title = if operations.is_empty() { "Operations: none." } else { "Operations:" };
+    let title = match (operations.is_empty(), told.row.kind.as_str()) {
+        (false, _) => "Operations:",
+        // They stay with the run that began them.
+        (true, "recover") => "Operations: none of its own; it settled those that earlier runs had left open.",
+        (true, _) => "Operations: none.",
+    };
     page.wrap(0, HANG, &Line::new().add(Ink::Strong, title));
     let mut attempts: BTreeMap<StepId, usize> = BTreeMap::new();
     for op in operations {
@@ -393,4 +402,46 @@ fn fault_node(fault: &call::Fault) -> Node {
         "message" => message,
         "request_id" => Node::maybe(request_id.as_ref()),
     }
+}
+
+/// What was deleted of the history, and what stays against the wish.
+#[must_use]
+pub fn pruned(pruned: &Pruned, style: Style) -> String {
+    let Pruned { runs, operations, plans, stays } = pruned;
+    let mut page = Page::new(style);
+    page.plain(&format!(
+        "Deleted {}, {} and {} from the history.",
+        words::plural(*runs, "run"),
+        words::plural(*operations, "operation"),
+        words::plural(*plans, "plan"),
+    ));
+    if let Some((run, why)) = stays {
+        let why = match why {
+            Stays::Newest => "it is the newest, and its number must not be given again",
+            Stays::OpenOperations => "it has operations that are not settled; the next apply settles them",
+            Stays::HaltedInstances => "it shut instances down that are not started again; the next apply starts them",
+        };
+        page.plain(&format!("Run {} and those after it stay: {why}.", run.0));
+    }
+    page.finish()
+}
+
+/// The same as JSON.
+#[must_use]
+pub fn pruned_json(pruned: &Pruned) -> String {
+    let Pruned { runs, operations, plans, stays } = pruned;
+    let count = |count: &usize| u32::try_from(*count).unwrap_or(u32::MAX);
+    let why = |why: &Stays| match why {
+        Stays::Newest => "newest",
+        Stays::OpenOperations => "open_operations",
+        Stays::HaltedInstances => "halted_instances",
+    };
+    object! {
+        "format" => PRUNED_FORMAT,
+        "runs" => count(runs),
+        "operations" => count(operations),
+        "plans" => count(plans),
+        "stays" => stays.as_ref().map(|(run, stays)| object! { "from_run" => Node::Number(run.0), "why" => why(stays) }),
+    }
+    .pretty()
 }

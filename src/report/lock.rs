@@ -26,8 +26,7 @@ pub fn text(lease: &Lease, now_ms: Millis, style: Style) -> String {
         format!("ended {} ago; the next apply takes the lock over by itself", words::span(-left))
     };
     let since = format!("{}, {} ago", words::time(*since_ms), words::span(now_ms - since_ms));
-    for (name, text) in
-        [("process", pid.to_string()), ("since", since), ("lease", lease), ("fence", fence.to_string())]
+    for (name, text) in [("process", pid.to_string()), ("since", since), ("lease", lease), ("fence", fence.to_string())]
     {
         page.wrap(HANG, HANG + "process: ".len(), &Line::new().text(format!("{:<9}{text}", format!("{name}:"))));
     }

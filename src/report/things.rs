@@ -57,7 +57,8 @@ fn one(page: &mut Page, thing: &Known<'_>) {
         made_by,
     } = object;
     let mut rows: Vec<(&str, String)> = vec![("id", cloud_id.to_string())];
-    let mut add = |name, text: Option<String>| rows.extend(text.filter(|text| !text.is_empty()).map(|text| (name, text)));
+    let mut add =
+        |name, text: Option<String>| rows.extend(text.filter(|text| !text.is_empty()).map(|text| (name, text)));
     add("name", Some(name.clone()));
     add("region", Some(region.to_string()));
     add("zone", zone.as_ref().map(ToString::to_string));

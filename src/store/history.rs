@@ -52,9 +52,8 @@ pub(super) fn operations(conn: &Connection, run: RunId) -> Res<Vec<OpRow>> {
 }
 
 fn targets(conn: &Connection, op: OpId) -> Res<Vec<OpTargetRow>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT addr, gen, cloud_id, id_kind, outcome, why FROM op_target WHERE op = ?1 ORDER BY n",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT addr, gen, cloud_id, id_kind, outcome, why FROM op_target WHERE op = ?1 ORDER BY n")?;
     let mut rows = statement.query([op.0])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -138,8 +137,7 @@ pub(super) fn run_of(conn: &Connection, op: OpId) -> Res<Option<RunId>> {
 pub(super) fn prune(conn: &Connection, before: RunId) -> Res<Pruned> {
     let newest = number(conn, "SELECT max(id) FROM run")?;
     let open = number(conn, "SELECT min(run) FROM op WHERE state NOT IN ('settled', 'failed')")?;
-    let limits =
-        [(newest, Stays::Newest), (open, Stays::OpenOperations), (shut_down(conn)?, Stays::HaltedInstances)];
+    let limits = [(newest, Stays::Newest), (open, Stays::OpenOperations), (shut_down(conn)?, Stays::HaltedInstances)];
     let limit = limits.into_iter().filter_map(|(run, why)| Some((run?, why))).min_by_key(|(run, _)| *run);
     let (before, stays) = match limit {
         Some((run, why)) if run < before => (run, Some((run, why))),
@@ -162,8 +160,8 @@ pub(super) fn prune(conn: &Connection, before: RunId) -> Res<Pruned> {
     let operations = conn.execute("DELETE FROM op WHERE run < ?1", run)?;
     conn.execute_batch("DROP INDEX pruning")?;
     let runs = conn.execute("DELETE FROM run WHERE id < ?1", run)?;
-    let plans = conn
-        .execute("DELETE FROM plan WHERE hash NOT IN (SELECT plan_hash FROM run WHERE plan_hash IS NOT NULL)", [])?;
+    let plans =
+        conn.execute("DELETE FROM plan WHERE hash NOT IN (SELECT plan_hash FROM run WHERE plan_hash IS NOT NULL)", [])?;
     conn.execute(
         "DELETE FROM spec WHERE NOT EXISTS (SELECT 1 FROM object WHERE object.spec = spec.id)
          AND NOT EXISTS (SELECT 1 FROM op_target WHERE op_target.spec = spec.id)",

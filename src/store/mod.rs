@@ -16,8 +16,8 @@ mod tests;
 mod write;
 
 pub use record::{
-    DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold, Stays,
-    Tally, TargetOutcome,
+    DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
+    Stays, Tally, TargetOutcome,
 };
 pub use sqlite::SqliteStore;
 

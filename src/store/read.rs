@@ -73,9 +73,7 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
         lineage: lineage(&tx)?,
         serial: counter(&tx, "serial")?,
         origin: origin(&tx)?,
-        halted: halted(&tx, || {
-            Ok(objects.iter().filter_map(|object| object.cloud_id.instance().cloned()).collect())
-        })?,
+        halted: halted(&tx, || Ok(objects.iter().filter_map(|object| object.cloud_id.instance().cloned()).collect()))?,
         objects,
         versions: versions(&tx)?,
         edges: edges(&tx)?,

@@ -11,4 +11,5 @@ mod lookups;
 mod quotas;
 mod rig;
 mod traps;
+mod verbs;
 mod walks;
