@@ -169,10 +169,15 @@ pub(super) enum HistoryCommand {
 }
 
 #[derive(clap::Args, Debug)]
-#[group(required = true, multiple = false, args = ["keep", "older_than"])]
 pub(super) struct PruneArgs {
     /// Keep the newest N runs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        required_unless_present = "older_than",
+        conflicts_with = "older_than"
+    )]
     pub(super) keep: Option<u32>,
     /// Delete what ended longer ago than this, such as `30d`
     #[arg(long, value_name = "AGE", value_parser = super::history::age)]

@@ -40,7 +40,7 @@ pub fn init(site: &Site, project: Option<&str>) -> Result<Started, Problem> {
         }
         None => Name::new(directory_name(&site.dir)),
     };
-    fs::create_dir_all(&site.dir).map_err(|error| unwritable(site, &site.dir, &error))?;
+    fs::create_dir_all(&site.dir).map_err(|error| unwritable(&site.shown, &error))?;
     let there = configs(site)?;
     if !there.is_empty() {
         let faults = there.iter().map(|name| {
@@ -68,7 +68,7 @@ pub fn init(site: &Site, project: Option<&str>) -> Result<Started, Problem> {
 
 /// What of a config is in the directory.
 fn configs(site: &Site) -> Result<Vec<String>, Problem> {
-    let entries = fs::read_dir(&site.dir).map_err(|error| unwritable(site, &site.dir, &error))?;
+    let entries = fs::read_dir(&site.dir).map_err(|error| unwritable(&site.shown, &error))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut found: Vec<String> =
         names.filter(|name| name.ends_with(".yaml") && !name.starts_with('.') || name == CONFIG_FILE).collect();
@@ -80,12 +80,12 @@ fn configs(site: &Site) -> Result<Vec<String>, Problem> {
 fn write(site: &Site, name: &str, text: &str) -> Result<(), Problem> {
     let path = site.dir.join(name);
     let written = OpenOptions::new().write(true).create_new(true).open(&path);
-    written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| unwritable(site, &path, &error))
+    written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| unwritable(&site.show(&path), &error))
 }
 
-fn unwritable(site: &Site, path: &Path, error: &std::io::Error) -> Problem {
+fn unwritable(shown: &str, error: &std::io::Error) -> Problem {
     Problem::of(
-        Diagnostic::error(codes::UNWRITABLE, format!("{} cannot be written: {error}", site.show(path)))
+        Diagnostic::error(codes::UNWRITABLE, format!("{shown} cannot be written: {error}"))
             .help("choose a directory that you may write to: fleetwright init DIR"),
     )
 }

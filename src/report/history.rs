@@ -34,11 +34,15 @@ const HANG: usize = 2;
 /// The history as a table; `older` more runs are left out.
 #[must_use]
 pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
-    const COLUMNS: [Column; 9] = [
+    /// A person and a host up to here are not broken: rather is there no room for a revision.
+    const MOST_WHOLE: usize = 24;
+    let rows: Vec<Vec<String>> = told.iter().map(row).collect();
+    let whole = told.iter().all(|told| told.row.who.len() + told.row.host.len() < MOST_WHOLE);
+    let columns = [
         Column::whole("RUN"),
         Column::whole("WHAT"),
         Column::whole("WHEN (UTC)"),
-        Column::wraps("WHO"),
+        if whole { Column::whole("WHO") } else { Column::wraps("WHO") },
         Column::whole("TOOK"),
         Column::whole("OUTCOME"),
         Column::whole("CHANGES"),
@@ -50,11 +54,12 @@ pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
         page.plain("There is no history yet: nothing was applied.");
         return page.finish();
     }
-    let rows: Vec<Vec<String>> = told.iter().map(row).collect();
-    let text = table(&COLUMNS, &rows, style);
+    let text = table(&columns, &rows, style);
     if older > 0 {
         page.gap();
-        page.plain(&format!("{} more: --limit {}", words::plural(older, "older run"), told.len() + older));
+        let are = if older == 1 { "is" } else { "are" };
+        let all = told.len() + older;
+        page.plain(&format!("{} {are} not shown: --limit {all} shows all.", words::plural(older, "older run")));
     }
     let rest = page.finish();
     if rest.is_empty() { text } else { format!("{text}\n{rest}") }
@@ -245,6 +250,7 @@ fn operation(page: &mut Page, op: &OpRow, again: bool) {
         match ids.as_slice() {
             [] => {}
             [one] => line.push(Ink::Plain, format!("  {one}")),
+            [one, other] => line.push(Ink::Plain, format!("  {one}, {other}")),
             [first, .., last] => line.push(Ink::Plain, format!("  {first} … {last} ({})", ids.len())),
         }
         match outcome {

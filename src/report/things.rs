@@ -136,6 +136,7 @@ pub fn forgetting(state: &Recorded, env: &Name, style: Style) -> String {
         match objects.as_slice() {
             [] => {}
             [one] => line.push(Ink::Plain, format!("  {}", one.cloud_id)),
+            [one, other] => line.push(Ink::Plain, format!("  {}, {}", one.cloud_id, other.cloud_id)),
             [first, .., last] => {
                 line.push(Ink::Plain, format!("  {} … {} ({})", first.cloud_id, last.cloud_id, objects.len()));
             }
@@ -147,6 +148,13 @@ pub fn forgetting(state: &Recorded, env: &Name, style: Style) -> String {
         "They go on existing in the cloud, and go on costing what they cost. fleetwright will neither change nor destroy \
          them any more. What the config still has is made anew by the next apply, beside them.",
     );
+    if state.objects.iter().any(|object| matches!(object.spec.as_ref(), ObjectSpec::Image(_))) {
+        page.gap();
+        page.plain(
+            "An image keeps its name in the cloud: until it is deleted or renamed there, none of the same version can be \
+             made.",
+        );
+    }
     let tags: Vec<String> = blocks.keys().filter_map(|block| tag(state, env, block)).collect();
     if !tags.is_empty() {
         page.gap();

@@ -102,8 +102,9 @@ fn whole_blocks_can_be_forgotten() {
     let json = rig.json("state rm share.partners image.web fleet.web --auto-approve --json");
     assert_eq!(json["forgotten"].as_array().map(Vec::len), Some(2 + 2 + 3));
     assert_eq!(rig.addrs(), ["fleet.builder[0]"]);
-    // What a plan makes of it is a plan: the image is captured under a name that is free.
-    rig.run("plan --detailed-exitcode").expect(Exit::Changes);
+    // The name of what was forgotten is taken, and the plan says by what.
+    says(&rig.run("plan").expect(Exit::Infeasible).err, "error[name-taken]");
+    rig.edit("shop.yaml", "    regions:", "    version: \"2\"\n    regions:");
     rig.run("apply --auto-approve").expect(Exit::Done);
     rig.expect_no_changes();
 }
