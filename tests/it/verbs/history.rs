@@ -195,7 +195,7 @@ fn runs_are_old_by_when_they_ended() {
         &rig.run("history prune --older-than 30d --auto-approve").expect(Exit::Done).out,
         "there are no runs that old",
     );
-    says(&rig.run("history prune --older-than 24h --auto-approve").expect(Exit::Done).out, "Deleted 2 runs");
+    says(&rig.run("history prune --older-than 25h --auto-approve").expect(Exit::Done).out, "Deleted 2 runs");
     // However old it is, the newest stays.
     rig.wait_ms(100 * 86_400_000);
     says(&rig.run("history prune --older-than 1s --auto-approve").expect(Exit::Done).out, "Deleted 1 run,");
