@@ -20,6 +20,9 @@ CREATE TABLE grant_ (
     uin    TEXT NOT NULL,
     PRIMARY KEY (object, uin)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE id_ever (
+    cloud_id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE image_version (
     block         TEXT NOT NULL,
     version       TEXT NOT NULL,
@@ -129,7 +132,7 @@ CREATE TABLE run (
     config_digest TEXT NOT NULL,
     plan_hash     TEXT,
     serial_before INTEGER NOT NULL,
-    serial_after  INTEGER,
+    serial_after  INTEGER, git_rev TEXT,
     CHECK ((ended_ms IS NULL) = (outcome IS NULL))
 ) STRICT;
 CREATE TABLE spec (

@@ -87,6 +87,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("petgraph", &["src/graph", "src/plan"]),
     ("similar", &["src/report"]),
     ("clap", &["src/cli"]),
+    ("clap_complete", &["src/cli"]),
+    ("clap_mangen", &["src/cli"]),
 ];
 
 const MOST_LINES: usize = 700;

@@ -46,6 +46,8 @@ pub(super) enum Color {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// Write a first config to start from
+    Init(InitArgs),
     /// Check the config, without state and cloud
     Validate,
     /// Show what apply would do; changes nothing
@@ -54,17 +56,51 @@ pub(super) enum Command {
     Apply(ApplyFileArgs),
     /// Plan to destroy everything, ask, and carry it out
     Destroy(ApplyArgs),
-    /// Show what the state remembers, or a saved plan
+    /// Show what the state remembers, a saved plan, or one run of the history
     Show {
-        /// A plan file, as `plan --out` writes it
+        /// A plan file, as `plan --out` writes it; or a run, by its number: `12` or `run-12`
         #[arg(value_name = "WHAT")]
-        what: Option<PathBuf>,
+        what: Option<String>,
+    },
+    /// List what was run, newest first
+    #[command(args_conflicts_with_subcommands = true)]
+    History {
+        #[command(flatten)]
+        list: HistoryArgs,
+        #[command(subcommand)]
+        command: Option<HistoryCommand>,
     },
     /// Work with the state
     State {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Print which block of the config needs which, to be drawn
+    Graph {
+        /// The language of the program that draws it
+        #[arg(long, value_name = "FORMAT", default_value = "dot")]
+        format: GraphFormat,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// The shell that reads them
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all of them
+    Man {
+        /// Write the pages of all commands into this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Explain a diagnostic code, or list them all
+    Explain {
+        /// As it stands in a message, such as `unknown-key`
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
+    /// Break the lock of the state: whoever holds it can write no more
+    ForceUnlock(UnlockArgs),
     /// Work with the embedded cloud
     Cloud {
         #[command(subcommand)]
@@ -75,7 +111,90 @@ pub(super) enum Command {
 #[derive(Subcommand, Debug)]
 pub(super) enum StateCommand {
     /// List the addresses of everything in the state; with -v, their ids
-    List,
+    List {
+        /// Only what is at this address or below it, such as `fleet.web`
+        #[arg(value_name = "ADDR")]
+        addr: Option<String>,
+    },
+    /// Show all that the state knows of a thing, or of all things at an address
+    Show {
+        /// Such as `fleet.web[3]`, or `fleet.web` for all of its slots
+        #[arg(value_name = "ADDR")]
+        addr: String,
+    },
+    /// Forget things without touching them: they go on existing, and cost what they cost
+    Rm(StateRmArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct StateRmArgs {
+    /// What to forget: `fleet.web[3]`, or `fleet.web` for all of its slots
+    #[arg(value_name = "ADDR", required = true)]
+    pub(super) addresses: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct InitArgs {
+    /// Where; made where it is not there
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// What the project is called; silent: like the directory
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<String>,
+}
+
+/// What graphs are written in.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GraphFormat {
+    /// For Graphviz: `fleetwright graph | dot -Tsvg`
+    Dot,
+    /// For Mermaid, which forges and editors draw in Markdown
+    Mermaid,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct HistoryArgs {
+    /// How many runs are listed at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum HistoryCommand {
+    /// Delete old runs with their plans and operations; what recovery may need stays
+    Prune(PruneArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct PruneArgs {
+    /// Keep the newest N runs
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        required_unless_present = "older_than",
+        conflicts_with = "older_than"
+    )]
+    pub(super) keep: Option<u32>,
+    /// Delete what ended longer ago than this, such as `30d`
+    #[arg(long, value_name = "AGE", value_parser = super::history::age)]
+    pub(super) older_than: Option<crate::model::Millis>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct UnlockArgs {
+    /// Only if this is who holds it: a person, a host, `person@host`, a process or a fence
+    #[arg(value_name = "HOLDER-OR-FENCE")]
+    pub(super) holder: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -162,7 +281,17 @@ impl Args {
             Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(args) => {
                 args.planning.parallelism.into()
             }
-            Command::Validate | Command::Show { .. } | Command::State { .. } | Command::Cloud { .. } => 1,
+            Command::Validate
+            | Command::Show { .. }
+            | Command::History { .. }
+            | Command::State { .. }
+            | Command::Init(_)
+            | Command::Graph { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Explain { .. }
+            | Command::ForceUnlock(_)
+            | Command::Cloud { .. } => 1,
         }
     }
 }

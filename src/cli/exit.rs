@@ -35,6 +35,22 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, with what they mean; `docs/cli.md` has this table.
+    pub const ALL: [(Self, &'static str); 12] = [
+        (Self::Done, "done; also where there was nothing to do"),
+        (Self::Failed, "it did not work, or it was not approved"),
+        (Self::Changes, "there are changes: `plan --detailed-exitcode`"),
+        (Self::Partly, "some of it was applied; applying again goes on"),
+        (Self::Locked, "somebody else holds the lock, or took it over"),
+        (Self::Foreign, "the plan, the state or the cloud does not belong to this config, or is out of date"),
+        (Self::Infeasible, "it cannot be reached from here: a quota, a cap or a rule of the cloud"),
+        (Self::Guard, "a guard refused: something is protected, or used by somebody else"),
+        (Self::Usage, "the command line is wrong"),
+        (Self::Config, "the config is wrong"),
+        (Self::Bug, "a fault of fleetwright itself"),
+        (Self::Interrupted, "it was interrupted, and what was under way is in the journal"),
+    ];
+
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -45,17 +61,24 @@ impl Exit {
     #[must_use]
     pub fn of(diagnostics: &[Diagnostic]) -> Self {
         let has = |class| diagnostics.iter().any(|fault| fault.is_error() && fault.code.class == class);
-        [
-            (Class::Usage, Self::Usage),
-            (Class::Config, Self::Config),
-            (Class::Foreign, Self::Foreign),
-            (Class::Locked, Self::Locked),
-            (Class::Guard, Self::Guard),
-            (Class::Infeasible, Self::Infeasible),
-        ]
-        .into_iter()
-        .find(|(class, _)| has(*class))
-        .map_or(Self::Failed, |(_, exit)| exit)
+        [Class::Usage, Class::Config, Class::Foreign, Class::Locked, Class::Guard, Class::Infeasible]
+            .into_iter()
+            .find(|class| has(*class))
+            .map_or(Self::Failed, Self::of_class)
+    }
+
+    /// What a class of faults means for the run.
+    #[must_use]
+    pub fn of_class(class: Class) -> Self {
+        match class {
+            Class::Config => Self::Config,
+            Class::Usage => Self::Usage,
+            Class::Infeasible => Self::Infeasible,
+            Class::Guard => Self::Guard,
+            Class::Foreign => Self::Foreign,
+            Class::Locked => Self::Locked,
+            Class::Failed => Self::Failed,
+        }
     }
 
     /// How an apply ended.

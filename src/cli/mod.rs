@@ -6,9 +6,19 @@ mod apply;
 mod args;
 mod cloud;
 mod exit;
+mod explain;
+mod force_unlock;
+mod graph;
+mod history;
+mod init;
 mod plan;
+#[cfg(test)]
+mod reference;
 mod screen;
+mod shell_help;
 mod show;
+mod show_run;
+mod state;
 mod validate;
 mod watching;
 mod world;
@@ -23,7 +33,7 @@ use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::Name;
 use crate::ops::{Problem, Site};
 use crate::report::style::Style;
-use args::{Args, CloudCommand, Command, StateCommand};
+use args::{Args, CloudCommand, Command, HistoryCommand, StateCommand};
 
 /// Runs one command.
 pub fn run(mut world: World<'_>) -> Exit {
@@ -40,6 +50,7 @@ pub fn run(mut world: World<'_>) -> Exit {
     }
     let site = shell.site(chdir, Name::new(env.as_str()), &args);
     let result = match &args.command {
+        Command::Init(options) => init::run(&mut shell, site, options),
         Command::Validate => validate::run(&mut shell, &site),
         Command::Plan(options) => plan::run(&mut shell, &site, options),
         Command::Apply(options) => match &options.file {
@@ -49,7 +60,18 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::Destroy(options) => apply::run(&mut shell, &site, options, true),
         Command::Show { what: Some(what) } => show::show_what(&mut shell, &site, what),
         Command::Show { what: None } => show::show(&mut shell, &site),
-        Command::State { command: StateCommand::List } => show::list(&mut shell, &site),
+        Command::History { list, command: None } => history::run(&mut shell, &site, list),
+        Command::History { list: _, command: Some(HistoryCommand::Prune(options)) } => {
+            history::prune(&mut shell, &site, options)
+        }
+        Command::State { command: StateCommand::List { addr } } => state::list(&mut shell, &site, addr.as_deref()),
+        Command::State { command: StateCommand::Show { addr } } => state::show(&mut shell, &site, addr),
+        Command::State { command: StateCommand::Rm(options) } => state::rm(&mut shell, &site, options),
+        Command::Graph { format } => graph::run(&mut shell, &site, *format),
+        Command::Completions { shell: kind } => Ok(shell_help::completions(&mut shell, *kind)),
+        Command::Man { dir } => shell_help::man(&mut shell, &site, dir.as_deref()),
+        Command::Explain { code } => explain::run(&mut shell, code.as_deref()),
+        Command::ForceUnlock(options) => force_unlock::run(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Inspect(options) } => cloud::inspect(&mut shell, &site, options),
         Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {
             cloud::reset(&mut shell, &site, *auto_approve)
@@ -149,6 +171,16 @@ impl<'a> Shell<'a> {
         let Window { columns, rows } =
             (self.world.window)().unwrap_or(Window { columns: self.world.width, rows: usize::MAX });
         (columns, rows)
+    }
+
+    /// Asks where there is a terminal to ask on; where there is none, that is a fault, with the command that does not ask.
+    fn approved(&mut self, site: &Site, command: &str, question: &str) -> Result<bool, Problem> {
+        if self.world.terminals.stdin {
+            return Ok(self.confirmed(question));
+        }
+        let fault = Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
+            .help(format!("to go on without being asked: {} --auto-approve", self.again(command, site)));
+        Err(Problem { diagnostics: vec![fault], sources: SourceMap::default() })
     }
 
     /// The command to type for going on.

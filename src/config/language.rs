@@ -296,7 +296,7 @@ pub(super) const DISK_TYPES: &[&str] = &[
 ];
 
 /// What was probably meant by a word: the nearest of the candidates, if it is near at all.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const FARTHEST: usize = 3;
     let length = word.chars().count();
     if length > 64 {

@@ -1,4 +1,7 @@
-//! All codes, each with what it means. `docs/diagnostics.md` is made from this table.
+//! All codes, each with what it means in a line, and at length on a page of its own below `pages/`.
+//! `docs/diagnostics.md` and `fleetwright explain` are made from both.
+
+use super::page::Page;
 
 /// What a fault means for the run, and so for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +22,25 @@ pub enum Class {
     Failed,
 }
 
+impl Class {
+    /// All of them, with what they mean, in the order in which they are listed.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Config, "The config is wrong"),
+        (Self::Usage, "The command line is wrong"),
+        (Self::Infeasible, "What is asked for cannot be reached from here"),
+        (Self::Guard, "A guard refuses"),
+        (Self::Foreign, "State, plan or lock file belong to something else"),
+        (Self::Locked, "Somebody else holds the lock"),
+        (Self::Failed, "It was tried and did not work"),
+    ];
+
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        Self::ALL.into_iter().find(|(class, _)| *class == self).map_or("", |(_, meaning)| meaning)
+    }
+}
+
 /// A code: stable, documented, one meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
@@ -26,7 +48,7 @@ pub struct Code {
     pub word: &'static str,
     /// What it means for the run.
     pub class: Class,
-    /// What it means, in a sentence or two.
+    /// What it means, in a sentence or two; [`Code::page`] tells more.
     pub meaning: &'static str,
 }
 
@@ -38,6 +60,14 @@ impl PartialEq for Code {
 
 impl Eq for Code {}
 
+impl Code {
+    /// What is told about it at length.
+    #[must_use]
+    pub fn page(self) -> Page {
+        Page::of(page_text(self))
+    }
+}
+
 macro_rules! codes {
     ($($name:ident $word:literal $class:ident $meaning:literal)*) => {
         /// The codes by name.
@@ -47,6 +77,14 @@ macro_rules! codes {
             $(pub const $name: Code = Code { word: $word, class: Class::$class, meaning: $meaning };)*
             /// All of them, in the order of the table.
             pub const ALL: &[Code] = &[$($name),*];
+        }
+
+        /// The page of a code, as Markdown.
+        fn page_text(code: Code) -> &'static str {
+            match code.word {
+                $($word => include_str!(concat!("pages/", $word, ".md")),)*
+                _ => "",
+            }
         }
     };
 }
@@ -102,7 +140,6 @@ codes! {
     PIN_GONE "pin-gone" Config "The image that a look-up is pinned to is no longer there."
     SOURCE_NOT_FOUND "source-not-found" Config "The machine that an image is captured from is not there."
     DISK_TOO_SMALL "disk-too-small" Config "The system disk is smaller than the image."
-    DISK_SHRINKS "disk-shrinks" Config "A system disk can only grow."
     LOGIN_NOT_KEPT "login-not-kept" Config "Only custom and shared images have a login to keep."
     USER_DATA_TOO_LARGE "user-data-too-large" Config "User data is at most 16 KiB."
     IMAGE_QUOTA "image-quota" Infeasible "At some moment a region would hold more custom images than its quota allows."
@@ -124,6 +161,9 @@ codes! {
     BAD_LOCK_FILE "bad-lock-file" Config "`fleetwright.lock` cannot be read as what this program writes."
     LOCKED "locked" Locked "Somebody else is applying."
     FENCED "fenced" Locked "The lock was taken over while this run was under way; it stopped before it wrote anything."
+    NOT_IN_STATE "not-in-state" Failed "The state knows no such thing, or no such run."
+    ALREADY_THERE "already-there" Failed "A file that would be written is there already."
+    UNWRITABLE "unwritable" Failed "A file or a directory cannot be written."
     STORE "store" Failed "The state cannot be read or written."
     CLOUD "cloud" Failed "The cloud refused, or could not be reached."
     IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."
@@ -134,6 +174,5 @@ codes! {
     SELF_CHECK "self-check" Failed "The plan failed its second check; this is a fault of the program."
     NEWER_MATCH "newer-match" Config "A look-up is pinned, and a newer image matches it. Only a note."
     CONFIG_CHANGED "config-changed" Foreign "The config or `fleetwright.lock` has changed since a saved plan was made. Only a note: the plan is carried out as it is."
-    DRIFT "drift" Config "Something was changed outside. Only a note."
     BUILDER_REMOVED "builder-removed" Config "What an image was captured from is no longer in the config. Only a warning: the image stays."
 }

@@ -1,9 +1,11 @@
 //! A fault as data: what, where, why, and what to do. The command line decides how it looks.
 
 mod code;
+mod page;
 mod source;
 
 pub use code::{Class, Code, codes};
+pub use page::{Page, Part};
 pub use source::{Entry, Source, SourceMap, Span};
 
 use crate::model::path::Path;

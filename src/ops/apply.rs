@@ -104,28 +104,46 @@ pub(super) fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
 /// A state with its lock.
 pub(super) struct Held<'a> {
     site: &'a Site,
-    store: Box<dyn Store>,
-    fence: Fence,
+    pub(super) store: Box<dyn Store>,
+    pub(super) fence: Fence,
 }
 
 impl<'a> Held<'a> {
     pub(super) fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
-        let now = site.clock.now_ms();
-        let fence =
-            store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))?;
+        let fence = Self::lock(site, &mut *store)?;
         Ok(Self { site, store, fence })
     }
 
+    /// Takes the lock of a store that stays where it is.
+    pub(super) fn lock(site: &Site, store: &mut dyn Store) -> Result<Fence, Problem> {
+        let now = site.clock.now_ms();
+        store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))
+    }
+
     /// Gives the lock back; a lock that was taken over is not ours to give.
+    pub(super) fn unlock(store: &mut dyn Store, fence: Fence) {
+        drop(store.unlock(fence));
+    }
+
+    /// Gives the lock back.
     pub(super) fn give_back(mut self) {
-        drop(self.store.unlock(self.fence));
+        Self::unlock(&mut *self.store, self.fence);
+    }
+
+    pub(super) fn now_ms(&self) -> Millis {
+        self.site.clock.now_ms()
     }
 
     pub(super) fn load(&mut self) -> Result<Stored, Problem> {
         self.store.load().map_err(|fault| store_problem(self.site, &fault))
     }
 
-    fn start_run(&mut self, kind: &'static str, plan: Option<&Plan>, config: Digest) -> Result<RunId, Problem> {
+    pub(super) fn start_run(
+        &mut self,
+        kind: &'static str,
+        plan: Option<&Plan>,
+        config: Option<Digest>,
+    ) -> Result<RunId, Problem> {
         let plan_json = plan.map(|plan| serde_json::to_string(plan).unwrap_or_default());
         let run = NewRun {
             kind,
@@ -133,13 +151,14 @@ impl<'a> Held<'a> {
             host: self.site.holder.host.clone(),
             started_ms: self.site.clock.now_ms(),
             config_digest: config,
+            git_rev: super::git::revision(&self.site.dir),
             plan_hash: plan_json.as_ref().map(|json| Digest::of(context::PLAN, json.as_bytes())),
             plan_json,
         };
         self.store.start_run(self.fence, &run).map_err(|fault| store_problem(self.site, &fault))
     }
 
-    fn end_run(&mut self, run: RunId, outcome: &Outcome) {
+    pub(super) fn end_run(&mut self, run: RunId, outcome: &Outcome) {
         let word = if outcome.whole() {
             RunOutcome::Done
         } else if outcome.interrupted {
@@ -153,7 +172,7 @@ impl<'a> Held<'a> {
         drop(self.store.end_run(self.fence, run, self.site.clock.now_ms(), word));
     }
 
-    fn commit(&mut self, records: &[Record]) -> Result<(), Problem> {
+    pub(super) fn commit(&mut self, records: &[Record]) -> Result<(), Problem> {
         self.store.commit(self.fence, records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
     }
 
@@ -272,7 +291,7 @@ fn recover(
     config: Digest,
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Problem> {
-    let run = held.start_run("recover", None, config)?;
+    let run = held.start_run("recover", None, Some(config))?;
     let account = match stored.recorded.origin.as_ref() {
         Some(origin) => origin.account.clone(),
         None => {
@@ -307,7 +326,7 @@ pub(super) fn execute(
         lockfile::add(site, &pins)?;
     }
     let kind = if options.plan.destroy { "destroy" } else { "apply" };
-    let run = held.start_run(kind, Some(plan), plan.config_digest)?;
+    let run = held.start_run(kind, Some(plan), Some(plan.config_digest))?;
     let mut first = vec![Record::Edges(plan.edges.clone())];
     if stored.recorded.origin.as_ref() != Some(&plan.origin) {
         first.push(Record::Origin(plan.origin.clone()));

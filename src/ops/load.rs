@@ -62,6 +62,11 @@ pub(super) fn state(site: &Site) -> Result<Stored, Problem> {
     }
 }
 
+/// For messages about a state that is not there.
+pub(super) fn no_lineage() -> Lineage {
+    Lineage::new("none")
+}
+
 /// A state that was never written.
 pub(super) fn fresh(lineage: Lineage) -> Stored {
     Stored {
@@ -83,7 +88,10 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
                 "the state {file} is changed by one run at a time; its lease ends {}",
                 when(site, lease.until_ms)
             ))
-            .help("wait until that run is over; a lease that has ended is taken over by itself"),
+            .help(
+                "wait until that run is over; a lease that has ended is taken over by itself, and where you know that \
+                 it is dead, `fleetwright force-unlock` breaks the lock",
+            ),
         StoreFault::Fenced => Diagnostic::error(codes::FENCED, text)
             .help("see what that run did with `fleetwright show`, then apply again"),
         StoreFault::Newer { .. } => Diagnostic::error(codes::NEWER_STATE, text)

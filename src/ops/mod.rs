@@ -3,7 +3,11 @@
 
 mod apply;
 mod connect;
+mod git;
+mod history;
+mod init;
 mod load;
+mod lock;
 mod lockfile;
 mod observe;
 mod plan;
@@ -16,10 +20,13 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use connect::{cloud_file, open_embedded};
+pub use history::{Prune, RunNumber, RunWhole, history, prune, run, stays_from};
+pub use init::{Started, init};
 pub use load::{Config, validate};
+pub use lock::{break_lock, lease};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
-pub use state::recorded;
+pub use state::{Thing, forget, recorded, recorded_at, things};
 
 use crate::apply::driver::StopFlag;
 use crate::cloud::Cloud;

@@ -69,21 +69,7 @@ impl Plan {
     /// How many things are added, changed, reset and destroyed; a replacement is an addition and a destruction.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for change in &self.changes {
-            match change.action {
-                Action::Create => counts.add += 1,
-                Action::Update => counts.change += 1,
-                Action::Reset => counts.reset += 1,
-                Action::Replace => {
-                    counts.add += 1;
-                    counts.destroy += 1;
-                }
-                Action::Delete => counts.destroy += 1,
-                Action::Forget | Action::Await => {}
-            }
-        }
-        counts
+        Counts::of(self.changes.iter().map(|change| change.action))
     }
 
     /// How many mutating calls it makes, by action.
@@ -110,6 +96,28 @@ pub struct Counts {
     pub reset: u32,
     /// Destroyed.
     pub destroy: u32,
+}
+
+impl Counts {
+    /// Of what happens to each thing.
+    #[must_use]
+    pub fn of(actions: impl IntoIterator<Item = Action>) -> Self {
+        let mut counts = Self::default();
+        for action in actions {
+            match action {
+                Action::Create => counts.add += 1,
+                Action::Update => counts.change += 1,
+                Action::Reset => counts.reset += 1,
+                Action::Replace => {
+                    counts.add += 1;
+                    counts.destroy += 1;
+                }
+                Action::Delete => counts.destroy += 1,
+                Action::Forget | Action::Await => {}
+            }
+        }
+        counts
+    }
 }
 
 /// What a look-up found.

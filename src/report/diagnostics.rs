@@ -1,13 +1,12 @@
 //! Diagnostics as text and as JSON, and the reference of all codes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Padding, Renderer, Snippet};
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::diagnostic::{Class, Diagnostic, Severity, SourceMap, Span, codes};
+use crate::diagnostic::{Diagnostic, Severity, SourceMap, Span};
 use crate::model::path::Path;
 
 /// What stands before a line: its number and the bar.
@@ -344,39 +343,10 @@ fn wrap(text: &str, width: usize) -> String {
     out
 }
 
-/// The reference of all codes, as Markdown.
-#[must_use]
-pub fn reference() -> String {
-    let classes = [
-        (Class::Config, "The config is wrong", 65),
-        (Class::Usage, "The command line is wrong", 64),
-        (Class::Infeasible, "What is asked for cannot be reached from here", 6),
-        (Class::Guard, "A guard refuses", 8),
-        (Class::Foreign, "State, plan or lock file belong to something else", 5),
-        (Class::Locked, "Somebody else holds the lock", 4),
-        (Class::Failed, "It was tried and did not work", 1),
-    ];
-    let mut out = String::from(
-        "# Diagnostics\n\n\
-         Everything that fleetwright finds fault with has a code. A code keeps its meaning for ever, so that it can be\n\
-         searched for and filtered by. The exit code is that of the gravest error; warnings and notes do not change it.\n\n\
-         This file is made from the table in `src/diagnostic/code.rs`.\n",
-    );
-    for (class, heading, exit) in classes {
-        let mut codes: Vec<_> = codes::ALL.iter().filter(|code| code.class == class).collect();
-        codes.sort_by_key(|code| code.word);
-        _ = write!(out, "\n## {heading} (exit code {exit})\n\n| code | meaning |\n|---|---|\n");
-        for code in codes {
-            _ = writeln!(out, "| `{}` | {} |", code.word, code.meaning);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Place, Source};
+    use crate::diagnostic::{Place, Source, codes};
 
     fn sources(text: &str) -> SourceMap {
         SourceMap { sources: vec![Source { path: "fleet.yaml".into(), text: text.into() }], ..SourceMap::default() }

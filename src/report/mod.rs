@@ -3,16 +3,22 @@
 
 pub mod diagnostics;
 pub mod events_json;
+pub mod explain;
 pub mod fold;
+pub mod graph;
+pub mod history;
 pub mod inspect;
 pub mod live;
 pub mod live_table;
+pub mod lock;
 pub mod plan_json;
 pub mod plan_text;
 pub mod progress;
+pub mod started;
 pub mod state_text;
 pub mod style;
 pub mod table;
+pub mod things;
 pub mod timing;
 
 mod diff_text;

@@ -125,7 +125,7 @@ pub fn json(state: &Recorded) -> String {
     .pretty()
 }
 
-fn object(object: &Object) -> Node {
+pub(super) fn object(object: &Object) -> Node {
     let Object {
         addr,
         generation,
@@ -248,7 +248,7 @@ fn data_disks_json(disks: &[DataDisk]) -> Node {
     }))
 }
 
-fn version(record: &VersionRecord) -> Node {
+pub(super) fn version(record: &VersionRecord) -> Node {
     let VersionRecord { block, version, generation, inputs, inputs_digest, made_ms } = record;
     let Inputs { instance, base, user_data, system_disk, data_disks, import, encryption } = inputs;
     object! {

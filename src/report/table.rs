@@ -133,6 +133,10 @@ fn broken(text: &str, width: usize) -> Vec<String> {
             pieces.push(std::mem::replace(&mut piece, rest).trim_end().to_owned());
             columns = display_width(&piece);
         }
+        // No row begins with the space that it was broken at.
+        if c == ' ' && piece.is_empty() && !pieces.is_empty() {
+            continue;
+        }
         piece.push(c);
         columns += wide;
     }

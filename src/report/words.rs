@@ -146,6 +146,14 @@ pub(super) fn time(ms: Millis) -> String {
     }
 }
 
+/// A point in time, in UTC, to the minute; for tables whose title names the zone.
+pub(super) fn minute(ms: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
 /// A point in time as RFC 3339, for programs.
 pub(super) fn rfc3339(ms: Millis) -> String {
     match jiff::Timestamp::from_millisecond(ms) {

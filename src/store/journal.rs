@@ -179,7 +179,7 @@ pub(super) fn words(outcome: Option<&TargetOutcome>) -> (Option<&'static str>, O
     }
 }
 
-fn outcome(word: Option<&str>, why: Option<&str>) -> Res<Option<TargetOutcome>> {
+pub(super) fn outcome(word: Option<&str>, why: Option<&str>) -> Res<Option<TargetOutcome>> {
     match word {
         None => Ok(None),
         Some("done") => Ok(Some(TargetOutcome::Done)),

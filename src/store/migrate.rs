@@ -21,8 +21,14 @@ pub(super) struct Migration {
 }
 
 /// All of them, oldest first. The n-th one makes schema n.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../../state/migrations/0001_init.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../../state/migrations/0001_init.sql") },
+    Migration { name: "0002_history", sql: include_str!("../../state/migrations/0002_history.sql") },
+];
+
+/// The oldest schema that is read as it is: what came later lies outside of what a plan needs, and a reader must not
+/// write.
+pub(super) const OLDEST_READ: usize = 1;
 
 impl Migration {
     /// Of what is executed; how a checkout ends its lines does not matter.

@@ -4,6 +4,7 @@
 //! file; `state/README.md` describes its tables.
 
 mod fault;
+mod history;
 mod journal;
 mod migrate;
 mod read;
@@ -14,7 +15,10 @@ mod sqlite;
 mod tests;
 mod write;
 
-pub use record::{DurationRow, NewRun, OpRecord, OpState, Record, RunOutcome, RunRow, TargetOutcome};
+pub use record::{
+    DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
+    Stays, Tally, TargetOutcome,
+};
 pub use sqlite::SqliteStore;
 
 use std::collections::BTreeSet;
@@ -64,6 +68,8 @@ pub struct Lease {
     pub since_ms: Millis,
     /// Until when, by the holder's clock.
     pub until_ms: Millis,
+    /// The holder's fence.
+    pub fence: Fence,
 }
 
 /// Why the state could not be read or written.

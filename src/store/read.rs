@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{Res, Trouble};
 use super::journal::{self, address};
+use super::migrate::meta;
 use super::rows::{Shared, cloud_id, counter, lineage, maybe_text, of_json, of_part, of_word, origin, text, value};
 use super::{DurationRow, RunOutcome, RunRow, Stored};
 use crate::model::addr::{Addr, Block};
@@ -72,19 +73,28 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
         lineage: lineage(&tx)?,
         serial: counter(&tx, "serial")?,
         origin: origin(&tx)?,
-        halted: halted(&tx, &objects)?,
+        halted: halted(&tx, || Ok(objects.iter().filter_map(|object| object.cloud_id.instance().cloned()).collect()))?,
         objects,
         versions: versions(&tx)?,
         edges: edges(&tx)?,
     };
     let open = journal::open(&tx, &mut specs)?;
     let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
-    let next_op = tx.query_row("SELECT coalesce(max(id), 0) + 1 FROM op", [], |row| row.get(0))?;
-    Ok(Stored { recorded, open, next_op: OpId(next_op), ids_ever })
+    Ok(Stored { recorded, open, next_op: next_op(&tx)?, ids_ever })
 }
 
-/// Instances of ours whose last change of power, as far as the journal tells, was that we shut them down.
-fn halted(conn: &Connection, objects: &[Object]) -> Res<BTreeSet<InstanceId>> {
+/// The first id that no operation has, nor had before old ones went.
+pub(super) fn next_op(conn: &Connection) -> Res<OpId> {
+    let next: i64 = conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM op", [], |row| row.get(0))?;
+    Ok(OpId(next.max(meta::<i64>(conn, "next_op")?.unwrap_or(1))))
+}
+
+/// Instances of ours, which are `there`, whose last change of power, as far as the journal tells, was that we shut
+/// them down.
+pub(super) fn halted(
+    conn: &Connection,
+    there: impl FnOnce() -> Res<BTreeSet<InstanceId>>,
+) -> Res<BTreeSet<InstanceId>> {
     let first: Option<i64> =
         conn.query_row("SELECT min(id) FROM op WHERE action = 'StopInstances'", [], |row| row.get(0))?;
     let mut halted = BTreeSet::new();
@@ -105,7 +115,7 @@ fn halted(conn: &Connection, objects: &[Object]) -> Res<BTreeSet<InstanceId>> {
         }
     }
     if !halted.is_empty() {
-        let there: BTreeSet<&InstanceId> = objects.iter().filter_map(|object| object.cloud_id.instance()).collect();
+        let there = there()?;
         halted.retain(|id| there.contains(id));
     }
     Ok(halted)
@@ -177,14 +187,24 @@ pub(super) fn edges(conn: &Connection) -> Res<BTreeSet<(Block, Block)>> {
     Ok(edges)
 }
 
-/// Every id of an operation's target, handed out to an operation, or of an object.
+/// Every id of an operation's target, handed out to an operation, or of an object; also of operations that are no
+/// longer in the journal.
 fn ids_ever(conn: &Connection) -> Res<BTreeSet<String>> {
-    let mut statement = conn.prepare_cached(
+    let mut sql = String::from(
         "SELECT cloud_id FROM op_target WHERE cloud_id IS NOT NULL
          UNION ALL SELECT cloud_id FROM op_id UNION ALL SELECT cloud_id FROM object",
-    )?;
+    );
+    if knows_history(conn)? {
+        sql.push_str(" UNION ALL SELECT cloud_id FROM id_ever");
+    }
+    let mut statement = conn.prepare_cached(&sql)?;
     let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(ids)
+}
+
+/// Whether the schema is one with `0002_history`; a reader may meet an older one.
+fn knows_history(conn: &Connection) -> Res<bool> {
+    Ok(meta::<i64>(conn, "schema")?.unwrap_or(0) >= 2)
 }
 
 fn digest(text: &str) -> Res<Digest> {
@@ -193,10 +213,11 @@ fn digest(text: &str) -> Res<Digest> {
 
 /// The history, oldest run first.
 pub(super) fn runs(conn: &Connection) -> Res<Vec<RunRow>> {
-    let mut statement = conn.prepare_cached(
+    let git_rev = if knows_history(conn)? { "git_rev" } else { "NULL" };
+    let mut statement = conn.prepare_cached(&format!(
         "SELECT id, kind, who, host, started_ms, config_digest, plan_hash, ended_ms, outcome, serial_before,
-         serial_after FROM run ORDER BY id",
-    )?;
+         serial_after, {git_rev} FROM run ORDER BY id",
+    ))?;
     let mut rows = statement.query([])?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
@@ -206,7 +227,8 @@ pub(super) fn runs(conn: &Connection) -> Res<Vec<RunRow>> {
             who: value(row, 2)?,
             host: value(row, 3)?,
             started_ms: value(row, 4)?,
-            config_digest: digest(text(row, 5)?)?,
+            config_digest: Some(text(row, 5)?).filter(|text| !text.is_empty()).map(digest).transpose()?,
+            git_rev: value(row, 11)?,
             plan_hash: maybe_text(row, 6)?.map(digest).transpose()?,
             ended_ms: value(row, 7)?,
             outcome: match maybe_text(row, 8)? {

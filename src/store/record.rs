@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::call::Fault;
+use crate::cloud::call::{Fault, StepId};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
-use crate::model::ids::{CloudId, ImageId, RequestId, Version};
+use crate::model::ids::{CloudId, ImageId, Region, RequestId, Version};
 use crate::model::recorded::{Object, OpId, Origin, RunId, Status, VersionRecord};
 use crate::model::spec::ObjectSpec;
-use crate::plan::Step;
+use crate::plan::{Counts, Step};
 
 /// How far an operation is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -193,7 +193,7 @@ pub enum Record {
         /// The action.
         action: &'static str,
         /// Where.
-        region: crate::model::ids::Region,
+        region: Region,
         /// How long.
         ms: Millis,
     },
@@ -202,7 +202,7 @@ pub enum Record {
 /// A run that starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewRun {
-    /// `apply`, `destroy` or `recover`.
+    /// `apply`, `destroy`, `recover` or `state rm`.
     pub kind: &'static str,
     /// Who started it.
     pub who: String,
@@ -210,8 +210,10 @@ pub struct NewRun {
     pub host: String,
     /// When.
     pub started_ms: Millis,
-    /// Of the config.
-    pub config_digest: Digest,
+    /// Of the config, where it has to do with one.
+    pub config_digest: Option<Digest>,
+    /// The commit that is checked out where the config lies, where that can be told.
+    pub git_rev: Option<String>,
     /// Of the plan, where there is one.
     pub plan_hash: Option<Digest>,
     /// The plan as JSON, where there is one.
@@ -252,7 +254,7 @@ impl RunOutcome {
 pub struct RunRow {
     /// Its id.
     pub id: RunId,
-    /// `apply`, `destroy` or `recover`.
+    /// `apply`, `destroy`, `recover` or `state rm`.
     pub kind: String,
     /// Who started it.
     pub who: String,
@@ -260,8 +262,10 @@ pub struct RunRow {
     pub host: String,
     /// When.
     pub started_ms: Millis,
-    /// Of the config.
-    pub config_digest: Digest,
+    /// Of the config, where it had to do with one.
+    pub config_digest: Option<Digest>,
+    /// The commit that was checked out where the config lay, where that could be told.
+    pub git_rev: Option<String>,
     /// Of the plan, where there was one.
     pub plan_hash: Option<Digest>,
     /// When it ended; `None`: it is under way, or was killed.
@@ -274,13 +278,122 @@ pub struct RunRow {
     pub serial_after: Option<u64>,
 }
 
+/// A run as the history tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunTold {
+    /// The run itself.
+    pub row: RunRow,
+    /// How it ended, or what else became of it.
+    pub ending: Ending,
+    /// What it was to do; `None`: nothing, or it cannot be told any more.
+    pub tally: Option<Tally>,
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It is over.
+    Over(RunOutcome),
+    /// It holds the lock.
+    UnderWay,
+    /// It was killed.
+    BrokenOff,
+}
+
+impl Ending {
+    /// The word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Over(outcome) => outcome.word(),
+            Self::UnderWay => "under_way",
+            Self::BrokenOff => "broken_off",
+        }
+    }
+}
+
+/// What a run was to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// As the closing line of a plan counts.
+    pub counts: Counts,
+    /// What only the state forgot.
+    pub forget: u32,
+}
+
+/// An operation of the journal, to be shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpRow {
+    /// Its id.
+    pub id: OpId,
+    /// The step of its plan.
+    pub step: StepId,
+    /// The API's action; `await` or `record` where nothing was sent.
+    pub action: String,
+    /// Where; `None` where only the state changed.
+    pub region: Option<Region>,
+    /// How far it is.
+    pub state: OpState,
+    /// How often it was sent.
+    pub attempt: u32,
+    /// Local time of the intent.
+    pub intended_ms: Millis,
+    /// The time that the last attempt was signed with.
+    pub sent_ms: Option<Millis>,
+    /// Local time of its end.
+    pub settled_ms: Option<Millis>,
+    /// What the cloud called the request that it accepted.
+    pub request_id: Option<RequestId>,
+    /// Why it was refused.
+    pub fault: Option<Fault>,
+    /// What it was done to.
+    pub targets: Vec<OpTargetRow>,
+}
+
+/// A target of an operation, to be shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpTargetRow {
+    /// The thing, without its generation.
+    pub addr: Addr,
+    /// Its generation.
+    pub generation: u32,
+    /// Its id, as far as it was known.
+    pub id: Option<CloudId>,
+    /// How it went, as far as known.
+    pub outcome: Option<TargetOutcome>,
+}
+
+/// What was deleted of the history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pruned {
+    /// How many runs.
+    pub runs: usize,
+    /// How many of their operations.
+    pub operations: usize,
+    /// How many plans that no run refers to any more.
+    pub plans: usize,
+    /// The first run that stays although it was to go, and why; all behind it stay as well.
+    pub stays: Option<(RunId, Stays)>,
+}
+
+/// Why a run stays in the history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stays {
+    /// It is the newest: its number must not be given again.
+    Newest,
+    /// It has operations that are not settled.
+    OpenOperations,
+    /// It shut instances down that were not started again.
+    HaltedInstances,
+}
+
 /// How often an action took how long in a region: more than half of `le_ms`, and at most that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DurationRow {
     /// The action.
     pub action: String,
     /// Where.
-    pub region: crate::model::ids::Region,
+    pub region: Region,
     /// A power of two.
     pub le_ms: Millis,
     /// How often.

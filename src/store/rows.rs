@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 
 use super::fault::{Res, Trouble};
 use super::migrate::meta;
-use super::{Holder, Lease};
+use super::{Fence, Holder, Lease};
 use crate::model::addr::Part;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin};
 use crate::model::recorded::Origin;
@@ -146,8 +146,8 @@ pub(super) fn origin(conn: &Connection) -> Res<Option<Origin>> {
     })
 }
 
-/// The lock row, where there is one, and its fence.
-pub(super) fn lease(conn: &Connection) -> Res<Option<(Lease, u64)>> {
+/// The lock row, where there is one.
+pub(super) fn lease(conn: &Connection) -> Res<Option<Lease>> {
     let mut statement =
         conn.prepare_cached("SELECT who, host, pid, started, since_ms, until_ms, fence FROM lock WHERE only = 1")?;
     let mut rows = statement.query([])?;
@@ -158,6 +158,6 @@ pub(super) fn lease(conn: &Connection) -> Res<Option<(Lease, u64)>> {
         pid: value(row, 2)?,
         started: value::<i64>(row, 3)?.cast_unsigned(),
     };
-    let lease = Lease { holder, since_ms: value(row, 4)?, until_ms: value(row, 5)? };
-    Ok(Some((lease, value::<i64>(row, 6)?.cast_unsigned())))
+    let fence = Fence(value::<i64>(row, 6)?.cast_unsigned());
+    Ok(Some(Lease { holder, since_ms: value(row, 4)?, until_ms: value(row, 5)?, fence }))
 }

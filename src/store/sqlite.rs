@@ -10,14 +10,17 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::{Res, Trouble, of_io};
-use super::migrate::{self, Found, MIGRATIONS};
+use super::migrate::{self, Found, MIGRATIONS, OLDEST_READ};
 use super::rows::{counter, lease, lineage};
 use super::write::Writer;
-use super::{DurationRow, Fence, Holder, Lease, NewRun, Record, RunOutcome, RunRow, Store, StoreFault, Stored, read};
+use super::{
+    DurationRow, Fence, Holder, Lease, NewRun, OpRow, Pruned, Record, RunOutcome, RunRow, RunTold, Store, StoreFault,
+    Stored, history, read,
+};
 use crate::model::Millis;
 use crate::model::digest::Digest;
 use crate::model::ids::Lineage;
-use crate::model::recorded::RunId;
+use crate::model::recorded::{OpId, RunId};
 
 /// How long a write waits for another process's write. Writes are short.
 const BUSY: Duration = Duration::from_secs(10);
@@ -130,7 +133,7 @@ impl SqliteStore {
     /// short. Where nobody has the file open, nothing is made beside it, and its directory need not be writable.
     ///
     /// # Errors
-    /// The file is no state, of another schema, or cannot be read.
+    /// The file is no state, of a newer schema, or cannot be read.
     pub fn open_read_only(path: &Path) -> Result<Option<Self>, StoreFault> {
         let shown = path.display().to_string();
         if !is_there(path, &shown)? {
@@ -158,7 +161,7 @@ impl SqliteStore {
             return Ok(None);
         }
         let found = migrate::schema(&conn, shown, MIGRATIONS)?;
-        if found < MIGRATIONS.len() {
+        if found < OLDEST_READ {
             return Err(Trouble::said(format!("written with schema {found}; the next apply brings it up to date")));
         }
         let lineage = lineage(&conn)?;
@@ -211,18 +214,52 @@ impl SqliteStore {
     /// # Errors
     /// The state cannot be read.
     pub fn lease(&mut self) -> Result<Option<Lease>, StoreFault> {
-        self.read(|conn| Ok(lease(conn)?.map(|(lease, _)| lease)))
+        self.read(lease)
     }
 
-    /// Takes the lock from whoever holds it, for nobody; its holder can write no more.
+    /// Takes the lock from whoever holds it with this fence, for nobody; its holder can write no more. `false`: nobody
+    /// holds it with this fence any more, and nothing was done.
     ///
     /// # Errors
     /// The state cannot be written.
-    pub fn force_unlock(&mut self) -> Result<Option<Lease>, StoreFault> {
+    pub fn force_unlock(&mut self, fence: Fence) -> Result<bool, StoreFault> {
+        self.write(|tx| Ok(tx.execute("DELETE FROM lock WHERE fence = ?1", [fence.0.cast_signed()])? > 0))
+    }
+
+    /// The operations that a run entered into the journal, oldest first.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn operations(&mut self, run: RunId) -> Result<Vec<OpRow>, StoreFault> {
+        self.read(|conn| history::operations(conn, run))
+    }
+
+    /// The history as it looks at `now_ms`, newest run first; what a run was to do is looked up for the first `most`
+    /// of them only, for a plan may be long.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn history(&mut self, now_ms: Millis, most: usize) -> Result<Vec<RunTold>, StoreFault> {
+        self.read(|conn| history::told(conn, now_ms, most))
+    }
+
+    /// The run that an operation belongs to, where it is still in the journal.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn run_of(&mut self, op: OpId) -> Result<Option<RunId>, StoreFault> {
+        self.read(|conn| history::run_of(conn, op))
+    }
+
+    /// Deletes the runs before `before`, with their operations and plans, as far as nothing needs them; in one
+    /// transaction, outside the serial.
+    ///
+    /// # Errors
+    /// The lock was taken over, or the state cannot be written; then nothing is deleted.
+    pub fn prune(&mut self, fence: Fence, before: RunId) -> Result<Pruned, StoreFault> {
         self.write(|tx| {
-            let held = lease(tx)?;
-            tx.execute("DELETE FROM lock", [])?;
-            Ok(held.map(|(lease, _)| lease))
+            check(tx, fence)?;
+            history::prune(tx, before)
         })
     }
 
@@ -268,7 +305,7 @@ impl Store for SqliteStore {
         is_dead: &dyn Fn(&Holder) -> bool,
     ) -> Result<Fence, StoreFault> {
         self.write(|tx| {
-            if let Some((held, _)) = lease(tx)?
+            if let Some(held) = lease(tx)?
                 && held.until_ms > now_ms
                 && !(held.holder.host == holder.host && is_dead(&held.holder))
             {
@@ -322,7 +359,7 @@ impl Store for SqliteStore {
     }
 
     fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
-        let NewRun { kind, who, host, started_ms, config_digest, plan_hash, plan_json } = run;
+        let NewRun { kind, who, host, started_ms, config_digest, git_rev, plan_hash, plan_json } = run;
         self.write(|tx| {
             check(tx, fence)?;
             let hash = plan_hash.map(|hash| hash.to_string());
@@ -331,17 +368,18 @@ impl Store for SqliteStore {
             }
             let id = tx
                 .prepare_cached(
-                    "INSERT INTO run (kind, who, host, started_ms, config_digest, plan_hash, serial_before)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO run (kind, who, host, started_ms, config_digest, plan_hash, serial_before, git_rev)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
                 .insert(params![
                     kind,
                     who,
                     host,
                     started_ms,
-                    config_digest.to_string(),
+                    config_digest.map_or(String::new(), |digest| digest.to_string()),
                     hash,
-                    counter(tx, "serial")?.cast_signed()
+                    counter(tx, "serial")?.cast_signed(),
+                    git_rev,
                 ])?;
             Ok(RunId(id))
         })

@@ -13,4 +13,5 @@ mod progress;
 mod quotas;
 mod rig;
 mod traps;
+mod verbs;
 mod walks;

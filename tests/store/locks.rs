@@ -26,7 +26,7 @@ fn whoever_comes_second_hears_who_was_first() {
     let mut store = store();
     assert_eq!(store.lease().expect("read"), None);
     store.lock(&holder("ann"), 1000, 500, &alive).expect("the lock");
-    let lease = Lease { holder: holder("ann"), since_ms: 1000, until_ms: 1500 };
+    let lease = Lease { holder: holder("ann"), since_ms: 1000, until_ms: 1500, fence: Fence(1) };
     assert_eq!(store.lease().expect("read"), Some(lease.clone()));
     let refused = store.lock(&elsewhere(), 1499, 500, &alive);
     assert_eq!(refused, Err(StoreFault::Locked(Box::new(lease))));
@@ -43,7 +43,9 @@ fn fences_only_grow() {
     store.unlock(Fence(3)).expect("unlocked");
     assert_eq!(store.lease().expect("read"), None);
     assert_eq!(store.lock(&elsewhere(), 0, 500, &alive), Ok(Fence(4)), "unlocking does not turn it back");
-    assert_eq!(store.force_unlock().expect("by force").map(|lease| lease.holder), Some(elsewhere()));
+    assert!(!store.force_unlock(Fence(3)).expect("by force"), "that holder is gone already");
+    assert_eq!(store.lease().expect("read").map(|lease| lease.holder), Some(elsewhere()));
+    assert!(store.force_unlock(Fence(4)).expect("by force"));
     assert_eq!(store.renew(Fence(4), 9000), Err(StoreFault::Fenced));
     assert_eq!(store.lock(&holder("ann"), 0, 500, &alive), Ok(Fence(5)));
 }

@@ -1,6 +1,7 @@
 //! The state store, through its public face.
 
 mod files;
+mod history;
 mod locks;
 mod records;
 mod reference;

@@ -275,10 +275,10 @@ fn runs_and_durations_are_kept() {
     assert_eq!((run.kind.as_str(), run.who.as_str(), run.host.as_str()), ("apply", "ann", "laptop"));
     assert_eq!((run.started_ms, run.ended_ms), (5, Some(50)));
     assert_eq!((run.serial_before, run.serial_after), (0, Some(1)));
-    assert_eq!(run.config_digest, samples::run().config_digest);
+    assert_eq!((run.config_digest, &run.git_rev), (samples::run().config_digest, &samples::run().git_rev));
     let hash = run.plan_hash.expect("a hash");
     assert_eq!(store.plan_json(hash).expect("read"), samples::run().plan_json);
-    assert_eq!(store.plan_json(run.config_digest).expect("read"), None);
+    assert_eq!(store.plan_json(run.config_digest.expect("a digest")).expect("read"), None);
     for (run, sentence) in [(2, "run 2 is not under way"), (3, "run 3 is not under way")] {
         let refused = store.end_run(fence, fleetwright::model::recorded::RunId(run), 60, RunOutcome::Done);
         assert!(refused.expect_err("over").to_string().ends_with(sentence));

@@ -188,7 +188,8 @@ pub(crate) fn run() -> NewRun {
         who: "ann".into(),
         host: "laptop".into(),
         started_ms: 5,
-        config_digest: Digest::of(context::CONFIG, b"config"),
+        config_digest: Some(Digest::of(context::CONFIG, b"config")),
+        git_rev: Some("3f9a1c".into()),
         plan_hash: Some(Digest::of(context::PLAN, b"plan")),
         plan_json: Some("{\"format\":1}".into()),
     }

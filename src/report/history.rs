@@ -1,0 +1,453 @@
+//! The history, shown: runs as a table, and one run with its operations.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::call::{self, StepId};
+use crate::model::Millis;
+use crate::model::addr::Addr;
+use crate::model::recorded::OpId;
+use crate::plan::{Counts, Plan};
+use crate::store::{
+    Ending, OpRow, OpState, OpTargetRow, Pruned, RunOutcome, RunRow, RunTold, Stays, Tally, TargetOutcome,
+};
+
+use super::fold;
+use super::node::{Node, object};
+use super::plan_json::{self, number};
+use super::plan_text::{self, PlanOpts};
+use super::style::{Ink, Line, Page, Style};
+use super::table::{Column, table};
+use super::words;
+
+/// What `format` says in the JSON of a history.
+pub const FORMAT: &str = "fleetwright-history/1";
+/// What `format` says in the JSON of one run.
+pub const RUN_FORMAT: &str = "fleetwright-run/1";
+/// What `format` says in the JSON of what was deleted.
+pub const PRUNED_FORMAT: &str = "fleetwright-pruned/1";
+
+/// The digits of a commit and of a digest that are shown to people.
+const DIGITS: usize = 8;
+const INDENT: usize = 6;
+const HANG: usize = 2;
+
+/// The history as a table; `older` more runs are left out.
+#[must_use]
+pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
+    /// A person and a host up to here are not broken: rather is there no room for a revision.
+    const MOST_WHOLE: usize = 24;
+    let rows: Vec<Vec<String>> = told.iter().map(row).collect();
+    let whole = told.iter().all(|told| told.row.who.len() + told.row.host.len() < MOST_WHOLE);
+    let columns = [
+        Column::whole("RUN"),
+        Column::whole("WHAT"),
+        Column::whole("WHEN (UTC)"),
+        if whole { Column::whole("WHO") } else { Column::wraps("WHO") },
+        Column::whole("TOOK"),
+        Column::whole("OUTCOME"),
+        Column::whole("CHANGES"),
+        Column::whole("REVISION").optional(),
+        Column::whole("CONFIG").optional(),
+    ];
+    let mut page = Page::new(style);
+    if told.is_empty() {
+        page.plain("There is no history yet: nothing was applied.");
+        return page.finish();
+    }
+    let text = table(&columns, &rows, style);
+    if older > 0 {
+        page.gap();
+        let are = if older == 1 { "is" } else { "are" };
+        let all = told.len() + older;
+        page.plain(&format!("{} {are} not shown: --limit {all} shows all.", words::plural(older, "older run")));
+    }
+    let rest = page.finish();
+    if rest.is_empty() { text } else { format!("{text}\n{rest}") }
+}
+
+fn row(told: &RunTold) -> Vec<String> {
+    let RunTold { row, ending, tally } = told;
+    let RunRow {
+        id,
+        kind,
+        who,
+        host,
+        started_ms,
+        config_digest,
+        git_rev,
+        plan_hash: _,
+        ended_ms,
+        outcome: _,
+        serial_before: _,
+        serial_after: _,
+    } = row;
+    vec![
+        id.0.to_string(),
+        kind.clone(),
+        words::minute(*started_ms),
+        format!("{who}@{host}"),
+        ended_ms.map_or(String::new(), |ended| words::span(ended - started_ms)),
+        ending_word(*ending).to_owned(),
+        tally.as_ref().map_or(String::new(), signs),
+        git_rev.as_deref().map_or(String::new(), |rev| rev.chars().take(DIGITS).collect()),
+        config_digest.map_or(String::new(), |digest| digest.short(DIGITS)),
+    ]
+}
+
+fn ending_word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Over(outcome) => outcome.word(),
+        Ending::UnderWay => "under way",
+        Ending::BrokenOff => "broken off",
+    }
+}
+
+/// `+12 ~3 !1 -2 .4`: what there is none of is left out.
+fn signs(tally: &Tally) -> String {
+    let Tally { counts: Counts { add, change, reset, destroy }, forget } = tally;
+    let all = [('+', *add), ('~', *change), ('!', *reset), ('-', *destroy), ('.', *forget)];
+    let signs: Vec<String> =
+        all.into_iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}")).collect();
+    if signs.is_empty() { "0".to_owned() } else { signs.join(" ") }
+}
+
+/// One run: what it was, its plan as `plan` shows it, how it ended, and its operations.
+#[must_use]
+pub fn run_text(
+    told: &RunTold,
+    plan: Option<&Plan>,
+    unreadable: Option<&str>,
+    operations: &[OpRow],
+    style: Style,
+) -> String {
+    let mut page = Page::new(style);
+    head(&mut page, told);
+    if plan.is_some() {
+        page.gap();
+        page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Its plan, as it was approved:"));
+    }
+    if let Some(why) = unreadable {
+        page.gap();
+        page.wrap(0, HANG, &Line::new().text(format!("Its plan cannot be shown by this version: {why}")));
+    }
+    let mut text = page.finish();
+    if let Some(plan) = plan {
+        text.push('\n');
+        text.push_str(&plan_text::plan(plan, style, &PlanOpts::default()));
+    }
+    let mut page = Page::new(style);
+    let title = match (operations.is_empty(), told.row.kind.as_str()) {
+        (false, _) => "Operations:",
+        // They stay with the run that began them.
+        (true, "recover") => "Operations: none of its own; it settled those that earlier runs had left open.",
+        (true, _) => "Operations: none.",
+    };
+    page.wrap(0, HANG, &Line::new().add(Ink::Strong, title));
+    let mut attempts: BTreeMap<StepId, usize> = BTreeMap::new();
+    for op in operations {
+        let times = attempts.entry(op.step).and_modify(|times| *times += 1).or_insert(1);
+        operation(&mut page, op, *times > 1);
+    }
+    text.push('\n');
+    text.push_str(&page.finish());
+    text
+}
+
+fn head(page: &mut Page, told: &RunTold) {
+    let RunTold { row, ending, tally: _ } = told;
+    let RunRow {
+        id,
+        kind,
+        who,
+        host,
+        started_ms,
+        config_digest,
+        git_rev,
+        plan_hash: _,
+        ended_ms,
+        outcome: _,
+        serial_before,
+        serial_after,
+    } = row;
+    page.wrap(
+        0,
+        HANG,
+        &Line::new().add(Ink::Strong, format!("Run {}", id.0)).text(format!(": {kind}, by {who} on {host}")),
+    );
+    let mut field = |name: &str, text: String| {
+        page.wrap(HANG, HANG + "revision: ".len(), &Line::new().text(format!("{:<10}{text}", format!("{name}:"))));
+    };
+    field("started", words::time(*started_ms));
+    if let Some(ended) = ended_ms {
+        field("ended", format!("{}, after {}", words::time(*ended), words::span(ended - started_ms)));
+    }
+    let meaning = match ending {
+        Ending::Over(RunOutcome::Done) => "all was done",
+        Ending::Over(RunOutcome::Partly) => "some of it was done",
+        Ending::Over(RunOutcome::Failed) => "nothing was done",
+        Ending::Over(RunOutcome::Interrupted) => "it was stopped from outside, and had journalled what was under way",
+        Ending::UnderWay => "it holds the lock",
+        Ending::BrokenOff => "it was killed, or its machine was; the next apply settles what it left open",
+    };
+    field("outcome", format!("{}: {meaning}", ending_word(*ending)));
+    if let Some(rev) = git_rev {
+        field("revision", rev.clone());
+    }
+    if let Some(digest) = config_digest {
+        field("config", digest.to_string());
+    }
+    field(
+        "serial",
+        match serial_after {
+            Some(after) if after == serial_before => format!("{serial_before}, the state did not change"),
+            Some(after) => format!("{serial_before} → {after}"),
+            None => format!("{serial_before} when it started"),
+        },
+    );
+}
+
+/// How an operation stands, in a word or a few.
+fn state_words(op: &OpRow) -> (Ink, String) {
+    let done = op.targets.iter().filter(|target| target.outcome == Some(TargetOutcome::Done)).count();
+    match op.state {
+        OpState::Intended => (Ink::Change, "open: written down, and not sent".to_owned()),
+        OpState::Sent => (Ink::Change, "open: sent, and no answer recorded".to_owned()),
+        OpState::Accepted => (Ink::Change, "open: accepted, and not settled".to_owned()),
+        OpState::Failed => (Ink::Lose, if op.fault.is_some() { "refused" } else { "failed" }.to_owned()),
+        OpState::Settled if done == op.targets.len() => (Ink::Add, "done".to_owned()),
+        OpState::Settled if done == 0 => (Ink::Lose, "failed".to_owned()),
+        OpState::Settled => (Ink::Lose, format!("done for {done} of {}", op.targets.len())),
+    }
+}
+
+fn operation(page: &mut Page, op: &OpRow, again: bool) {
+    let OpRow {
+        id: OpId(id),
+        step: _,
+        action,
+        region,
+        state: _,
+        attempt,
+        intended_ms,
+        sent_ms,
+        settled_ms,
+        request_id,
+        fault,
+        targets,
+    } = op;
+    let (ink, state) = state_words(op);
+    let place = region.as_ref().map_or(String::new(), |region| format!(" in {region}"));
+    let took = settled_ms.map_or(String::new(), |settled| format!(" in {}", words::span(settled - intended_ms)));
+    let line = Line::new()
+        .text(format!("{id:>4}  "))
+        .add(Ink::Strong, action)
+        .text(format!("{place}{}: ", if again { ", again" } else { "" }))
+        .add(ink, state)
+        .text(took);
+    page.wrap(0, INDENT + HANG, &line);
+    for (outcome, addrs, ids) in alike(targets) {
+        let mut line = Line::new().text(fold::joined(&addrs));
+        match ids.as_slice() {
+            [] => {}
+            [one] => line.push(Ink::Plain, format!("  {one}")),
+            [one, other] => line.push(Ink::Plain, format!("  {one}, {other}")),
+            [first, .., last] => line.push(Ink::Plain, format!("  {first} … {last} ({})", ids.len())),
+        }
+        match outcome {
+            Some(TargetOutcome::Failed { why }) => line.push(Ink::Lose, format!("  failed: {why}")),
+            Some(TargetOutcome::Done) => {}
+            None if op.state < OpState::Settled => line.push(Ink::Plain, "  not known yet"),
+            None => line.push(Ink::Plain, "  not done"),
+        }
+        page.wrap(INDENT, INDENT + HANG, &line);
+    }
+    if let Some(fault) = fault {
+        // Its code and the request's id stand in it, word for word.
+        page.wrap(INDENT, INDENT + HANG, &Line::new().add(Ink::Lose, fault.to_string()));
+    }
+    let mut when: Vec<String> = Vec::new();
+    match (sent_ms, attempt) {
+        (Some(sent), 0 | 1) => when.push(format!("sent {}", words::time(*sent))),
+        (Some(sent), times) => when.push(format!("sent {times} times, last {}", words::time(*sent))),
+        (None, _) => when.push(format!("written down {}", words::time(*intended_ms))),
+    }
+    when.extend(settled_ms.map(|settled| format!("over {}", words::time(settled))));
+    when.extend(request_id.as_ref().map(|id| format!("request {id}")));
+    page.wrap(INDENT, INDENT + HANG, &Line::new().add(Ink::Faint, when.join(", ")));
+}
+
+type Alike<'a> = (Option<&'a TargetOutcome>, Vec<Addr>, Vec<&'a str>);
+
+/// Targets by how it went for them, in the order of the first of each.
+fn alike(targets: &[OpTargetRow]) -> Vec<Alike<'_>> {
+    let mut groups: Vec<Alike<'_>> = Vec::new();
+    let mut places: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for OpTargetRow { addr, generation, id, outcome } in targets {
+        let key = outcome.as_ref().map(|outcome| match outcome {
+            TargetOutcome::Done => "",
+            TargetOutcome::Failed { why } => why.as_str(),
+        });
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push((outcome.as_ref(), Vec::new(), Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, addrs, ids)) = groups.get_mut(place) {
+            addrs.push(addr.clone().generation(*generation));
+            ids.extend(id.as_ref().map(|id| id.as_str()));
+        }
+    }
+    groups
+}
+
+/// The history as JSON.
+#[must_use]
+pub fn json(told: &[RunTold], older: usize) -> String {
+    object! {
+        "format" => FORMAT,
+        "runs" => Node::list(told.iter().map(run_node)),
+        "older" => u32::try_from(older).unwrap_or(u32::MAX),
+    }
+    .pretty()
+}
+
+/// One run as JSON.
+#[must_use]
+pub fn run_json(told: &RunTold, plan: Option<&Plan>, operations: &[OpRow]) -> String {
+    object! {
+        "format" => RUN_FORMAT,
+        "run" => run_node(told),
+        "plan" => plan.map(plan_json::document),
+        "operations" => Node::list(operations.iter().map(op_node)),
+    }
+    .pretty()
+}
+
+fn run_node(told: &RunTold) -> Node {
+    let RunTold { row, ending, tally } = told;
+    let RunRow {
+        id,
+        kind,
+        who,
+        host,
+        started_ms,
+        config_digest,
+        git_rev,
+        plan_hash,
+        ended_ms,
+        outcome: _,
+        serial_before,
+        serial_after,
+    } = row;
+    object! {
+        "run" => Node::Number(id.0),
+        "kind" => kind,
+        "who" => who,
+        "host" => host,
+        "started" => words::rfc3339(*started_ms),
+        "ended" => ended_ms.map(words::rfc3339),
+        "took_ms" => ended_ms.map(|ended| Node::Number(ended - started_ms)),
+        "outcome" => ending.word(),
+        "counts" => tally.as_ref().map(|Tally { counts: Counts { add, change, reset, destroy }, forget }| object! {
+            "add" => *add, "change" => *change, "reset" => *reset, "destroy" => *destroy, "forget" => *forget,
+        }),
+        "git_revision" => git_rev.as_ref(),
+        "config_digest" => Node::maybe(config_digest.as_ref()),
+        "plan_hash" => Node::maybe(plan_hash.as_ref()),
+        "serial_before" => number(*serial_before),
+        "serial_after" => serial_after.map(number),
+    }
+}
+
+fn op_node(op: &OpRow) -> Node {
+    let OpRow {
+        id: OpId(id),
+        step,
+        action,
+        region,
+        state,
+        attempt,
+        intended_ms,
+        sent_ms,
+        settled_ms,
+        request_id,
+        fault,
+        targets,
+    } = op;
+    object! {
+        "operation" => Node::Number(*id),
+        "step" => step.0,
+        "action" => action,
+        "region" => Node::maybe(region.as_ref()),
+        "state" => state.word(),
+        "attempts" => *attempt,
+        "intended" => words::rfc3339(*intended_ms),
+        "sent" => sent_ms.map(words::rfc3339),
+        "settled" => settled_ms.map(words::rfc3339),
+        "took_ms" => settled_ms.map(|settled: Millis| Node::Number(settled - intended_ms)),
+        "request_id" => Node::maybe(request_id.as_ref()),
+        "fault" => fault.as_ref().map(fault_node),
+        "targets" => Node::list(targets.iter().map(|OpTargetRow { addr, generation, id, outcome }| object! {
+            "address" => addr.clone().generation(*generation).to_string(),
+            "id" => id.as_ref().map(|id| id.as_str()),
+            "outcome" => outcome.as_ref().map(|outcome| match outcome {
+                TargetOutcome::Done => "done",
+                TargetOutcome::Failed { why: _ } => "failed",
+            }),
+            "why" => outcome.as_ref().and_then(|outcome| match outcome {
+                TargetOutcome::Done => None,
+                TargetOutcome::Failed { why } => Some(why),
+            }),
+        })),
+    }
+}
+
+fn fault_node(fault: &call::Fault) -> Node {
+    let call::Fault { class: _, code, message, request_id, executed: _, cloud_ms: _ } = fault;
+    object! {
+        "code" => code.as_ref(),
+        "message" => message,
+        "request_id" => Node::maybe(request_id.as_ref()),
+    }
+}
+
+/// What was deleted of the history, and what stays against the wish.
+#[must_use]
+pub fn pruned(pruned: &Pruned, style: Style) -> String {
+    let Pruned { runs, operations, plans, stays } = pruned;
+    let mut page = Page::new(style);
+    page.plain(&format!(
+        "Deleted {}, {} and {} from the history.",
+        words::plural(*runs, "run"),
+        words::plural(*operations, "operation"),
+        words::plural(*plans, "plan"),
+    ));
+    if let Some((run, why)) = stays {
+        let why = match why {
+            Stays::Newest => "it is the newest, and its number must not be given again",
+            Stays::OpenOperations => "it has operations that are not settled; the next apply settles them",
+            Stays::HaltedInstances => "it shut instances down that are not started again; the next apply starts them",
+        };
+        page.plain(&format!("Run {} and those after it stay: {why}.", run.0));
+    }
+    page.finish()
+}
+
+/// The same as JSON.
+#[must_use]
+pub fn pruned_json(pruned: &Pruned) -> String {
+    let Pruned { runs, operations, plans, stays } = pruned;
+    let count = |count: &usize| u32::try_from(*count).unwrap_or(u32::MAX);
+    let why = |why: &Stays| match why {
+        Stays::Newest => "newest",
+        Stays::OpenOperations => "open_operations",
+        Stays::HaltedInstances => "halted_instances",
+    };
+    object! {
+        "format" => PRUNED_FORMAT,
+        "runs" => count(runs),
+        "operations" => count(operations),
+        "plans" => count(plans),
+        "stays" => stays.as_ref().map(|(run, stays)| object! { "from_run" => Node::Number(run.0), "why" => why(stays) }),
+    }
+    .pretty()
+}
