@@ -140,8 +140,9 @@ pub enum Body {
     },
     /// Shuts instances down, softly first (StopType SOFT_FIRST).
     StopInstances {
-        /// At most 100.
-        instances: Vec<InstanceId>,
+        /// At most 100. Those that an earlier step makes may be among them.
+        #[serde(deserialize_with = "ids_or_outputs")]
+        instances: Vec<Arg<InstanceId>>,
     },
     /// Starts instances.
     StartInstances {
@@ -235,6 +236,24 @@ pub struct Launch {
     pub protect: bool,
     /// The client token; minted when the intent is made, so a plan holds none.
     pub token: Option<String>,
+}
+
+/// Reads ids as they were written when they were always known, too: journals are read for ever.
+fn ids_or_outputs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Arg<InstanceId>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Id(InstanceId),
+        Arg(Arg<InstanceId>),
+    }
+    let all: Vec<Either> = Vec::deserialize(from)?;
+    Ok(all
+        .into_iter()
+        .map(|each| match each {
+            Either::Id(id) => Arg::Known(id),
+            Either::Arg(arg) => arg,
+        })
+        .collect())
 }
 
 /// A thing that is tagged: a resource description names its region, so one call serves several.
@@ -458,6 +477,10 @@ pub enum Reply {
         images: Option<Quota>,
         /// Pay-as-you-go instances by zone.
         instances: BTreeMap<Zone, Quota>,
+        /// Prepaid instances by zone: made this month and allowed in a month.
+        prepaid: BTreeMap<Zone, Quota>,
+        /// Cores of spot instances by zone.
+        spot: BTreeMap<Zone, Quota>,
     },
     /// Regions.
     Regions(BTreeSet<Region>),

@@ -237,7 +237,10 @@ fn peaks(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
 /// At least how much is used, and at most how much is allowed.
 fn told_by_the_cloud(input: &PlanInput<'_>, resource: &Resource) -> (u32, u32) {
     let region = match resource {
-        Resource::Images(region) | Resource::Instances(region, _) => Some(region),
+        Resource::Images(region)
+        | Resource::Instances(region, _)
+        | Resource::Prepaid(region, _)
+        | Resource::SpotCores(region, _) => Some(region),
         Resource::Shares(_) => None,
     };
     let seen = region.and_then(|region| input.observed.by_region.get(region));
@@ -246,6 +249,8 @@ fn told_by_the_cloud(input: &PlanInput<'_>, resource: &Resource) -> (u32, u32) {
         Resource::Instances(_, zone) => {
             (seen.and_then(|seen| seen.instance_quota.as_ref()?.get(zone).copied()), input.limits.instances_per_zone)
         }
+        Resource::Prepaid(_, zone) => (seen.and_then(|seen| seen.prepaid_quota.as_ref()?.get(zone).copied()), 0),
+        Resource::SpotCores(_, zone) => (seen.and_then(|seen| seen.spot_quota.as_ref()?.get(zone).copied()), 0),
         Resource::Shares(_) => (None, input.limits.accounts_per_image),
     };
     quota.map_or((0, known), |quota| (quota.used, quota.total))
@@ -306,9 +311,23 @@ pub(super) fn most(steps: &[Step], resource: &Resource) -> i64 {
 /// Steps that must have started, for their ids are handed to this one's call.
 fn handed(step: &Step) -> Vec<StepId> {
     match &step.does {
-        Do::Call(call) if !matches!(call.body, Body::TagResources { .. } | Body::UntagResources { .. }) => {
-            call.body.outputs().into_iter().map(|(step, _)| step).collect()
-        }
-        Do::Call(_) | Do::Await { .. } | Do::Record => Vec::new(),
+        Do::Call(call) => match call.body {
+            // These go on for the things that are there.
+            Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => Vec::new(),
+            Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::ModifyImage { .. }
+            | Body::DeleteImages { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResetInstance { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
+            | Body::Describe(_) => call.body.outputs().into_iter().map(|(step, _)| step).collect(),
+        },
+        Do::Await { .. } | Do::Record => Vec::new(),
     }
 }

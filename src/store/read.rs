@@ -83,14 +83,15 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
     Ok(Stored { recorded, open, next_op: OpId(next_op), ids_ever })
 }
 
-/// Instances of ours whose last change of power, as far as the journal tells, was that we shut them down.
+/// Instances of ours whose last change of power, as far as the journal tells, was that we shut them down for something
+/// else: what was switched off because the config says so has become so, and stays off.
 fn halted(conn: &Connection, objects: &[Object]) -> Res<BTreeSet<InstanceId>> {
     let first: Option<i64> =
         conn.query_row("SELECT min(id) FROM op WHERE action = 'StopInstances'", [], |row| row.get(0))?;
     let mut halted = BTreeSet::new();
     let Some(first) = first else { return Ok(halted) };
     let mut statement = conn.prepare_cached(
-        "SELECT op.action, op_target.cloud_id FROM op JOIN op_target ON op_target.op = op.id
+        "SELECT op.action, op_target.cloud_id, op_target.effect FROM op JOIN op_target ON op_target.op = op.id
          WHERE op.id >= ?1 AND op.action IN ('StopInstances', 'StartInstances', 'ResetInstance')
            AND op_target.outcome = 'done' AND op_target.id_kind = 'instance'
          ORDER BY op.id",
@@ -98,7 +99,7 @@ fn halted(conn: &Connection, objects: &[Object]) -> Res<BTreeSet<InstanceId>> {
     let mut rows = statement.query([first])?;
     while let Some(row) = rows.next()? {
         let id = InstanceId::new(text(row, 1)?);
-        if text(row, 0)? == "StopInstances" {
+        if text(row, 0)? == "StopInstances" && text(row, 2)? == "nothing" {
             halted.insert(id);
         } else {
             halted.remove(&id);
