@@ -587,3 +587,19 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_are_read_as_older_versions_wrote_them() {
+        let known = Body::StopInstances { instances: vec![Arg::Known("ins-1".into())] };
+        let old: Body = serde_json::from_str(r#"{"stop_instances":{"instances":["ins-1"]}}"#).expect("a call");
+        assert_eq!(old, known);
+        let output = Arg::Output { step: StepId(3), target: 1 };
+        let new = Body::StopInstances { instances: vec![Arg::Known("ins-1".into()), output] };
+        let text = serde_json::to_string(&new).expect("JSON");
+        assert_eq!(serde_json::from_str::<Body>(&text).expect("a call"), new);
+    }
+}

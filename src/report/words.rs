@@ -121,9 +121,15 @@ fn recycle_bin(since_ms: Option<Millis>, stays_ms: Millis) -> String {
         ),
         None => format!(
             "in the recycle bin, where it stays for {} at most; it can be taken back in the console",
-            span(stays_ms)
+            days(stays_ms)
         ),
     }
+}
+
+/// How long something stays, where that is days.
+fn days(ms: Millis) -> String {
+    const DAY_MS: Millis = 24 * 3_600_000;
+    if ms > 0 && ms % DAY_MS == 0 { format!("{} days", ms / DAY_MS) } else { span(ms) }
 }
 
 fn of(clause: &str, attrs: &[String]) -> String {

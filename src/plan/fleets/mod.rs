@@ -40,7 +40,8 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     }
     let block = Block::fleet(name);
     let rows = draft.objects_of(&block);
-    if !sensible(draft, name, fleet) || !place_kept(draft, name, fleet, &rows) {
+    sensible(draft, name, fleet);
+    if !place_kept(draft, name, fleet, &rows) {
         return;
     }
     let specs: BTreeMap<Zone, Arc<ObjectSpec>> = fleet
@@ -156,10 +157,9 @@ fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object
     true
 }
 
-/// What is asked of the fleet is possible at all.
-fn sensible(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> bool {
+/// Refuses what makes no sense together, whatever is there.
+fn sensible(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     let path = Desired::path(Kind::Fleet, name);
-    let before = draft.faults.len();
     for attr in fleet.ignore_changes.iter().filter(|attr| !fields::fleet(**attr).ignorable) {
         let words: Vec<&str> = fields::ignorable().map(FleetAttr::word).collect();
         draft.faults.push(
@@ -182,7 +182,6 @@ fn sensible(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> bool {
             );
         }
     }
-    draft.faults.len() == before
 }
 
 /// Says that a zone stays empty though another one has several slots: new slots go to the emptiest zone, but none is

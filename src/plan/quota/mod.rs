@@ -119,17 +119,12 @@ fn counts(instance: &Instance) -> bool {
     instance.charge_type == Charge::Hourly.word() && !never_there
 }
 
-/// What new instances take. Of what the cloud does not tell, nothing is counted.
+/// What new instances take. Of a type whose cores nobody knows, nothing is counted.
 pub(super) fn takes(draft: &Draft<'_>, region: &Region, zone: &Zone, spec: &SlotSpec, count: u32) -> Option<Hold> {
-    let seen = draft.input.observed.by_region.get(region);
     let (resource, units) = match &spec.charge {
         Charge::Hourly => (Resource::Instances(region.clone(), zone.clone()), i64::from(count)),
-        Charge::Prepaid { .. } => {
-            seen?.prepaid_quota.as_ref()?.get(zone)?;
-            (Resource::Prepaid(region.clone(), zone.clone()), i64::from(count))
-        }
+        Charge::Prepaid { .. } => (Resource::Prepaid(region.clone(), zone.clone()), i64::from(count)),
         Charge::Spot { .. } => {
-            seen?.spot_quota.as_ref()?.get(zone)?;
             let cores = cores(draft, region, zone, &spec.instance_type)?;
             (Resource::SpotCores(region.clone(), zone.clone()), i64::from(count) * i64::from(cores))
         }
@@ -149,13 +144,13 @@ pub(super) fn frees<'i>(
     instances: impl IntoIterator<Item = &'i Instance>,
 ) -> Vec<Hold> {
     let mut units: BTreeMap<Resource, i64> = BTreeMap::new();
-    let seen = draft.input.observed.by_region.get(region);
     for instance in instances {
         let (zone, charge_type) = (&instance.zone, &instance.charge_type);
         if counts(instance) {
             *units.entry(Resource::Instances(region.clone(), zone.clone())).or_default() += 1;
-        } else if charge_type == SPOT && seen.is_some_and(|seen| told(seen.spot_quota.as_ref(), zone).is_some()) {
-            let cores = cores(draft, region, zone, &instance.instance_type).unwrap_or(0);
+        } else if charge_type == SPOT
+            && let Some(cores) = cores(draft, region, zone, &instance.instance_type)
+        {
             *units.entry(Resource::SpotCores(region.clone(), zone.clone())).or_default() += i64::from(cores);
         }
     }
@@ -190,14 +185,17 @@ fn room(draft: &Draft<'_>, resource: &Resource) -> Quota {
             let reported = seen.and_then(|seen| seen.instance_quota.as_ref()).and_then(|zones| zones.get(zone));
             of_listed(reported.copied(), count(listed), input.limits.instances_per_zone)
         }
-        // Only what the cloud tells is held.
         Resource::Prepaid(region, zone) => {
             let seen = input.observed.by_region.get(region);
-            of_listed(seen.and_then(|seen| told(seen.prepaid_quota.as_ref(), zone)), 0, 0)
+            of_listed(
+                seen.and_then(|seen| told(seen.prepaid_quota.as_ref(), zone)),
+                0,
+                input.limits.prepaid_per_zone_and_month,
+            )
         }
         Resource::SpotCores(region, zone) => {
             let seen = input.observed.by_region.get(region);
-            of_listed(seen.and_then(|seen| told(seen.spot_quota.as_ref(), zone)), 0, 0)
+            of_listed(seen.and_then(|seen| told(seen.spot_quota.as_ref(), zone)), 0, input.limits.spot_cores_per_zone)
         }
         Resource::Shares(addr) => {
             let used = shared_now(draft, addr).unwrap_or(0);
