@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fleetwright::config::{ConfigFiles, Loaded, load, read_dir, resolve_text};
 use fleetwright::diagnostic::{Class, Code, Diagnostic, SourceMap, codes};
+use fleetwright::graph::Blocks;
+use fleetwright::model::addr::Block;
 use fleetwright::model::digest::{SecretKey, SecretSource};
 use fleetwright::model::ids::{Lineage, Name};
 use fleetwright::report::diagnostics::{reference, render, render_json};
@@ -156,6 +158,29 @@ fn eight_faults_in_two_files_come_out_in_one_run_each_at_its_column() {
             "images.yaml:8:32 missing-version",
         ]
     );
+}
+
+#[test]
+fn a_copy_needs_what_it_is_copied_from() {
+    let desired = read(&root().join("tests/cases/config/ok-whole-language")).desired.expect("valid");
+    let blocks = Blocks::of(&desired);
+    let needs = |image: &str| -> Vec<String> {
+        blocks.needs(&Block::image(&Name::new(image))).map(ToString::to_string).collect()
+    };
+    assert_eq!(needs("web-encrypted"), ["image.web"]);
+    assert_eq!(needs("partner-own"), ["image.partner"]);
+    assert!(needs("legacy").is_empty() && blocks.cycles().is_empty());
+}
+
+#[test]
+fn a_secret_in_a_url_is_never_shown() {
+    let loaded = read(&root().join("tests/cases/config/import-signed-url"));
+    let text = render(&loaded.diagnostics, &loaded.sources, 400, false);
+    let json = render_json(&loaded.diagnostics, &loaded.sources);
+    for secret in ["AKIDsecret", "5ec2e7", "pa55word"] {
+        assert!(!text.contains(secret) && !json.contains(secret), "{secret}");
+        assert!(loaded.sources.sources.iter().all(|source| !source.text.contains(secret)), "{secret}");
+    }
 }
 
 #[test]

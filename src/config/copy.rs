@@ -48,17 +48,18 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
         ImageKind::Unclear => {}
         // The circle is told as a whole.
         _ if cx.index.copied_in_a_circle(name.as_str()) => {}
-        ImageKind::Public | ImageKind::Marketplace => {
-            let (what, why) = match kind {
-                ImageKind::Public => ("public", "public images are in every region already, and belong to the cloud"),
-                _ => ("marketplace", "the cloud copies custom images, and images that another account shares"),
-            };
-            cx.tell(
-                fault(format!("`{source}` is a {what} image and cannot be copied"))
-                    .why(why)
-                    .help("run a fleet of one instance from it, and make an image `from_instance` of that"),
-            );
-        }
+        ImageKind::Public => cannot_be_copied(
+            cx,
+            value,
+            &format!("`{source}` is a public image and cannot be copied"),
+            "public images are in every region already, and belong to the cloud",
+        ),
+        ImageKind::Marketplace => cannot_be_copied(
+            cx,
+            value,
+            &format!("`{source}` is a marketplace image and cannot be copied"),
+            "the cloud copies custom images, and images that another account shares",
+        ),
         ImageKind::Shared if encrypt == Some(true) => cx.tell(
             fault(format!("`{source}` is a shared image and cannot be encrypted in one step"))
                 .why("only a custom image can be copied encrypted")
@@ -86,6 +87,15 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
         }
     }
     Some(source)
+}
+
+fn cannot_be_copied(cx: &mut Context<'_>, value: &Value<'_>, message: &str, why: &str) {
+    cx.tell(
+        value
+            .fault(codes::COPY_NOT_POSSIBLE, message)
+            .why(why)
+            .help("run a fleet of one instance from it, and make an image `from_instance` of that"),
+    );
 }
 
 /// An encrypted copy is where its source is made, and nowhere else.
