@@ -97,8 +97,14 @@ fn every_code_of_the_config_is_in_a_golden() {
 }
 
 /// What only the planner finds, who asks the cloud; its own tests look for these.
-const PLANNER: [Code; 5] =
-    [codes::SOURCE_NOT_FOUND, codes::DISK_TOO_SMALL, codes::DISK_SHRINKS, codes::NEWER_MATCH, codes::DRIFT];
+const PLANNER: [Code; 6] = [
+    codes::SOURCE_NOT_FOUND,
+    codes::DISK_TOO_SMALL,
+    codes::DISK_SHRINKS,
+    codes::REGION_CHANGED,
+    codes::NEWER_MATCH,
+    codes::DRIFT,
+];
 
 #[test]
 fn there_are_seventy_goldens_of_faulty_configs() {
