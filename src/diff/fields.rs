@@ -67,7 +67,6 @@ macro_rules! fields {
         #[must_use]
         pub fn fleet(attr: FleetAttr) -> &'static Field<FleetAttr> {
             // The place of each row in the table, which the compiler counts.
-            #[expect(clippy::items_after_statements, reason = "the places belong to this function")]
             enum Place { $($attr),* }
             let place = match attr { $(FleetAttr::$attr => Place::$attr),* };
             &FLEET[place as usize]

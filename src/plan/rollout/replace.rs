@@ -16,6 +16,9 @@ use crate::plan::types::{Action, Effect, Need, Reason, Target, Until};
 /// The output of a step that an id is taken from, so that what failed there is left out here.
 pub(super) type Output = (StepId, u32);
 
+/// An instance that goes, and the step by which the cloud ceases to protect it.
+type Ending<'a> = (&'a Object, Option<Output>);
+
 /// Remembers after which steps nothing runs from the recorded image of a slot any more.
 pub(super) fn moves(draft: &mut Draft<'_>, row: &Object, step: StepId) {
     if let ObjectSpec::Slot(spec) = row.spec.as_ref()
@@ -38,7 +41,7 @@ pub(super) fn replace(
     if let Arg::Output { step, .. } = rolling.at.id {
         needs.insert(Need::Success(step));
     }
-    let mut by_charge: BTreeMap<&str, Vec<(&Object, Option<Output>)>> = BTreeMap::new();
+    let mut by_charge: BTreeMap<&str, Vec<Ending<'_>>> = BTreeMap::new();
     for work in group {
         needs.extend(work.ready.iter().copied());
         let unprotected = rolling.unprotected.get(&work.slot).copied();
@@ -100,7 +103,7 @@ pub(super) fn unprotect(draft: &mut Draft<'_>, rows: &[(&Object, Vec<Need>)]) ->
 }
 
 /// Terminates at most [`MAX_BATCH`] instances of one region and billing mode, each after the step that unprotects it.
-fn terminate(draft: &mut Draft<'_>, rows: &[(&Object, Option<Output>)], mut needs: Vec<Need>) -> Option<StepId> {
+fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -> Option<StepId> {
     let region = rows.first()?.0.region.clone();
     let instances: Vec<InstanceId> = rows.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
     let observed = draft.input.observed;
@@ -135,7 +138,7 @@ pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
         let outputs = unprotect(draft, rows);
         freed.extend(rows.iter().map(|(row, _)| &row.cloud_id).zip(outputs));
     }
-    let mut batches: BTreeMap<(Region, &str, Vec<Need>), Vec<(&Object, Option<Output>)>> = BTreeMap::new();
+    let mut batches: BTreeMap<(Region, &str, Vec<Need>), Vec<Ending<'_>>> = BTreeMap::new();
     for Going { row, charge_type, needs, unprotect: _ } in &going {
         let batch = batches.entry((row.region.clone(), charge_type, needs.clone())).or_default();
         batch.push((row, freed.get(&row.cloud_id).copied()));

@@ -91,7 +91,7 @@ fn case(attr: FleetAttr) -> Case {
         FleetAttr::Internet => tells("internet: { charge: TRAFFIC_POSTPAID_BY_HOUR, bandwidth_mbps: 5 }", |seen| {
             seen.bandwidth_mbps = 50;
         }),
-        FleetAttr::Login => tells("", |seen| drop(seen.keys.insert("skey-22222222".into()))),
+        FleetAttr::Login => tells("", |seen| seen.keys.extend(["skey-22222222".into()])),
         FleetAttr::Hostname => Case {
             keys: "hostname: \"web-{zone}-{ordinal}\"",
             ..asks(MODIFIES, |id| json!({"InstanceIds": [id], "HostName": "mine"}), MODIFY)
