@@ -196,7 +196,9 @@ fn offers_and_quotas_are_read() {
     let offered = &types[&("ap-guangzhou-3".into(), "S5.MEDIUM4".into())];
     assert_eq!((offered.cpu, offered.memory_gib), (2, 4));
     assert_eq!(world.read(Query::ImageQuota), Reply::ImageQuota(Limits::EMBEDDED.images_per_region));
-    let Reply::AccountQuota { images, instances } = world.read(Query::AccountQuota) else { panic!("no quota") };
+    let Reply::AccountQuota { images, instances, prepaid: _, spot: _ } = world.read(Query::AccountQuota) else {
+        panic!("no quota")
+    };
     assert_eq!(images.map(|quota| (quota.used, quota.total)), Some((0, Limits::EMBEDDED.images_per_region)));
     assert_eq!(instances.get("ap-guangzhou-3").map(|quota| quota.total), Some(Limits::EMBEDDED.instances_per_zone));
 }
@@ -239,7 +241,7 @@ fn instances_are_made_seen_changed_and_destroyed() {
         Reply::States(states) => states[&ids[0]].clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(world.ask(Body::StopInstances { instances: one() }), Reply::Done);
+    assert_eq!(world.ask(Body::StopInstances { instances: one().into_iter().map(Arg::Known).collect() }), Reply::Done);
     world.settle();
     assert_eq!(state(), InstanceState::Stopped);
     let resize = Body::ResizeInstance { instance: ids[0].clone(), instance_type: "S5.LARGE8".into() };

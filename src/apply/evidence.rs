@@ -77,9 +77,11 @@ pub(super) fn queries(call: &Call) -> Vec<Call> {
         }
         Body::DeleteImages { images } => vec![by_image(&call.region, images.clone())],
         Body::TerminateInstances { instances }
-        | Body::StopInstances { instances }
         | Body::StartInstances { instances }
         | Body::ModifyInstances { instances, .. } => by_instance(instances),
+        Body::StopInstances { instances } => {
+            by_instance(&instances.iter().filter_map(Arg::known).cloned().collect::<Vec<_>>())
+        }
         Body::ResetInstance { instance, .. } | Body::ResizeInstance { instance, .. } => {
             by_instance(std::slice::from_ref(instance))
         }

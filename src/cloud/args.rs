@@ -41,10 +41,10 @@ impl Body {
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 resources.iter().filter_map(|resource| output(&resource.id)).collect()
             }
+            Self::StopInstances { instances } => instances.iter().filter_map(output).collect(),
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
-            | Self::StopInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -71,10 +71,14 @@ impl Body {
                     one(&mut resource.id, rename);
                 }
             }
+            Self::StopInstances { instances } => {
+                for instance in instances {
+                    one(instance, rename);
+                }
+            }
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
-            | Self::StopInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -99,6 +103,20 @@ impl Body {
             }
             Ok(())
         }
+        fn several<T>(items: &mut Vec<T>, mut one: impl FnMut(&mut T) -> Result<(), Output>) -> Result<(), Output> {
+            let mut missing = None;
+            items.retain_mut(|item| match one(item) {
+                Ok(()) => true,
+                Err(output) => {
+                    missing = Some(output);
+                    false
+                }
+            });
+            match missing {
+                Some(output) if items.is_empty() => Err(output),
+                _ => Ok(()),
+            }
+        }
         match self {
             Self::RunInstances(launch) => one(&mut launch.image, id_of, image_of),
             Self::CreateImage { instance, .. } => one(instance, id_of, instance_of),
@@ -107,23 +125,12 @@ impl Body {
             | Self::ModifyImage { image, .. }
             | Self::ResetInstance { image, .. } => one(image, id_of, image_of),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
-                let mut missing = None;
-                resources.retain_mut(|TagTarget { id, .. }| match one(id, id_of, Some) {
-                    Ok(()) => true,
-                    Err(output) => {
-                        missing = Some(output);
-                        false
-                    }
-                });
-                match missing {
-                    Some(output) if resources.is_empty() => Err(output),
-                    _ => Ok(()),
-                }
+                several(resources, |TagTarget { id, .. }| one(id, id_of, Some))
             }
+            Self::StopInstances { instances } => several(instances, |instance| one(instance, id_of, instance_of)),
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
             | Self::TerminateInstances { .. }
-            | Self::StopInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -153,9 +160,11 @@ impl Body {
         match self {
             Self::DeleteImages { images } => drop_one(images, |image| image.as_str() == id),
             Self::TerminateInstances { instances }
-            | Self::StopInstances { instances }
             | Self::StartInstances { instances }
             | Self::ModifyInstances { instances, .. } => drop_one(instances, |instance| instance.as_str() == id),
+            Self::StopInstances { instances } => {
+                drop_one(instances, |instance| instance.known().is_some_and(|known| known.as_str() == id))
+            }
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 drop_one(resources, |resource| resource.id.known().is_some_and(|known| known.as_str() == id))
             }
@@ -177,9 +186,9 @@ impl Body {
         match self {
             Self::DeleteImages { images } => images.len(),
             Self::TerminateInstances { instances }
-            | Self::StopInstances { instances }
             | Self::StartInstances { instances }
             | Self::ModifyInstances { instances, .. } => instances.len(),
+            Self::StopInstances { instances } => instances.len(),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => resources.len(),
             Self::RunInstances(_)
             | Self::CreateImage { .. }

@@ -140,8 +140,9 @@ pub enum Body {
     },
     /// Shuts instances down, softly first (StopType SOFT_FIRST).
     StopInstances {
-        /// At most 100.
-        instances: Vec<InstanceId>,
+        /// At most 100. Those that an earlier step makes may be among them.
+        #[serde(deserialize_with = "ids_or_outputs")]
+        instances: Vec<Arg<InstanceId>>,
     },
     /// Starts instances.
     StartInstances {
@@ -235,6 +236,24 @@ pub struct Launch {
     pub protect: bool,
     /// The client token; minted when the intent is made, so a plan holds none.
     pub token: Option<String>,
+}
+
+/// Reads ids as they were written when they were always known, too: journals are read for ever.
+fn ids_or_outputs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Arg<InstanceId>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Id(InstanceId),
+        Arg(Arg<InstanceId>),
+    }
+    let all: Vec<Either> = Vec::deserialize(from)?;
+    Ok(all
+        .into_iter()
+        .map(|each| match each {
+            Either::Id(id) => Arg::Known(id),
+            Either::Arg(arg) => arg,
+        })
+        .collect())
 }
 
 /// A thing that is tagged: a resource description names its region, so one call serves several.
@@ -458,6 +477,10 @@ pub enum Reply {
         images: Option<Quota>,
         /// Pay-as-you-go instances by zone.
         instances: BTreeMap<Zone, Quota>,
+        /// Prepaid instances by zone: made this month and allowed in a month.
+        prepaid: BTreeMap<Zone, Quota>,
+        /// Cores of spot instances by zone.
+        spot: BTreeMap<Zone, Quota>,
     },
     /// Regions.
     Regions(BTreeSet<Region>),
@@ -562,5 +585,21 @@ impl fmt::Display for Fault {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_are_read_as_older_versions_wrote_them() {
+        let known = Body::StopInstances { instances: vec![Arg::Known("ins-1".into())] };
+        let old: Body = serde_json::from_str(r#"{"stop_instances":{"instances":["ins-1"]}}"#).expect("a call");
+        assert_eq!(old, known);
+        let output = Arg::Output { step: StepId(3), target: 1 };
+        let new = Body::StopInstances { instances: vec![Arg::Known("ins-1".into()), output] };
+        let text = serde_json::to_string(&new).expect("JSON");
+        assert_eq!(serde_json::from_str::<Body>(&text).expect("a call"), new);
     }
 }

@@ -3,10 +3,13 @@
 //! Every function here takes its structs apart without `..`, so that a new field does not compile until somebody has
 //! decided what its change means.
 
+pub mod fields;
 mod image;
+mod shown;
 mod slot;
 mod tags;
 
 pub use image::{ImageDiff, image};
-pub use slot::{Attr, Shown, SlotDiff, Takes, Wanted, made_with, show_tags, slot, tag_attr};
+pub use shown::{Shown, made_with, show_tags};
+pub use slot::{Attr, SlotDiff, Takes, Wanted, keeping, power_of, slot, tag_attr};
 pub use tags::{TagDiff, tags};

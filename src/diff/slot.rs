@@ -1,56 +1,69 @@
-//! What changes on an instance of a fleet that stays in its slot.
+//! What changes on an instance of a fleet that stays in its slot. The table [`fields`] says what each change takes.
 //!
-//! What the cloud tells (type, name, groups, tags) is compared with what the cloud has; what it does not tell (user
-//! data, login) with what the state remembers. A difference that the state does not know of is drift.
+//! What the cloud tells (type, name, groups, tags, …) is compared with what the cloud has; what it does not tell (user
+//! data, passwords) with what the state remembers. A difference that the state does not know of is drift.
 
 use std::collections::BTreeSet;
 
+use super::fields::{self, Fate};
+use super::shown::{
+    Shown, list, secret, show_data_disks, show_disks, show_internet, show_login, show_power, show_state, show_subnet,
+    show_tags, text, text_or_none,
+};
 use super::tags::{TagDiff, tags};
+use crate::model::attrs::FleetAttr;
 use crate::model::desired::Tags;
-use crate::model::digest::SecretRef;
 use crate::model::ids::{ImageId, SecurityGroupId};
 use crate::model::observed::{Instance, InstanceState, OperationState};
-use crate::model::spec::{DataDisk, ImageUse, Internet, Login, SlotNetwork, SlotSpec, SystemDisk};
-
-/// A value, to be shown.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Shown {
-    /// There is none.
-    None,
-    /// A text or a number.
-    Text(String),
-    /// Several.
-    List(Vec<String>),
-    /// Known by its digest.
-    Secret {
-        /// Where its bytes are.
-        source: String,
-        /// The first digits of its equality digest.
-        digest: String,
-    },
-    /// An image.
-    Image(ImageUse),
-}
+use crate::model::spec::{Charge, DataDisk, Internet, Login, Power, SlotNetwork, SlotSpec, SystemDisk};
 
 /// What bringing an attribute to its new value takes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Takes {
-    /// A new system disk: a reset or a new instance, as the fleet's strategy says.
-    Rebuild,
+    /// It is never changed.
+    Refused,
+    /// Instances are made, or destroyed.
+    Scale,
+    /// A new instance in another zone.
+    Move,
     /// A new instance.
     Replace,
+    /// A new system disk: a reset or a new instance, as the fleet's strategy says.
+    Rebuild,
     /// Stop, ResetInstancesType, start.
     Resize,
+    /// ModifyInstancesAttribute, and the instance reboots.
+    Restart,
+    /// StopInstances, StartInstances.
+    Power,
     /// ModifyInstancesAttribute.
     Modify,
     /// TagResources, UnTagResources.
     Tag,
-    /// This build cannot bring it there.
-    Unsupported,
-    /// Nothing but a note in the state: the cloud has it already.
+    /// Nothing but a note in the state: the cloud has it already, or it matters to new instances only.
     Record,
     /// It is only shown.
     Nothing,
+}
+
+impl Takes {
+    /// What that is, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Scale => "instances are made, or destroyed",
+            Self::Move => "moved: replaced in another zone",
+            Self::Replace => "replaced",
+            Self::Rebuild => "rebuild",
+            Self::Resize => "in place, switched off",
+            Self::Restart => "in place, restarted",
+            Self::Power => "switched on, switched off",
+            Self::Modify | Self::Tag => "in place",
+            Self::Record => "only noted",
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 /// One attribute that differs.
@@ -68,6 +81,14 @@ pub struct Attr {
     pub drifted: bool,
 }
 
+impl Attr {
+    /// Whether it is this attribute of a fleet.
+    #[must_use]
+    pub fn is(&self, attr: FleetAttr) -> bool {
+        self.name == attr.word()
+    }
+}
+
 /// Everything that differs on one slot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct SlotDiff {
@@ -79,6 +100,14 @@ pub struct SlotDiff {
     pub rename: Option<String>,
     /// All security groups to set.
     pub groups: Option<BTreeSet<SecurityGroupId>>,
+    /// What the host is to be called.
+    pub hostname: Option<String>,
+    /// The access role; within: none any more.
+    pub cam_role: Option<Option<String>>,
+    /// Whether the cloud is to refuse its termination.
+    pub protect: Option<bool>,
+    /// Whether it is to run.
+    pub power: Option<Power>,
     /// Whether its last reset was accepted and failed later: nobody knows what is on its disk.
     pub reset_failed: bool,
 }
@@ -89,173 +118,494 @@ impl SlotDiff {
     pub fn takes(&self, what: Takes) -> bool {
         self.attrs.iter().any(|attr| attr.takes == what)
     }
+
+    /// What a change of this attribute takes, where it differs.
+    #[must_use]
+    pub fn of(&self, attr: FleetAttr) -> Option<Takes> {
+        self.attrs.iter().find(|each| each.is(attr)).map(|each| each.takes)
+    }
 }
 
 /// What a slot is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The spec of the config.
+    /// The spec of the config; what `ignore_changes` names is what the state remembers ([`keeping`]).
     pub spec: &'a SlotSpec,
-    /// The name of the slot.
-    pub name: &'a str,
+    /// The name of the slot; `None`: it gets another one with its next instance.
+    pub name: Option<&'a str>,
+    /// What its host is called, where that is declared.
+    pub hostname: Option<&'a str>,
     /// The tag that marks it as ours.
     pub ours: (&'a str, &'a str),
+    /// Whose drift nobody wants to know.
+    pub ignore: &'a BTreeSet<FleetAttr>,
+}
+
+/// The spec of the config, but what is to be ignored is as the state remembers it.
+#[must_use]
+pub fn keeping(wanted: &SlotSpec, recorded: &SlotSpec, ignore: &BTreeSet<FleetAttr>) -> SlotSpec {
+    let mut spec = wanted.clone();
+    for attr in ignore {
+        match attr {
+            FleetAttr::Image => spec.image = recorded.image.clone(),
+            FleetAttr::Type => spec.instance_type = recorded.instance_type.clone(),
+            FleetAttr::SystemDiskType => spec.system_disk.kind = recorded.system_disk.kind.clone(),
+            FleetAttr::SystemDiskSize => spec.system_disk.size_gib = recorded.system_disk.size_gib,
+            FleetAttr::DataDisks => spec.data_disks = recorded.data_disks.clone(),
+            FleetAttr::Subnet => spec.network.subnet = recorded.network.subnet.clone(),
+            FleetAttr::SecurityGroups => spec.network.security_groups = recorded.network.security_groups.clone(),
+            FleetAttr::Internet => spec.internet = recorded.internet.clone(),
+            FleetAttr::Login => spec.login = recorded.login.clone(),
+            FleetAttr::UserData => spec.user_data = recorded.user_data.clone(),
+            FleetAttr::Hostname => spec.hostname = recorded.hostname.clone(),
+            FleetAttr::ChargeType => spec.charge = recorded.charge.clone(),
+            FleetAttr::PlacementGroup => spec.placement_group = recorded.placement_group.clone(),
+            FleetAttr::CamRole => spec.cam_role = recorded.cam_role.clone(),
+            FleetAttr::State => spec.power = recorded.power,
+            FleetAttr::Tags => spec.tags = recorded.tags.clone(),
+            FleetAttr::PrepaidMonths | FleetAttr::PrepaidRenew | FleetAttr::SpotMaxPrice => {
+                keep_price(&mut spec.charge, &recorded.charge, *attr);
+            }
+            // It is no part of a spec.
+            FleetAttr::Name => {}
+            // Not to be ignored: the planner refuses that.
+            FleetAttr::Count | FleetAttr::Region | FleetAttr::Zones | FleetAttr::Protect => {}
+        }
+    }
+    spec
+}
+
+fn keep_price(charge: &mut Charge, recorded: &Charge, attr: FleetAttr) {
+    match (charge, recorded) {
+        (Charge::Prepaid { months, renew }, Charge::Prepaid { months: before, renew: renewed }) => {
+            if attr == FleetAttr::PrepaidMonths {
+                *months = *before;
+            } else if attr == FleetAttr::PrepaidRenew {
+                *renew = *renewed;
+            }
+        }
+        (Charge::Spot { max_price }, Charge::Spot { max_price: before }) => max_price.clone_from(before),
+        (Charge::Hourly | Charge::Prepaid { .. } | Charge::Spot { .. }, _) => {}
+    }
+}
+
+/// What is known of one attribute.
+struct Facts<'f> {
+    /// Whether the config says something else than the state remembers.
+    changed: bool,
+    /// Whether the cloud has something else than the config says; `None`: it does not tell.
+    differs: Option<bool>,
+    recorded: &'f dyn Fn() -> Shown,
+    seen: Option<&'f dyn Fn() -> Shown>,
+    wanted: &'f dyn Fn() -> Shown,
+}
+
+/// A slot that is looked at. Values are made only where they differ: of 100,000 slots that stay, none costs an
+/// allocation.
+struct Look<'a> {
+    attrs: Vec<Attr>,
+    ignore: &'a BTreeSet<FleetAttr>,
+}
+
+impl Look<'_> {
+    fn at(&mut self, attr: FleetAttr, facts: &Facts<'_>) {
+        let takes = fields::fleet(attr).change.last().copied().unwrap_or(Takes::Nothing);
+        self.taking(attr, takes, facts);
+    }
+
+    /// The same, where what it takes depends on the values.
+    fn taking(&mut self, attr: FleetAttr, takes: Takes, facts: &Facts<'_>) {
+        let Facts { changed, differs, recorded, seen, wanted } = facts;
+        let field = fields::fleet(attr);
+        debug_assert!(field.change.contains(&takes), "{attr}");
+        let known = |fall_back: &dyn Fn() -> Shown| seen.map_or_else(fall_back, |seen| seen());
+        let (before, takes, drifted) = match (changed, differs, field.drift) {
+            (true, Some(false), _) => (recorded(), Takes::Record, false),
+            (true, Some(true) | None, _) => (known(recorded), takes, false),
+            (false, Some(true), _) if self.ignore.contains(&attr) => return,
+            (false, Some(true), Fate::Repaired) => (known(recorded), takes, true),
+            (false, Some(true), Fate::Shown) => (known(recorded), Takes::Nothing, true),
+            (false, Some(true), Fate::Untold | Fate::Never) | (false, Some(false) | None, _) => return,
+        };
+        self.attrs.push(Attr { name: attr.word(), before, after: wanted(), takes, drifted });
+    }
 }
 
 /// Compares a slot with what it should be. `made_from` is what it was launched from or last reset to.
 #[must_use]
 pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>, seen: &Instance) -> SlotDiff {
-    let SlotSpec {
-        image,
-        instance_type,
-        system_disk,
-        data_disks,
-        network,
-        internet,
-        login,
-        tags: declared,
-        user_data,
-        hostname: _,
-        charge: _,
-        placement_group: _,
-        cam_role: _,
-        power: _,
-        protect: _,
-    } = wanted.spec;
-    let SlotNetwork { subnet, security_groups } = network;
-    let mut diff = SlotDiff::default();
-    // The values are made only where they differ: of 100,000 slots that stay, none costs an allocation.
-    let mut note = |differs: bool, name, values: &dyn Fn() -> (Shown, Shown), takes, drifted| {
-        if differs {
-            let (before, after) = values();
-            diff.attrs.push(Attr { name, before, after, takes, drifted });
-        }
-    };
-
-    let image_drifted = recorded.image == *image && made_from.is_some_and(|id| *id != seen.image);
-    note(
-        recorded.image != *image || image_drifted,
-        "image",
-        &|| {
-            let before = if image_drifted { text(&seen.image) } else { Shown::Image(recorded.image.clone()) };
-            (before, Shown::Image(image.clone()))
-        },
-        Takes::Rebuild,
-        image_drifted,
-    );
-    note(
-        recorded.user_data != *user_data,
-        "user_data",
-        &|| (secret(recorded.user_data.as_ref()), secret(user_data.as_ref())),
-        Takes::Rebuild,
-        false,
-    );
-    note(
-        recorded.login != *login,
-        "login",
-        &|| (show_login(&recorded.login), show_login(login)),
-        Takes::Rebuild,
-        false,
-    );
-    if let (Login::Keys(keys), true) = (login, recorded.login == *login) {
-        note(seen.keys != *keys, "login.key_ids", &|| (list(&seen.keys), list(keys)), Takes::Nothing, true);
-    }
-    note(
-        recorded.network.subnet != *subnet,
-        "network",
-        &|| (show_subnet(recorded.network.subnet.as_ref()), show_subnet(subnet.as_ref())),
-        Takes::Replace,
-        false,
-    );
-    note(
-        recorded.internet != *internet,
-        "internet",
-        &|| (show_internet(recorded.internet.as_ref()), show_internet(internet.as_ref())),
-        Takes::Replace,
-        false,
-    );
-    note(
-        recorded.system_disk != *system_disk,
-        "system_disk",
-        &|| (show_system_disk(&recorded.system_disk), show_system_disk(system_disk)),
-        Takes::Unsupported,
-        false,
-    );
-    note(
-        recorded.data_disks != *data_disks,
-        "data_disks",
-        &|| (show_data_disks(&recorded.data_disks), show_data_disks(data_disks)),
-        Takes::Unsupported,
-        false,
-    );
-    note(
-        seen.instance_type != *instance_type,
-        "type",
-        &|| (text(&seen.instance_type), text(instance_type)),
-        Takes::Resize,
-        recorded.instance_type == *instance_type,
-    );
-    note(
-        seen.name != wanted.name,
-        "name",
-        &|| (text(&seen.name), Shown::Text(wanted.name.into())),
-        Takes::Modify,
-        true,
-    );
-    if let Some(groups) = security_groups {
-        note(
-            seen.security_groups != *groups,
-            "network.security_groups",
-            &|| (list(&seen.security_groups), list(groups)),
-            Takes::Modify,
-            recorded.network.security_groups.as_ref() == Some(groups),
-        );
-    }
-    note(
-        seen.instance_type == *instance_type && recorded.instance_type != *instance_type,
-        "type",
-        &|| (text(&recorded.instance_type), text(instance_type)),
-        Takes::Record,
-        false,
-    );
-    note(
-        recorded.network.security_groups != *security_groups
-            && security_groups.as_ref().is_none_or(|groups| seen.security_groups == *groups),
-        "network.security_groups",
-        &|| {
-            let groups = |groups: &Option<BTreeSet<SecurityGroupId>>| groups.as_ref().map_or(Shown::None, list);
-            (groups(&recorded.network.security_groups), groups(security_groups))
-        },
-        Takes::Record,
-        false,
-    );
-    diff.rename = (seen.name != wanted.name).then(|| wanted.name.to_owned());
-    diff.groups = security_groups.as_ref().filter(|groups| **groups != seen.security_groups).cloned();
-    let marked = seen.tags.get(wanted.ours.0).is_some_and(|value| value == wanted.ours.1);
-    let as_declared = declared.iter().all(|(key, value)| seen.tags.get(key) == Some(value));
-    if !(marked && as_declared && recorded.tags == *declared) {
-        diff.tags = tags(&with_ours(&recorded.tags, wanted.ours), &with_ours(declared, wanted.ours), &seen.tags);
-    }
-    if !diff.tags.is_empty() {
-        diff.attrs.push(tag_attr(&diff.tags, &seen.tags));
-    } else if recorded.tags != *declared {
-        let (before, after) = (show_tags(&recorded.tags), show_tags(declared));
-        diff.attrs.push(Attr { name: "tags", before, after, takes: Takes::Record, drifted: false });
-    }
+    let mut look = Look { attrs: Vec::new(), ignore: wanted.ignore };
+    on_its_disk(&mut look, recorded, made_from, wanted.spec, seen);
+    for_life(&mut look, recorded, wanted.spec, seen);
+    in_place(&mut look, recorded, wanted, seen);
+    let mut diff = SlotDiff { attrs: look.attrs, ..SlotDiff::default() };
+    let modified = |attr: FleetAttr| matches!(diff.of(attr), Some(Takes::Modify | Takes::Restart | Takes::Power));
+    let is = wanted.spec;
+    let rename = wanted.name.filter(|_| modified(FleetAttr::Name)).map(str::to_owned);
+    let groups = is.network.security_groups.as_ref().filter(|_| modified(FleetAttr::SecurityGroups)).cloned();
+    let hostname = wanted.hostname.filter(|_| modified(FleetAttr::Hostname)).map(str::to_owned);
+    let cam_role = modified(FleetAttr::CamRole).then(|| is.cam_role.clone());
+    let protect = modified(FleetAttr::Protect).then_some(is.protect);
+    let power = is.power.filter(|_| modified(FleetAttr::State));
+    (diff.rename, diff.groups, diff.hostname) = (rename, groups, hostname);
+    (diff.cam_role, diff.protect, diff.power) = (cam_role, protect, power);
+    tagged(&mut diff, recorded, wanted, seen);
     diff.reset_failed = seen
         .latest
         .as_ref()
         .is_some_and(|latest| latest.name == "ResetInstance" && latest.state == OperationState::Failed);
-    if seen.state != InstanceState::Running {
-        diff.attrs.push(Attr {
-            name: "state",
+    diff
+}
+
+/// What only a new system disk brings.
+fn on_its_disk(
+    look: &mut Look<'_>,
+    recorded: &SlotSpec,
+    made_from: Option<&ImageId>,
+    wanted: &SlotSpec,
+    seen: &Instance,
+) {
+    let changed = recorded.image != wanted.image;
+    look.at(
+        FleetAttr::Image,
+        &Facts {
+            changed,
+            // Of a version, the cloud tells the copy only: it is compared with the one that was installed.
+            differs: made_from.filter(|_| !changed).map(|id| *id != seen.image),
+            recorded: &|| Shown::Image(recorded.image.clone()),
+            seen: (!changed).then_some(&|| text(&seen.image)),
+            wanted: &|| Shown::Image(wanted.image.clone()),
+        },
+    );
+    look.at(
+        FleetAttr::UserData,
+        &Facts {
+            changed: recorded.user_data != wanted.user_data,
+            differs: None,
+            recorded: &|| secret(recorded.user_data.as_ref()),
+            seen: None,
+            wanted: &|| secret(wanted.user_data.as_ref()),
+        },
+    );
+    let changed = recorded.login != wanted.login;
+    look.at(
+        FleetAttr::Login,
+        &Facts {
+            changed,
+            differs: match &wanted.login {
+                Login::Keys(keys) => Some(seen.keys != *keys),
+                Login::Unset | Login::KeepImage => None,
+            },
+            recorded: &|| show_login(&recorded.login),
+            seen: (!changed).then_some(&|| list(&seen.keys)),
+            wanted: &|| show_login(&wanted.login),
+        },
+    );
+    let size = |size: Option<u32>| size.map_or(Shown::None, |size| Shown::Text(format!("{size} GiB")));
+    let smaller = wanted.system_disk.size_gib.is_some_and(|wanted| wanted < seen.system_disk.size_gib);
+    look.taking(
+        FleetAttr::SystemDiskSize,
+        if smaller { Takes::Replace } else { Takes::Rebuild },
+        &Facts {
+            changed: recorded.system_disk.size_gib != wanted.system_disk.size_gib,
+            differs: Some(wanted.system_disk.size_gib.is_some_and(|wanted| wanted != seen.system_disk.size_gib)),
+            recorded: &|| size(recorded.system_disk.size_gib),
+            seen: Some(&|| size(Some(seen.system_disk.size_gib))),
+            wanted: &|| size(wanted.system_disk.size_gib),
+        },
+    );
+}
+
+/// What an instance has for life.
+fn for_life(look: &mut Look<'_>, recorded: &SlotSpec, wanted: &SlotSpec, seen: &Instance) {
+    let SystemDisk { kind, size_gib: _ } = &wanted.system_disk;
+    look.at(
+        FleetAttr::SystemDiskType,
+        &Facts {
+            changed: recorded.system_disk.kind != *kind,
+            differs: Some(kind.as_ref().is_some_and(|kind| *kind != seen.system_disk.kind)),
+            recorded: &|| text_or_none(recorded.system_disk.kind.as_ref()),
+            seen: Some(&|| text(&seen.system_disk.kind)),
+            wanted: &|| text_or_none(kind.as_ref()),
+        },
+    );
+    let disks = &wanted.data_disks;
+    look.at(
+        FleetAttr::DataDisks,
+        &Facts {
+            changed: recorded.data_disks != *disks,
+            differs: (!disks.is_empty()).then(|| !same_disks(disks, seen)),
+            recorded: &|| show_data_disks(&recorded.data_disks),
+            seen: (!disks.is_empty()).then_some(&|| show_disks(&seen.data_disks)),
+            wanted: &|| show_data_disks(disks),
+        },
+    );
+    let subnet = wanted.network.subnet.as_ref();
+    let is_in = |(vpc, subnet): &(_, _)| *vpc == seen.vpc && *subnet == seen.subnet;
+    look.at(
+        FleetAttr::Subnet,
+        &Facts {
+            changed: recorded.network.subnet.as_ref() != subnet,
+            differs: subnet.map(|subnet| !is_in(subnet)),
+            recorded: &|| show_subnet(recorded.network.subnet.as_ref()),
+            seen: subnet.is_some().then_some(&|| Shown::Text(format!("{}/{}", seen.vpc, seen.subnet))),
+            wanted: &|| show_subnet(subnet),
+        },
+    );
+    let internet = wanted.internet.as_ref();
+    look.at(
+        FleetAttr::Internet,
+        &Facts {
+            changed: recorded.internet != wanted.internet,
+            // Whether an address was assigned at the launch is not told: only what is told can tell them apart.
+            differs: internet.filter(|_| recorded.internet == wanted.internet).map(
+                |Internet { charge, bandwidth_mbps, public_ip: _ }| {
+                    *bandwidth_mbps != seen.bandwidth_mbps
+                        || seen.internet_charge.as_ref().is_some_and(|told| told != charge.word())
+                },
+            ),
+            recorded: &|| show_internet(recorded.internet.as_ref()),
+            seen: (recorded.internet == wanted.internet).then_some(&|| {
+                let charge = seen.internet_charge.as_deref().unwrap_or_default();
+                Shown::Text(format!("{charge} {} Mbps", seen.bandwidth_mbps).trim().to_owned())
+            }),
+            wanted: &|| show_internet(internet),
+        },
+    );
+    let group = wanted.placement_group.as_ref();
+    look.at(
+        FleetAttr::PlacementGroup,
+        &Facts {
+            changed: recorded.placement_group != wanted.placement_group,
+            differs: Some(group != seen.placement_group.as_ref()),
+            recorded: &|| text_or_none(recorded.placement_group.as_ref()),
+            seen: Some(&|| text_or_none(seen.placement_group.as_ref())),
+            wanted: &|| text_or_none(group),
+        },
+    );
+    charged(look, &recorded.charge, &wanted.charge, seen);
+}
+
+/// The order of data disks is nobody's choice.
+fn same_disks(wanted: &[DataDisk], seen: &Instance) -> bool {
+    let mut wanted: Vec<_> = wanted.iter().map(|DataDisk { kind, size_gib }| (kind, *size_gib)).collect();
+    let mut there: Vec<_> = seen.data_disks.iter().map(|disk| (&disk.kind, disk.size_gib)).collect();
+    wanted.sort_unstable();
+    there.sort_unstable();
+    wanted == there
+}
+
+fn charged(look: &mut Look<'_>, recorded: &Charge, wanted: &Charge, seen: &Instance) {
+    look.at(
+        FleetAttr::ChargeType,
+        &Facts {
+            changed: recorded.word() != wanted.word(),
+            differs: (!seen.charge_type.is_empty()).then(|| seen.charge_type != wanted.word()),
+            recorded: &|| Shown::Text(recorded.word().into()),
+            seen: (!seen.charge_type.is_empty()).then_some(&|| text(&seen.charge_type)),
+            wanted: &|| Shown::Text(wanted.word().into()),
+        },
+    );
+    match (recorded, wanted) {
+        (Charge::Prepaid { months: before, renew: renewed }, Charge::Prepaid { months, renew }) => {
+            look.at(
+                FleetAttr::PrepaidMonths,
+                &Facts {
+                    changed: before != months,
+                    differs: None,
+                    recorded: &|| text(before),
+                    seen: None,
+                    wanted: &|| text(months),
+                },
+            );
+            look.at(
+                FleetAttr::PrepaidRenew,
+                &Facts {
+                    changed: renewed != renew,
+                    differs: seen.renew.as_ref().map(|told| told != renew.word()),
+                    recorded: &|| Shown::Text(renewed.word().into()),
+                    seen: Some(&|| text_or_none(seen.renew.as_ref())),
+                    wanted: &|| Shown::Text(renew.word().into()),
+                },
+            );
+        }
+        (Charge::Spot { max_price: before }, Charge::Spot { max_price }) => look.at(
+            FleetAttr::SpotMaxPrice,
+            &Facts {
+                changed: before != max_price,
+                differs: None,
+                recorded: &|| text_or_none(before.as_ref()),
+                seen: None,
+                wanted: &|| text_or_none(max_price.as_ref()),
+            },
+        ),
+        (Charge::Hourly | Charge::Prepaid { .. } | Charge::Spot { .. }, _) => {}
+    }
+}
+
+/// What changes on an instance that goes on living.
+fn in_place(look: &mut Look<'_>, recorded: &SlotSpec, wanted: Wanted<'_>, seen: &Instance) {
+    let SlotSpec {
+        image: _,
+        instance_type,
+        system_disk: _,
+        data_disks: _,
+        network: SlotNetwork { subnet: _, security_groups: groups },
+        internet: _,
+        login: _,
+        tags: _,
+        user_data: _,
+        hostname,
+        charge: _,
+        placement_group: _,
+        cam_role,
+        power,
+        protect,
+    } = wanted.spec;
+    look.at(
+        FleetAttr::Type,
+        &Facts {
+            changed: recorded.instance_type != *instance_type,
+            differs: Some(seen.instance_type != *instance_type),
+            recorded: &|| text(&recorded.instance_type),
+            seen: Some(&|| text(&seen.instance_type)),
+            wanted: &|| text(instance_type),
+        },
+    );
+    if let Some(name) = wanted.name {
+        look.at(
+            FleetAttr::Name,
+            &Facts {
+                changed: false,
+                differs: Some(seen.name != name),
+                recorded: &|| Shown::None,
+                seen: Some(&|| text(&seen.name)),
+                wanted: &|| Shown::Text(name.into()),
+            },
+        );
+    }
+    look.at(
+        FleetAttr::Hostname,
+        &Facts {
+            changed: recorded.hostname != *hostname,
+            differs: match (wanted.hostname, &seen.hostname) {
+                (None, _) => Some(false),
+                (Some(_), None) => None,
+                (Some(name), Some(told)) => Some(name != told),
+            },
+            recorded: &|| text_or_none(recorded.hostname.as_ref().map(|pattern| &pattern.0)),
+            seen: seen.hostname.is_some().then_some(&|| text_or_none(seen.hostname.as_ref())),
+            wanted: &|| text_or_none(wanted.hostname),
+        },
+    );
+    let show_groups = |groups: Option<&BTreeSet<SecurityGroupId>>| groups.map_or(Shown::None, list);
+    look.at(
+        FleetAttr::SecurityGroups,
+        &Facts {
+            changed: recorded.network.security_groups != *groups,
+            differs: Some(groups.as_ref().is_some_and(|groups| *groups != seen.security_groups)),
+            recorded: &|| show_groups(recorded.network.security_groups.as_ref()),
+            seen: Some(&|| list(&seen.security_groups)),
+            wanted: &|| show_groups(groups.as_ref()),
+        },
+    );
+    let role_changed = recorded.cam_role != *cam_role;
+    look.at(
+        FleetAttr::CamRole,
+        &Facts {
+            changed: role_changed,
+            differs: (role_changed || cam_role.is_some()).then(|| seen.cam_role != *cam_role),
+            recorded: &|| text_or_none(recorded.cam_role.as_ref()),
+            seen: Some(&|| text_or_none(seen.cam_role.as_ref())),
+            wanted: &|| text_or_none(cam_role.as_ref()),
+        },
+    );
+    protected(look, recorded.protect, *protect, seen);
+    powered(look, recorded.power, *power, seen);
+}
+
+fn protected(look: &mut Look<'_>, recorded: bool, wanted: bool, seen: &Instance) {
+    let word = |on: bool| Shown::Text(if on { "true" } else { "false" }.into());
+    look.at(
+        FleetAttr::Protect,
+        &Facts {
+            changed: recorded != wanted,
+            differs: (recorded || wanted).then_some(seen.protected != wanted),
+            recorded: &|| word(recorded),
+            seen: Some(&|| word(seen.protected)),
+            wanted: &|| word(wanted),
+        },
+    );
+    // Somebody else's protection is respected.
+    if !recorded && !wanted && seen.protected {
+        let (before, after) = (word(true), word(false));
+        look.attrs.push(Attr { name: FleetAttr::Protect.word(), before, after, takes: Takes::Nothing, drifted: true });
+    }
+}
+
+/// Power acts where the config changes it; else it is only shown.
+fn powered(look: &mut Look<'_>, recorded: Option<Power>, wanted: Option<Power>, seen: &Instance) {
+    let becomes = power_of(&seen.state);
+    let steady = wanted.unwrap_or(Power::Running);
+    let is_there = matches!(
+        (&seen.state, steady),
+        (InstanceState::Running, Power::Running) | (InstanceState::Stopped, Power::Stopped)
+    );
+    let acts = recorded != wanted && wanted.is_some() && becomes.is_some() && becomes != wanted;
+    if recorded != wanted {
+        look.at(
+            FleetAttr::State,
+            &Facts {
+                changed: true,
+                differs: Some(acts),
+                recorded: &|| recorded.map_or(Shown::None, show_power),
+                seen: Some(&|| Shown::Text(show_state(&seen.state))),
+                wanted: &|| wanted.map_or(Shown::None, show_power),
+            },
+        );
+    }
+    if !acts && !is_there && !look.ignore.contains(&FleetAttr::State) {
+        look.attrs.push(Attr {
+            name: FleetAttr::State.word(),
             before: Shown::Text(show_state(&seen.state)),
-            after: Shown::Text("running".into()),
+            after: show_power(steady),
             takes: Takes::Nothing,
             drifted: true,
         });
     }
-    diff
+}
+
+/// Whether an instance runs, once what it is doing is over; `None`: that cannot be said.
+#[must_use]
+pub fn power_of(state: &InstanceState) -> Option<Power> {
+    match state {
+        InstanceState::Running | InstanceState::Starting | InstanceState::Rebooting | InstanceState::Pending => {
+            Some(Power::Running)
+        }
+        InstanceState::Stopped | InstanceState::Stopping => Some(Power::Stopped),
+        InstanceState::LaunchFailed
+        | InstanceState::Shutdown
+        | InstanceState::Terminating
+        | InstanceState::Other(_) => None,
+    }
+}
+
+fn tagged(diff: &mut SlotDiff, recorded: &SlotSpec, wanted: Wanted<'_>, seen: &Instance) {
+    let nothing = Tags::new();
+    let ignored = wanted.ignore.contains(&FleetAttr::Tags);
+    let declared = if ignored { &nothing } else { &wanted.spec.tags };
+    let remembered = if ignored { &nothing } else { &recorded.tags };
+    let marked = seen.tags.get(wanted.ours.0).is_some_and(|value| value == wanted.ours.1);
+    let as_declared = declared.iter().all(|(key, value)| seen.tags.get(key) == Some(value));
+    if !(marked && as_declared && remembered == declared) {
+        diff.tags = tags(&with_ours(remembered, wanted.ours), &with_ours(declared, wanted.ours), &seen.tags);
+    }
+    if !diff.tags.is_empty() {
+        diff.attrs.push(tag_attr(&diff.tags, &seen.tags));
+    } else if remembered != declared {
+        let (before, after) = (show_tags(remembered), show_tags(declared));
+        diff.attrs.push(Attr { name: FleetAttr::Tags.word(), before, after, takes: Takes::Record, drifted: false });
+    }
 }
 
 /// How the change of a thing's tags is shown.
@@ -270,119 +620,8 @@ pub fn tag_attr(diff: &TagDiff, observed: &Tags) -> Attr {
     Attr { name: "tags", before: pairs(observed), after: pairs(&diff.set), takes: Takes::Tag, drifted: diff.drifted }
 }
 
-/// What a slot is made with, attribute by attribute.
-#[must_use]
-pub fn made_with(spec: &SlotSpec) -> Vec<(&'static str, Shown)> {
-    let SlotSpec {
-        image,
-        instance_type,
-        system_disk,
-        data_disks,
-        network,
-        internet,
-        login,
-        tags,
-        user_data,
-        hostname: _,
-        charge: _,
-        placement_group: _,
-        cam_role: _,
-        power: _,
-        protect: _,
-    } = spec;
-    let SlotNetwork { subnet, security_groups } = network;
-    let attrs = [
-        ("image", Shown::Image(image.clone())),
-        ("type", text(instance_type)),
-        ("system_disk", show_system_disk(system_disk)),
-        ("data_disks", show_data_disks(data_disks)),
-        ("network", show_subnet(subnet.as_ref())),
-        ("network.security_groups", security_groups.as_ref().map_or(Shown::None, list)),
-        ("internet", show_internet(internet.as_ref())),
-        ("login", show_login(login)),
-        ("tags", show_tags(tags)),
-        ("user_data", secret(user_data.as_ref())),
-    ];
-    attrs.into_iter().filter(|(_, shown)| *shown != Shown::None).collect()
-}
-
-/// Tags as they are shown.
-#[must_use]
-pub fn show_tags(tags: &Tags) -> Shown {
-    if tags.is_empty() {
-        return Shown::None;
-    }
-    Shown::List(tags.iter().map(|(key, value)| format!("{key}={value}")).collect())
-}
-
 fn with_ours(tags: &Tags, ours: (&str, &str)) -> Tags {
     let mut tags = tags.clone();
     tags.insert(ours.0.to_owned(), ours.1.to_owned());
     tags
-}
-
-fn text(value: &impl ToString) -> Shown {
-    Shown::Text(value.to_string())
-}
-
-fn list<T: ToString>(values: &BTreeSet<T>) -> Shown {
-    Shown::List(values.iter().map(ToString::to_string).collect())
-}
-
-fn secret(secret: Option<&SecretRef>) -> Shown {
-    secret.map_or(Shown::None, |secret| Shown::Secret {
-        source: secret.source.to_string(),
-        digest: secret.digest.short(8),
-    })
-}
-
-fn show_login(login: &Login) -> Shown {
-    match login {
-        Login::Unset => Shown::None,
-        Login::Keys(keys) => list(keys),
-        Login::KeepImage => Shown::Text("as in the image".into()),
-    }
-}
-
-fn show_subnet(subnet: Option<&(crate::model::ids::VpcId, crate::model::ids::SubnetId)>) -> Shown {
-    subnet.map_or(Shown::None, |(vpc, subnet)| Shown::Text(format!("{vpc}/{subnet}")))
-}
-
-fn show_internet(internet: Option<&Internet>) -> Shown {
-    internet.map_or(Shown::None, |Internet { charge, bandwidth_mbps, public_ip }| {
-        let address = if *public_ip { ", public address" } else { "" };
-        Shown::Text(format!("{} {bandwidth_mbps} Mbps{address}", charge.word()))
-    })
-}
-
-fn show_system_disk(disk: &SystemDisk) -> Shown {
-    let SystemDisk { kind, size_gib } = disk;
-    match (kind, size_gib) {
-        (None, None) => Shown::None,
-        (Some(kind), None) => text(kind),
-        (None, Some(size)) => Shown::Text(format!("{size} GiB")),
-        (Some(kind), Some(size)) => Shown::Text(format!("{kind} {size} GiB")),
-    }
-}
-
-fn show_data_disks(disks: &[DataDisk]) -> Shown {
-    if disks.is_empty() {
-        return Shown::None;
-    }
-    Shown::List(disks.iter().map(|DataDisk { kind, size_gib }| format!("{kind} {size_gib} GiB")).collect())
-}
-
-fn show_state(state: &InstanceState) -> String {
-    match state {
-        InstanceState::Pending => "pending".into(),
-        InstanceState::LaunchFailed => "launch failed".into(),
-        InstanceState::Running => "running".into(),
-        InstanceState::Stopped => "stopped".into(),
-        InstanceState::Starting => "starting".into(),
-        InstanceState::Stopping => "stopping".into(),
-        InstanceState::Rebooting => "rebooting".into(),
-        InstanceState::Shutdown => "in the recycle bin".into(),
-        InstanceState::Terminating => "terminating".into(),
-        InstanceState::Other(word) => word.clone(),
-    }
 }

@@ -61,6 +61,10 @@ pub struct RegionSeen {
     pub image_quota: Option<Quota>,
     /// Pay-as-you-go instances by zone: used and allowed.
     pub instance_quota: Option<BTreeMap<Zone, Quota>>,
+    /// Prepaid instances by zone: made this month and allowed in a month.
+    pub prepaid_quota: Option<BTreeMap<Zone, Quota>>,
+    /// Cores of spot instances by zone: used and allowed.
+    pub spot_quota: Option<BTreeMap<Zone, Quota>>,
     /// Which systems can be imported, where asked.
     pub import_os: Option<ImportOs>,
     /// Answers to look-ups.

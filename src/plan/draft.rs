@@ -63,6 +63,8 @@ pub(super) struct Draft<'a> {
     pub(super) steps: Vec<Step>,
     pub(super) changes: Vec<Change>,
     pub(super) drift: Vec<Drift>,
+    /// What protection refuses.
+    pub(super) refusals: super::guard::Refusals,
     pub(super) lookups: Vec<Pinned>,
     pub(super) faults: Vec<Diagnostic>,
     pub(super) notes: Vec<Diagnostic>,
@@ -105,6 +107,7 @@ impl<'a> Draft<'a> {
             steps: Vec::new(),
             changes: Vec::new(),
             drift: Vec::new(),
+            refusals: BTreeMap::new(),
             lookups: Vec::new(),
             faults: Vec::new(),
             notes: Vec::new(),

@@ -101,9 +101,9 @@ impl<'p> Done<'p> {
                 self.freed.extend(freed);
             }
             Body::TerminateInstances { instances }
-            | Body::StopInstances { instances }
             | Body::StartInstances { instances }
             | Body::ModifyInstances { instances, .. } => self.instances.extend(instances),
+            Body::StopInstances { instances } => self.instances.extend(instances.iter().filter_map(Arg::known)),
             Body::CreateImage { instance: Arg::Known(instance), .. }
             | Body::ResetInstance { instance, .. }
             | Body::ResizeInstance { instance, .. } => drop(self.instances.insert(instance)),
@@ -359,7 +359,7 @@ mod tests {
             instance_type: "S5.MEDIUM4".into(),
         };
         let delete = Body::DeleteImages { images: vec!["img-9".into()] };
-        let stop = Body::StopInstances { instances: vec!["ins-1".into()] };
+        let stop = Body::StopInstances { instances: vec![Arg::Known("ins-1".into())] };
         let mut plan = empty();
         plan.changes = vec![crate::plan::file::tests::deletion("img-9", "failed")];
         plan.steps = vec![

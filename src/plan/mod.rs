@@ -10,10 +10,12 @@ mod draft;
 mod facts;
 pub mod file;
 mod fleets;
+mod guard;
 mod images;
 mod input;
 mod lookups;
 mod order;
+mod outside;
 mod quota;
 mod rollout;
 mod shares;
@@ -92,6 +94,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     rollout::terminate_going(&mut draft);
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);
+    guard::tell(&mut draft);
     let peaks = quota::fit(&mut draft);
     let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;
     if !faults.is_empty() {

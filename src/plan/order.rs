@@ -37,7 +37,7 @@ fn given(step: &Step) -> Option<StepId> {
     let Do::Call(call) = &step.does else { return None };
     match &call.body {
         // These go on for the things that are there.
-        Body::TagResources { .. } | Body::UntagResources { .. } => None,
+        Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => None,
         body @ (Body::RunInstances(_)
         | Body::CreateImage { .. }
         | Body::ImportImage { .. }
@@ -47,7 +47,6 @@ fn given(step: &Step) -> Option<StepId> {
         | Body::ResetInstance { .. }
         | Body::DeleteImages { .. }
         | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
         | Body::StartInstances { .. }
         | Body::ResizeInstance { .. }
         | Body::ModifyInstances { .. }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
 use super::images::{forget, is_gone};
-use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Value};
+use super::types::{
+    Action, AttrChange, Do, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
+};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
@@ -92,6 +94,8 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
                     attr: "accounts".into(),
                     recorded: list(&ours),
                     observed: list(&there),
+                    handling: Handling::Left,
+                    by: None,
                 });
             }
         }

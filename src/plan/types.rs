@@ -12,6 +12,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
 use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Lineage, Name, Region, RequestId, Uin, Zone};
+use crate::model::observed::LatestOperation;
 use crate::model::recorded::{Origin, VersionRecord};
 use crate::model::spec::ObjectSpec;
 
@@ -44,7 +45,7 @@ pub struct Plan {
     pub lookups: Vec<Pinned>,
     /// What changes, in the order of the addresses.
     pub changes: Vec<Change>,
-    /// What was changed outside, and stays as it is.
+    /// What was changed outside, whether it is repaired or left alone.
     pub drift: Vec<Drift>,
     /// What is done. A step's needs stand before it.
     pub steps: Vec<Step>,
@@ -228,6 +229,22 @@ pub enum Reason {
     },
     /// It was deleted outside.
     Vanished,
+    /// It is in the recycle bin: somebody returned it, or what was paid for is over.
+    RecycleBin {
+        /// Cloud time since when, where that is told.
+        since_ms: Option<Millis>,
+        /// How long such things stay there at most, in milliseconds.
+        stays_ms: Millis,
+    },
+    /// It was accepted a moment ago, and the cloud does not list it yet.
+    NotListed,
+    /// The config no longer has its zone.
+    Moved {
+        /// The zone that it leaves.
+        from: Zone,
+        /// The zone that it gets to.
+        to: Zone,
+    },
     /// The config says something else than before.
     Changed {
         /// Which attributes.
@@ -313,7 +330,17 @@ pub enum Value {
     },
 }
 
-/// Something that was changed outside and that the plan leaves alone.
+/// What the plan does about something that was changed outside.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handling {
+    /// It is brought back to what the config says.
+    Repaired,
+    /// It stays as it is.
+    Left,
+}
+
+/// Something that was changed outside.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Drift {
     /// The thing.
@@ -324,7 +351,14 @@ pub struct Drift {
     pub recorded: Value,
     /// What the cloud has.
     pub observed: Value,
+    /// What the plan does about it.
+    pub handling: Handling,
+    /// The operation that may have done it: of an instance its latest, where that leaves such a change behind.
+    pub by: Option<LatestOperation>,
 }
+
+/// The attribute of a [`Drift`] that tells whether a thing is there at all.
+pub const PRESENCE: &str = "presence";
 
 /// One step: one call, or one wait.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -606,6 +640,10 @@ pub enum Resource {
     Images(Region),
     /// Pay-as-you-go instances of the account in a zone.
     Instances(Region, Zone),
+    /// Prepaid instances that the account may make in a zone in a month; nothing gives them back.
+    Prepaid(Region, Zone),
+    /// Cores of spot instances of the account in a zone.
+    SpotCores(Region, Zone),
     /// Accounts that an image is shared with.
     Shares(Addr),
 }
@@ -615,6 +653,8 @@ impl fmt::Display for Resource {
         match self {
             Self::Images(region) => write!(f, "custom images in {region}"),
             Self::Instances(_, zone) => write!(f, "instances in {zone}"),
+            Self::Prepaid(_, zone) => write!(f, "prepaid instances in {zone} this month"),
+            Self::SpotCores(_, zone) => write!(f, "cores of spot instances in {zone}"),
             Self::Shares(addr) => write!(f, "accounts that {addr} is shared with"),
         }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::addr::Addr;
-use crate::model::ids::CloudId;
+use crate::model::ids::{CloudId, RequestId};
+use crate::model::observed::LatestOperation;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Need, Peak, Pinned, Plan, Reason, Resource, Step, Target,
-    Value,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Handling, Need, Peak, Pinned, Plan, Reason, Resource, Step,
+    Target, Value,
 };
 
 use super::node::{Node, object};
@@ -69,7 +70,8 @@ pub(super) fn document(plan: &Plan) -> Node {
         },
         "lookups" => Node::list(lookups.iter().map(lookup)),
         "changes" => Node::list(changes.iter().map(|each| change(each, &mut details))),
-        "drift" => Node::list(drift.iter().map(drifted)),
+        "drift" => Node::list(drift.iter().filter(|drift| drift.handling == Handling::Left).map(drifted)),
+        "changed_outside" => Node::list(drift.iter().map(outside)),
         "steps" => Node::list(steps.iter().map(|each| step(each, &targets))),
         "peaks" => Node::list(peaks.iter().map(peak)),
         "assumptions" => Node::list(assumptions),
@@ -147,7 +149,13 @@ fn reason(reason: &Reason) -> Node {
         Reason::Changed { attrs } | Reason::Drifted { attrs } => node.with("attributes", Node::list(attrs)),
         Reason::NewVersion { inputs } => node.with("inputs", Node::list(inputs)),
         Reason::CopiedBack { from } => node.with("region", from.as_str()),
+        Reason::RecycleBin { since_ms, stays_ms } => {
+            let until = since_ms.map(|since| words::rfc3339(since + stays_ms));
+            node.with("since", since_ms.map(words::rfc3339)).with("until", until)
+        }
+        Reason::Moved { from, to } => node.with("from", from.as_str()).with("to", to.as_str()),
         Reason::New
+        | Reason::NotListed
         | Reason::Vanished
         | Reason::Recaptured
         | Reason::NotInConfig
@@ -185,8 +193,27 @@ fn unknown(step: StepId, target: u32, addr: Option<&Addr>) -> Node {
     object! { "unknown" => object! { "step" => step.0, "target" => target, "addr" => Node::maybe(addr) } }
 }
 
+/// Whatever somebody else changed, with what the plan does about it and what may have done it.
+fn outside(drift: &Drift) -> Node {
+    let Drift { addr: _, attr: _, recorded: _, observed: _, handling, by } = drift;
+    let handling = match handling {
+        Handling::Repaired => "repaired",
+        Handling::Left => "left",
+    };
+    let operation = by.as_ref().map(|by| {
+        let LatestOperation { name, state, request_id, error } = by;
+        object! {
+            "name" => name,
+            "state" => words::operation_state(*state),
+            "request_id" => request_id.as_ref().map(RequestId::as_str),
+            "error" => error.as_ref(),
+        }
+    });
+    drifted(drift).with("handling", handling).with("operation", operation.unwrap_or(Node::Null))
+}
+
 fn drifted(drift: &Drift) -> Node {
-    let Drift { addr, attr, recorded, observed } = drift;
+    let Drift { addr, attr, recorded, observed, handling: _, by: _ } = drift;
     object! {
         "address" => addr.to_string(),
         "attribute" => attr,
@@ -233,6 +260,12 @@ fn peak(peak: &Peak) -> Node {
         Resource::Images(region) => object! { "kind" => "images", "region" => region.as_str() },
         Resource::Instances(region, zone) => {
             object! { "kind" => "instances", "region" => region.as_str(), "zone" => zone.as_str() }
+        }
+        Resource::Prepaid(region, zone) => {
+            object! { "kind" => "prepaid", "region" => region.as_str(), "zone" => zone.as_str() }
+        }
+        Resource::SpotCores(region, zone) => {
+            object! { "kind" => "spot_cores", "region" => region.as_str(), "zone" => zone.as_str() }
         }
         Resource::Shares(addr) => object! { "kind" => "accounts", "address" => addr.to_string() },
     };

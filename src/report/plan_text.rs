@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Addr, Block, Kind};
-use crate::plan::{Action, AttrChange, Change, Do, Drift, Peak, Pinned, Plan, Reason, Value};
+use crate::model::attrs::FleetAttr;
+use crate::model::observed::LatestOperation;
+use crate::plan::{Action, AttrChange, Change, Do, Drift, Handling, PRESENCE, Peak, Pinned, Plan, Reason, Value};
 
 use super::diff_text;
 use super::fold;
@@ -228,13 +230,17 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     page.wrap(0, HANG, &head);
     let reasons: Vec<String> = detail.reasons.iter().map(words::reason).collect();
     let lone_share = is_lone_share(group.first);
-    let resized = *action == Action::Update
-        && detail.attrs.iter().any(|attr| attr.name == "type")
-        && !detail.reasons.contains(&Reason::Already);
-    let will = match (lone_share, resized) {
-        (true, _) => "the share will be cancelled",
-        (false, true) => "will be changed in place, switched off meanwhile",
-        (false, false) => words::will(*action),
+    let in_place = *action == Action::Update && !detail.reasons.contains(&Reason::Already);
+    let changes = |attr: FleetAttr| in_place && detail.attrs.iter().any(|each| each.name == attr.word());
+    let of_fleet = addr.block.kind == Kind::Fleet;
+    let will = if lone_share {
+        "the share will be cancelled"
+    } else if of_fleet && changes(FleetAttr::Type) {
+        "will be changed in place, switched off meanwhile"
+    } else if of_fleet && changes(FleetAttr::Hostname) {
+        "will be changed in place, and restarted where it runs"
+    } else {
+        words::will(*action)
     };
     let mut why = Line::new().add(if action.destructive() { Ink::Lose } else { Ink::Plain }, will);
     if !reasons.is_empty() {
@@ -354,23 +360,45 @@ fn text_diff(page: &mut Page, block: &Block, old: &str, new: &str) {
     diff_text::unified(page, DETAIL_INDENT, old, new);
 }
 
+/// What makes two drifts one line.
+type Alike<'a> = (&'a Block, &'a str, &'a Value, &'a Value, Handling, Option<(&'a str, &'static str)>);
+
+/// Everything that somebody else changed, with what is done about it.
 fn drift(page: &mut Page, drift: &[Drift]) {
     if drift.is_empty() {
         return;
     }
     page.gap();
-    page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Changed outside, and left as it is:"));
-    let mut alike: BTreeMap<(&Block, &str, &Value, &Value), Vec<&Addr>> = BTreeMap::new();
-    for Drift { addr, attr, recorded, observed } in drift {
-        alike.entry((&addr.block, attr, recorded, observed)).or_default().push(addr);
+    page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Changed outside:"));
+    let mut alike: BTreeMap<Alike<'_>, Vec<(&Addr, Option<&LatestOperation>)>> = BTreeMap::new();
+    for Drift { addr, attr, recorded, observed, handling, by } in drift {
+        let who = by.as_ref().map(|by| (by.name.as_str(), words::operation_state(by.state)));
+        let key = (&addr.block, attr.as_str(), recorded, observed, *handling, who);
+        alike.entry(key).or_default().push((addr, by.as_ref()));
     }
     let mut lines: Vec<(&Addr, Line)> = alike
         .into_iter()
-        .filter_map(|((_, attr, recorded, observed), addrs)| {
-            let label = Line::new().text(format!("{}  {attr}: ", fold::addrs(addrs.iter().copied()).join(", ")));
+        .filter_map(|((_, attr, recorded, observed, handling, who), things)| {
+            let addrs = fold::addrs(things.iter().map(|(addr, _)| *addr)).join(", ");
             let room = page.style().columns().saturating_sub(LIST_INDENT);
-            let line = transition(label, recorded, observed, ["lost", "got"], room);
-            Some((*addrs.first()?, line))
+            let (mut line, done) = if attr == PRESENCE {
+                let line = Line::new().text(format!("{addrs}  ")).add(Ink::Change, words::value(observed));
+                (line, if handling == Handling::Repaired { "made again" } else { "forgotten" })
+            } else {
+                let label = Line::new().text(format!("{addrs}  {attr}: "));
+                let line = transition(label, recorded, observed, ["lost", "got"], room);
+                (line, if handling == Handling::Repaired { "repaired" } else { "left as it is" })
+            };
+            line.push(Ink::Plain, format!("; {done}"));
+            let first = things.first()?;
+            if let Some((name, state)) = who {
+                // Each instance has a request of its own.
+                let request = first.1.and_then(|by| by.request_id.as_ref()).filter(|_| things.len() == 1);
+                let request = request.map_or_else(String::new, |id| format!(", request {id}"));
+                let state = if state == "success" { String::new() } else { format!(", {state}") };
+                line.push(Ink::Faint, format!(" (its last operation: {name}{state}{request})"));
+            }
+            Some((first.0, line))
         })
         .collect();
     lines.sort_by_key(|(addr, _)| *addr);

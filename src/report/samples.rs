@@ -10,8 +10,8 @@ use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Lineage, Nam
 use crate::model::recorded::Origin;
 use crate::model::spec::{Login, SlotNetwork, SystemDisk};
 use crate::plan::{
-    Action, AttrChange, Change, Detail, Do, Drift, Effect, FORMAT, Need, Peak, Pinned, Plan, Reason, Resource, Settle,
-    Step, Target, Until, Value,
+    Action, AttrChange, Change, Detail, Do, Drift, Effect, FORMAT, Handling, Need, Peak, Pinned, Plan, Reason,
+    Resource, Settle, Step, Target, Until, Value,
 };
 
 pub(super) const NOON: i64 = 1_795_435_200_000;
@@ -163,6 +163,8 @@ pub(super) fn drifted() -> Plan {
             attr: "power".to_owned(),
             recorded: text("RUNNING"),
             observed: text("STOPPED"),
+            handling: Handling::Left,
+            by: None,
         })
         .collect();
     plan
@@ -395,6 +397,8 @@ pub(super) fn mixed() -> Plan {
         attr: "accounts".to_owned(),
         recorded: list(&["100000000003"]),
         observed: list(&["100000000003", "100000000008"]),
+        handling: Handling::Left,
+        by: None,
     });
     plan
 }

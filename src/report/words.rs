@@ -2,6 +2,7 @@
 
 use crate::model::Millis;
 use crate::model::addr::{Addr, Kind};
+use crate::model::observed::OperationState;
 use crate::plan::{Action, Reason, Value};
 
 use super::style::{Ink, STICKY};
@@ -50,6 +51,9 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::ScaledUp { from, to } => format!("the fleet grows from {from} to {to}"),
         Reason::ScaledDown { from, to } => format!("the fleet shrinks from {from} to {to}"),
         Reason::Vanished => "deleted outside".to_owned(),
+        Reason::RecycleBin { since_ms, stays_ms } => recycle_bin(*since_ms, *stays_ms),
+        Reason::NotListed => "the cloud accepted it a moment ago, and does not list it yet".to_owned(),
+        Reason::Moved { from, to } => format!("the config no longer has {from}, so it moves to {to}"),
         Reason::Changed { attrs } => of("the config changed", attrs),
         Reason::Drifted { attrs } => of("changed outside", attrs),
         Reason::NewVersion { inputs } => of("the image has a new version", inputs),
@@ -69,6 +73,16 @@ pub(super) fn reason(reason: &Reason) -> String {
     }
 }
 
+/// How an operation of the cloud went.
+pub(super) fn operation_state(state: OperationState) -> &'static str {
+    match state {
+        OperationState::Success => "success",
+        OperationState::Operating => "operating",
+        OperationState::Failed => "failed",
+        OperationState::Unknown => "unknown",
+    }
+}
+
 /// The word of a reason in JSON.
 pub(super) fn reason_word(reason: &Reason) -> &'static str {
     match reason {
@@ -76,6 +90,9 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::ScaledUp { .. } => "scaled_up",
         Reason::ScaledDown { .. } => "scaled_down",
         Reason::Vanished => "vanished",
+        Reason::RecycleBin { .. } => "recycle_bin",
+        Reason::NotListed => "not_listed",
+        Reason::Moved { .. } => "moved",
         Reason::Changed { .. } => "changed",
         Reason::Drifted { .. } => "drifted",
         Reason::NewVersion { .. } => "new_version",
@@ -93,6 +110,26 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::Already => "already",
         Reason::Halted => "halted",
     }
+}
+
+fn recycle_bin(since_ms: Option<Millis>, stays_ms: Millis) -> String {
+    match since_ms {
+        Some(since) => format!(
+            "in the recycle bin since {}; it can be taken back in the console until {}",
+            time(since),
+            time(since + stays_ms)
+        ),
+        None => format!(
+            "in the recycle bin, where it stays for {} at most; it can be taken back in the console",
+            days(stays_ms)
+        ),
+    }
+}
+
+/// How long something stays, where that is days.
+fn days(ms: Millis) -> String {
+    const DAY_MS: Millis = 24 * 3_600_000;
+    if ms > 0 && ms % DAY_MS == 0 { format!("{} days", ms / DAY_MS) } else { span(ms) }
 }
 
 fn of(clause: &str, attrs: &[String]) -> String {

@@ -90,7 +90,7 @@ pub(super) fn next_op(conn: &Connection) -> Res<OpId> {
 }
 
 /// Instances of ours, which are `there`, whose last change of power, as far as the journal tells, was that we shut
-/// them down.
+/// them down for something else: what was switched off because the config says so has become so, and stays off.
 pub(super) fn halted(
     conn: &Connection,
     there: impl FnOnce() -> Res<BTreeSet<InstanceId>>,
@@ -100,7 +100,7 @@ pub(super) fn halted(
     let mut halted = BTreeSet::new();
     let Some(first) = first else { return Ok(halted) };
     let mut statement = conn.prepare_cached(
-        "SELECT op.action, op_target.cloud_id FROM op JOIN op_target ON op_target.op = op.id
+        "SELECT op.action, op_target.cloud_id, op_target.effect FROM op JOIN op_target ON op_target.op = op.id
          WHERE op.id >= ?1 AND op.action IN ('StopInstances', 'StartInstances', 'ResetInstance')
            AND op_target.outcome = 'done' AND op_target.id_kind = 'instance'
          ORDER BY op.id",
@@ -108,7 +108,7 @@ pub(super) fn halted(
     let mut rows = statement.query([first])?;
     while let Some(row) = rows.next()? {
         let id = InstanceId::new(text(row, 1)?);
-        if text(row, 0)? == "StopInstances" {
+        if text(row, 0)? == "StopInstances" && text(row, 2)? == "nothing" {
             halted.insert(id);
         } else {
             halted.remove(&id);

@@ -180,7 +180,8 @@ impl Rig {
         let holdings = self.holdings();
         let mut held = BTreeSet::new();
         for holding in holdings.0.get(OWNER).into_iter().flat_map(BTreeMap::values) {
-            let instances = holding.instances.iter().filter(|(_, one)| one.state != "LAUNCH_FAILED");
+            let instances =
+                holding.instances.iter().filter(|(_, one)| one.state != "LAUNCH_FAILED" && one.state != "SHUTDOWN");
             held.extend(instances.filter(|(_, one)| one.tags.contains_key(TAG_KEY)).map(|(id, _)| id.clone()));
             let images = holding.images.iter().filter(|(_, one)| one.tags.contains_key(TAG_KEY));
             held.extend(images.map(|(id, _)| id.clone()));

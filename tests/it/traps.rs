@@ -50,7 +50,7 @@ impl Cloud for LosesAnswer {
     }
 }
 
-fn losing(rig: &Rig, action: &'static str) -> Hooks {
+pub(crate) fn losing(rig: &Rig, action: &'static str) -> Hooks {
     let left = Arc::new(AtomicU32::new(1));
     rig.around(move |inner| LosesAnswer { inner, action, left: Arc::clone(&left) })
 }

@@ -107,7 +107,7 @@ fn power(store: &mut SqliteStore, fence: Fence, action: &str, id: &CloudId) {
     let mut record = op(number.0, run, 0);
     let instances: Vec<_> = id.instance().cloned().into_iter().collect();
     let body = match action {
-        "StopInstances" => Body::StopInstances { instances },
+        "StopInstances" => Body::StopInstances { instances: instances.into_iter().map(Arg::Known).collect() },
         _ => Body::StartInstances { instances },
     };
     record.step.does = Do::Call(Call { account: samples::uin(1), region: samples::region(), body });

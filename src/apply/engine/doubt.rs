@@ -47,14 +47,19 @@ const LOOK_AGAIN_MS: Millis = 1_000;
 const LOOK_WHILE_WAITING_MS: Millis = 30_000;
 
 /// Whether a second request may be made at once: it does no harm where the first one arrives after all, however late.
-fn resend_is_safe(body: &Body) -> bool {
+fn resend_is_safe(body: &Body, found: &Found) -> bool {
     match body {
+        // A second request destroys what the first one brought to the recycle bin (API text 5.4). Without a word of how
+        // they are paid for, they are taken to be such.
+        Body::TerminateInstances { instances } => instances.iter().all(|id| {
+            let there = found.instances.get(id);
+            there.is_none_or(|seen| matches!(seen.charge_type.as_str(), "POSTPAID_BY_HOUR" | "SPOTPAID"))
+        }),
         // The name is unique; a second one is refused as a duplicate.
         Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. } => true,
         // They bring a thing to a state, and it is there already.
         Body::ModifyImage { .. }
         | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
         | Body::ModifyInstances { .. }
         | Body::TagResources { .. }
         | Body::UntagResources { .. } => true,
@@ -209,8 +214,9 @@ impl Engine {
         let believable = self.believable(id, now);
         let most = self.set.most_tries;
         let resend = !self.recovering
-            && resend_is_safe(&call.body)
-            && self.ops.get(&id).is_some_and(|op| op.doubt.looks > 1 && op.may_be_sent_again(most));
+            && self.ops.get(&id).is_some_and(|op| {
+                resend_is_safe(&call.body, &op.doubt.found) && op.doubt.looks > 1 && op.may_be_sent_again(most)
+            });
         if resend || believable <= now {
             self.not_all_took(now, id, &call, &took, out);
             return;

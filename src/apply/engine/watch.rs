@@ -368,6 +368,12 @@ fn operation(op: &Op, name: &str, seen: &Instance, failed: &dyn Fn(&str) -> Verd
         Some(Body::ModifyInstances { set: InstanceAttr::SecurityGroups(groups), .. }) => {
             Some(seen.security_groups == *groups)
         }
+        // It reboots for that, and is back in service when it runs again.
+        Some(Body::ModifyInstances { set: InstanceAttr::Hostname(name), .. }) => {
+            Some(seen.hostname.as_ref().is_none_or(|told| told == name) && !seen.state.passing())
+        }
+        Some(Body::ModifyInstances { set: InstanceAttr::CamRole(role), .. }) => Some(seen.cam_role == *role),
+        Some(Body::ModifyInstances { set: InstanceAttr::Protection(on), .. }) => Some(seen.protected == *on),
         Some(Body::ResizeInstance { instance_type, .. }) => Some(seen.instance_type == *instance_type),
         // Nobody got an answer to it, and it took: where another operation stands in its place, the image tells.
         Some(Body::ResetInstance { image, .. }) if op.record.request_id.is_none() && latest_is_another(seen, name) => {

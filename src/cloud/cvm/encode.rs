@@ -125,7 +125,7 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
         Body::StopInstances { instances } => pack(
             call,
             &StopInstances {
-                instance_ids: Some(texts(instances)),
+                instance_ids: Some(texts(instances.iter().map(known).collect::<Result<Vec<_>, Fault>>()?)),
                 stop_type: Some("SOFT_FIRST".to_owned()),
                 ..StopInstances::default()
             },

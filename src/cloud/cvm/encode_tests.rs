@@ -180,7 +180,7 @@ fn image_calls_say_what_the_api_would_otherwise_default() {
     };
     assert_eq!(share(false), json!({"ImageId": "img-1", "AccountIds": ["100000000002"], "Permission": "SHARE"}));
     assert_eq!(share(true)["Permission"], "CANCEL");
-    let stop = Body::StopInstances { instances: vec!["ins-1".into()] };
+    let stop = Body::StopInstances { instances: vec![Arg::Known("ins-1".into())] };
     assert_eq!(sent(stop), json!({"InstanceIds": ["ins-1"], "StopType": "SOFT_FIRST"}));
 }
 

@@ -250,8 +250,10 @@ impl Observer {
             (Query::ImageQuota, Reply::ImageQuota(total)) => {
                 self.image_totals.insert(call.region, total);
             }
-            (Query::AccountQuota, Reply::AccountQuota { images, instances }) => {
+            (Query::AccountQuota, Reply::AccountQuota { images, instances, prepaid, spot }) => {
                 seen.instance_quota = Some(instances);
+                seen.prepaid_quota = Some(prepaid);
+                seen.spot_quota = Some(spot);
                 if let Some(images) = images {
                     self.image_quotas.insert(call.region, images);
                 }

@@ -333,12 +333,16 @@ fn quotas_take_the_larger_use() {
             Query::AccountQuota => Ok(Reply::AccountQuota {
                 images: Some(Quota { used: reported, total: 9 }),
                 instances: BTreeMap::from([("z".into(), Quota { used: 1, total: 2 })]),
+                prepaid: BTreeMap::from([("z".into(), Quota { used: 3, total: 4 })]),
+                spot: BTreeMap::from([("z".into(), Quota { used: 5, total: 6 })]),
             }),
             _ => page_at(&images(listed), 0),
         });
         let seen = &seen.expect("seen").by_region[&home()];
         assert_eq!(seen.image_quota, Some(Quota { used, total: 10 }));
         assert_eq!(seen.instance_quota.as_ref().map(BTreeMap::len), Some(1));
+        assert_eq!(seen.prepaid_quota, Some(BTreeMap::from([("z".into(), Quota { used: 3, total: 4 })])));
+        assert_eq!(seen.spot_quota, Some(BTreeMap::from([("z".into(), Quota { used: 5, total: 6 })])));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::observed::Image;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageCopySpec, ObjectSpec};
 use crate::plan::draft::{Draft, NewStep, at_once, detail, known};
-use crate::plan::types::{Action, AttrChange, Do, Drift, Effect, Fact, Need, Reason, Value};
+use crate::plan::types::{Action, AttrChange, Do, Drift, Effect, Fact, Handling, Need, Reason, Value};
 
 /// One copy that changes.
 struct Work<'a> {
@@ -36,6 +36,8 @@ pub(super) fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, kept: &
                 attr: "name".into(),
                 recorded: Value::Text(object.name.clone()),
                 observed: Value::Text(name.clone()),
+                handling: Handling::Left,
+                by: None,
             });
         }
         if diff.is_empty() {

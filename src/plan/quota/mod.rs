@@ -13,14 +13,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
-use super::types::{Do, Need, Peak, Resource, Step};
+use super::types::{Do, Hold, Need, Peak, Resource, Step};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind, Part};
 use crate::model::desired::Desired;
-use crate::model::ids::ImageId;
+use crate::model::ids::{ImageId, InstanceType, Region, Zone};
 use crate::model::limits::Quota;
 use crate::model::observed::{Instance, InstanceState};
+use crate::model::spec::{Charge, SlotSpec};
 use pairing::{Before, most};
 use schedule::{Order, Tight};
 
@@ -113,9 +114,54 @@ fn count(n: usize) -> u32 {
 
 /// Whether an instance counts against the quota of pay-as-you-go instances. One that is being destroyed is taken to
 /// count until it is gone.
-pub(super) fn counts(instance: &Instance) -> bool {
+fn counts(instance: &Instance) -> bool {
     let never_there = matches!(instance.state, InstanceState::LaunchFailed | InstanceState::Shutdown);
-    instance.charge_type == "POSTPAID_BY_HOUR" && !never_there
+    instance.charge_type == Charge::Hourly.word() && !never_there
+}
+
+/// What new instances take. Of a type whose cores nobody knows, nothing is counted.
+pub(super) fn takes(draft: &Draft<'_>, region: &Region, zone: &Zone, spec: &SlotSpec, count: u32) -> Option<Hold> {
+    let (resource, units) = match &spec.charge {
+        Charge::Hourly => (Resource::Instances(region.clone(), zone.clone()), i64::from(count)),
+        Charge::Prepaid { .. } => (Resource::Prepaid(region.clone(), zone.clone()), i64::from(count)),
+        Charge::Spot { .. } => {
+            let cores = cores(draft, region, zone, &spec.instance_type)?;
+            (Resource::SpotCores(region.clone(), zone.clone()), i64::from(count) * i64::from(cores))
+        }
+    };
+    Some(Hold { resource, at_start: units, at_end: 0 })
+}
+
+fn cores(draft: &Draft<'_>, region: &Region, zone: &Zone, kind: &InstanceType) -> Option<u32> {
+    let types = draft.input.observed.by_region.get(region)?.types.as_ref()?;
+    Some(types.get(&(zone.clone(), kind.clone()))?.cpu)
+}
+
+/// What is free again once these are gone. A prepaid one gives nothing back: its quota is one of a month.
+pub(super) fn frees<'i>(
+    draft: &Draft<'_>,
+    region: &Region,
+    instances: impl IntoIterator<Item = &'i Instance>,
+) -> Vec<Hold> {
+    let mut units: BTreeMap<Resource, i64> = BTreeMap::new();
+    for instance in instances {
+        let (zone, charge_type) = (&instance.zone, &instance.charge_type);
+        if counts(instance) {
+            *units.entry(Resource::Instances(region.clone(), zone.clone())).or_default() += 1;
+        } else if charge_type == SPOT
+            && let Some(cores) = cores(draft, region, zone, &instance.instance_type)
+        {
+            *units.entry(Resource::SpotCores(region.clone(), zone.clone())).or_default() += i64::from(cores);
+        }
+    }
+    units.into_iter().map(|(resource, units)| Hold { resource, at_start: 0, at_end: -units }).collect()
+}
+
+/// InstanceChargeType of spot instances (API text 2.2).
+const SPOT: &str = "SPOTPAID";
+
+fn told(quotas: Option<&BTreeMap<Zone, Quota>>, zone: &Zone) -> Option<Quota> {
+    quotas?.get(zone).copied()
 }
 
 /// How much of a thing there is now, and how much there may be. What the cloud reports goes before the limits that are
@@ -138,6 +184,18 @@ fn room(draft: &Draft<'_>, resource: &Resource) -> Quota {
                 .count();
             let reported = seen.and_then(|seen| seen.instance_quota.as_ref()).and_then(|zones| zones.get(zone));
             of_listed(reported.copied(), count(listed), input.limits.instances_per_zone)
+        }
+        Resource::Prepaid(region, zone) => {
+            let seen = input.observed.by_region.get(region);
+            of_listed(
+                seen.and_then(|seen| told(seen.prepaid_quota.as_ref(), zone)),
+                0,
+                input.limits.prepaid_per_zone_and_month,
+            )
+        }
+        Resource::SpotCores(region, zone) => {
+            let seen = input.observed.by_region.get(region);
+            of_listed(seen.and_then(|seen| told(seen.spot_quota.as_ref(), zone)), 0, input.limits.spot_cores_per_zone)
         }
         Resource::Shares(addr) => {
             let used = shared_now(draft, addr).unwrap_or(0);
@@ -237,7 +295,7 @@ fn refuse(draft: &mut Draft<'_>, peak: &Peak) {
     let Peak { resource, before, peak: most, after, limit } = peak;
     let code: Code = match resource {
         Resource::Images(_) => codes::IMAGE_QUOTA,
-        Resource::Instances(..) => codes::INSTANCE_QUOTA,
+        Resource::Instances(..) | Resource::Prepaid(..) | Resource::SpotCores(..) => codes::INSTANCE_QUOTA,
         Resource::Shares(_) => codes::SHARE_CAP,
     };
     let mut fault = Diagnostic::error(code, format!("{most} {resource} at the worst moment, and {limit} are allowed"))

@@ -2,7 +2,7 @@
 
 use fleetwright::cli::Exit;
 
-use crate::kit::{FLEET, GZ, counts, fleet, says};
+use crate::kit::{FLEET, GZ, counts, fleet};
 use crate::rig::Rig;
 
 const WEB: &str = "shop.yaml";
@@ -182,23 +182,6 @@ fn what_only_a_new_instance_can_have_replaces() {
         rig.expect_no_changes();
         rig.edit(WEB, from, to);
         rig.change().closes(5, 0, 0, 5).took(&[("TerminateInstances", 3), ("RunInstances", 4)]);
-    }
-}
-
-#[test]
-fn what_this_build_cannot_move_is_refused_before_anything_is_done() {
-    for (from, to, key) in [
-        ("    tags:", "    system_disk: { type: CLOUD_PREMIUM, size: 100 }\n    tags:", "system_disk"),
-        ("    tags:", "    data_disks: [{ type: CLOUD_PREMIUM, size: 100 }]\n    tags:", "data_disks"),
-        ("zones: [ap-guangzhou-3, ap-guangzhou-4]", "zones: [ap-guangzhou-3]", "zones"),
-        ("zones: [ap-guangzhou-3, ap-guangzhou-4]", "region: ap-shanghai\n    zones: [ap-shanghai-2]", "region"),
-    ] {
-        let rig = fleet();
-        rig.edit(WEB, from, to);
-        let mark = rig.mark();
-        let refused = rig.fails(Exit::Config);
-        says(&refused.err, &format!("fleet.web exists, and its {key} cannot be changed yet"));
-        assert_eq!(rig.mutations(mark), counts(&[]));
     }
 }
 

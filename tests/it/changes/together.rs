@@ -109,7 +109,7 @@ fn a_protected_instance_is_reset_but_not_replaced() {
     let id = rig.id("fleet.web[4]");
     rig.by_hand(GZ, "ModifyInstancesAttribute", &json!({"InstanceIds": [id], "DisableApiTermination": true}));
     rig.edit(SHOP, "22.04", "24.04");
-    says(&rig.fails(Exit::Guard).err, "fleet.web[4] must be replaced, but the cloud protects it against termination");
+    says(&rig.fails(Exit::Guard).err, "would be replaced, but the cloud protects it against termination");
     rig.edit(SHOP, "strategy: replace", "strategy: reset");
     rig.change().closes(0, 0, 5, 0);
 }
@@ -168,7 +168,7 @@ fn a_version_rolls_through_two_regions() {
     let two = IMAGE.replace(
         "  builder:",
         "  far:\n    image: web\n    count: 2\n    region: ap-shanghai\n    zones: [ap-shanghai-2]\n    type: S5.MEDIUM4\n    \
-         update: { strategy: reset, max_unavailable: 2 }\n  builder:",
+         login: { keep_image_login: true }\n    update: { strategy: reset, max_unavailable: 2 }\n  builder:",
     );
     let rig = Rig::new(&[(SHOP, &two), ("boot.sh", BOOT)]);
     rig.settle();

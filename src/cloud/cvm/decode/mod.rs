@@ -220,13 +220,15 @@ fn instances(answer: read::Instances<'_>) -> Result<Reply, &'static str> {
 fn account_quota(answer: &read::AccountQuota<'_>) -> Reply {
     let quota = answer.account_quota_overview.as_ref().and_then(|overview| overview.account_quota.as_ref());
     let to_quota = |used, total| Quota { used: count(used), total: count(total) };
+    let by_zone = |set: Option<&List<read::Used<'_>>>| {
+        let listed = set.into_iter().flat_map(|set| &set.0);
+        listed.map(|q| (Zone::new(&*q.zone.0), to_quota(q.used_quota, q.total_quota))).collect()
+    };
     Reply::AccountQuota {
         images: quota.and_then(|quota| quota.image_quota_set.0.first()).map(|q| to_quota(q.used_quota, q.total_quota)),
-        instances: quota
-            .into_iter()
-            .flat_map(|quota| &quota.post_paid_quota_set.0)
-            .map(|q| (Zone::new(&*q.zone.0), to_quota(q.used_quota, q.total_quota)))
-            .collect(),
+        instances: by_zone(quota.map(|quota| &quota.post_paid_quota_set)),
+        prepaid: by_zone(quota.map(|quota| &quota.pre_paid_quota_set)),
+        spot: by_zone(quota.map(|quota| &quota.spot_paid_quota_set)),
     }
 }
 

@@ -134,7 +134,12 @@ objects! {
         memory: Option<i64>,
     }
     Used { zone: Text<'a>, used_quota: Option<i64>, total_quota: Option<i64> }
-    Quotas { post_paid_quota_set: List<Used<'a>>, image_quota_set: List<Used<'a>> }
+    Quotas {
+        post_paid_quota_set: List<Used<'a>>,
+        pre_paid_quota_set: List<Used<'a>>,
+        spot_paid_quota_set: List<Used<'a>>,
+        image_quota_set: List<Used<'a>>,
+    }
     QuotaOverview { account_quota: Option<Quotas<'a>> }
     Snapshot { snapshot_id: Text<'a> }
     Tag { key: Text<'a>, value: Text<'a> }

@@ -189,10 +189,13 @@ fn small_reads_are_read() {
     assert_eq!(reply_to(describe(Query::Types), types), Reply::Types(expected));
     let quota = json!({"AccountQuotaOverview": {"Region": "a", "AccountQuota": {
         "PostPaidQuotaSet": [{"Zone": "a-1", "UsedQuota": 3, "RemainingQuota": 7, "TotalQuota": 10}],
-        "ImageQuotaSet": [{"UsedQuota": 1, "TotalQuota": 5}], "PrePaidQuotaSet": null}}});
+        "ImageQuotaSet": [{"UsedQuota": 1, "TotalQuota": 5}], "PrePaidQuotaSet": null,
+        "SpotPaidQuotaSet": [{"Zone": "a-1", "UsedQuota": 2, "RemainingQuota": 6, "TotalQuota": 8}]}}});
     let expected = Reply::AccountQuota {
         images: Some(Quota { used: 1, total: 5 }),
         instances: BTreeMap::from([("a-1".into(), Quota { used: 3, total: 10 })]),
+        prepaid: BTreeMap::new(),
+        spot: BTreeMap::from([("a-1".into(), Quota { used: 2, total: 8 })]),
     };
     assert_eq!(reply_to(describe(Query::AccountQuota), quota), expected);
     let shares = json!({"SharePermissionSet": [{"AccountId": "100000000002", "CreatedTime": "x"}]});

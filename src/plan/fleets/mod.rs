@@ -3,63 +3,33 @@
 //! A slot keeps its zone and its ordinal for as long as it is recorded, also while it has no instance. [`rollout`]
 //! makes the steps.
 
+mod slots;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
+use super::guard::{self, Act, Verdict};
 use super::images::forget;
+use super::outside::{self, Now, now};
+use super::quota;
 use super::rollout::{self, Creation, Going, Rolling, Work};
-use super::types::{Action, Do, Drift, Effect, Fact, Hold, Need, Reason, Resource, Until};
-use crate::cloud::call::Arg;
+use super::types::{Action, Do, Effect, Fact, Handling, Need, Reason, Until};
+use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::diff::{self, SlotDiff, Takes, Wanted};
+use crate::diff::{self, Attr, Shown, SlotDiff, Takes, Wanted, fields};
 use crate::model::addr::{Block, Kind};
+use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, InstanceSource, ManagedImage, Ready};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
 use crate::model::naming;
 use crate::model::observed::{Instance, InstanceState, Seen};
-use crate::model::recorded::{Object, Status};
-use crate::model::spec::{ObjectSpec, SlotNetwork, SlotSpec};
+use crate::model::recorded::Object;
+use crate::model::spec::{ObjectSpec, Power, SlotNetwork, SlotSpec};
+use slots::Slots;
 
 /// The system disk of an instance that declares none (API text 3.4).
 const DEFAULT_DISK_GIB: u32 = 50;
-
-/// How a recorded instance was found.
-pub(super) enum Now<'a> {
-    /// There, and not about to change by itself.
-    Live(&'a Instance),
-    /// On its way; what was seen of it, if anything.
-    UnderWay(Option<&'a Instance>),
-    /// On its way out.
-    Leaving,
-    /// Gone, or never to be.
-    Missing(Reason),
-}
-
-/// How a recorded instance was found.
-pub(super) fn now<'a>(draft: &Draft<'a>, object: &Object) -> Now<'a> {
-    let Some(id) = object.cloud_id.instance() else { return Now::Missing(Reason::Vanished) };
-    match draft.input.observed.instance(&object.region, id) {
-        Some(Seen::Present(seen)) => match &seen.state {
-            InstanceState::LaunchFailed => Now::Missing(Reason::CreationFailed),
-            InstanceState::Shutdown => Now::Missing(Reason::Vanished),
-            InstanceState::Terminating => Now::Leaving,
-            InstanceState::Pending | InstanceState::Starting | InstanceState::Stopping | InstanceState::Rebooting => {
-                Now::UnderWay(Some(seen))
-            }
-            InstanceState::Running | InstanceState::Stopped | InstanceState::Other(_) => Now::Live(seen),
-        },
-        Some(Seen::Absent { asked_ms }) => {
-            let young = asked_ms - object.accepted_ms < draft.input.options.visible_ms;
-            if object.status == Status::Creating && young {
-                Now::UnderWay(None)
-            } else {
-                Now::Missing(Reason::Vanished)
-            }
-        }
-        None => Now::UnderWay(None),
-    }
-}
 
 /// Plans one fleet.
 pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet) {
@@ -70,6 +40,7 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     }
     let block = Block::fleet(name);
     let rows = draft.objects_of(&block);
+    sensible(draft, name, fleet);
     if !place_kept(draft, name, fleet, &rows) {
         return;
     }
@@ -88,17 +59,17 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
             used.insert((zone.clone(), ordinal));
         }
         if let Some(older) = row.addr.slot.and_then(|slot| newest.insert(slot, row)) {
-            go(draft, older, Reason::NotInConfig);
+            go(draft, older, Reason::NotInConfig, Some(fleet.protect));
         }
     }
 
-    let (kept, dropped, fresh) = choose_slots(draft, fleet, &newest, &used);
+    let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, used);
     let (before, after) = (count_of(newest.len()), fleet.count);
     for row in dropped {
-        go(draft, row, Reason::ScaledDown { from: before, to: after });
+        go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));
     }
-    for row in kept {
-        slot(draft, &mut rolling, row);
+    for (row, to) in kept {
+        slot(draft, &mut rolling, row, to);
     }
     let reason = if newest.is_empty() { Reason::New } else { Reason::ScaledUp { from: before, to: after } };
     for (slot, zone, ordinal) in fresh {
@@ -159,29 +130,58 @@ fn disk_fits(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, at: &ImageAt) ->
     false
 }
 
-/// A fleet that exists stays in its region and zones until this build can move it. A zone more is filled as it grows.
+/// A fleet stays in its region. Slots of zones that the config no longer has move; a zone more is filled as it grows.
 fn place_kept(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, rows: &[&Object]) -> bool {
+    if let Some(elsewhere) = rows.iter().find(|row| row.region != fleet.region) {
+        draft.faults.push(
+            Diagnostic::error(
+                codes::REGION_CHANGED,
+                format!("fleet.{name} is in {}, and cannot be moved to {}", elsewhere.region, fleet.region),
+            )
+            .at(Desired::path(Kind::Fleet, name).key("region"))
+            .help("declare a fleet of another name there, and remove this one when it has taken over"),
+        );
+        return false;
+    }
     let mut counts: BTreeMap<&Zone, u32> = fleet.zones.iter().map(|zone| (zone, 0)).collect();
-    let mut moved = None;
+    let mut moves = false;
     for row in rows {
         match row.zone.as_ref().and_then(|zone| counts.get_mut(zone)) {
             Some(count) => *count += 1,
-            None => moved = Some("zones"),
-        }
-        if row.region != fleet.region {
-            moved = Some("region");
+            None => moves = true,
         }
     }
-    if moved.is_none() {
+    if !moves {
         uneven(draft, name, &counts, fleet.count);
     }
-    let Some(key) = moved else { return true };
-    draft.faults.push(
-        Diagnostic::error(codes::UNSUPPORTED_YET, format!("fleet.{name} exists, and its {key} cannot be changed yet"))
-            .at(Desired::path(Kind::Fleet, name).key(key))
-            .help("declare a fleet of another name there, and remove this one when it has taken over"),
-    );
-    false
+    true
+}
+
+/// Refuses what makes no sense together, whatever is there.
+fn sensible(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
+    let path = Desired::path(Kind::Fleet, name);
+    for attr in fleet.ignore_changes.iter().filter(|attr| !fields::fleet(**attr).ignorable) {
+        let words: Vec<&str> = fields::ignorable().map(FleetAttr::word).collect();
+        draft.faults.push(
+            Diagnostic::error(codes::INVALID_VALUE, format!("changes of `{attr}` cannot be ignored"))
+                .at(path.key("ignore_changes"))
+                .why(fields::fleet(*attr).says)
+                .help(format!("what can be ignored is {}", words.join(", "))),
+        );
+    }
+    if fleet.power == Some(Power::Stopped) {
+        for (image, slot) in running_captures(draft.input.desired, name) {
+            draft.faults.push(
+                Diagnostic::error(
+                    codes::SOURCE_SWITCHED_OFF,
+                    format!("image.{image} is captured from fleet.{name}[{slot}] while that runs, and it is to be off"),
+                )
+                .at(path.key("state"))
+                .why("`state: stopped` switches the instances of a fleet off as soon as they are there")
+                .help(format!("capture it with `ready: stopped` in image.{image}, or take `state` out of the fleet")),
+            );
+        }
+    }
 }
 
 /// Says that a zone stays empty though another one has several slots: new slots go to the emptiest zone, but none is
@@ -197,9 +197,9 @@ fn uneven(draft: &mut Draft<'_>, name: &Name, counts: &BTreeMap<&Zone, u32>, wan
     let full = after.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > 1);
     let (Some(empty), Some((full, count))) = (empty, full) else { return };
     draft.notes.push(
-        Diagnostic::warning(codes::UNSUPPORTED_YET, format!("fleet.{name} has no instance in {empty}"))
+        Diagnostic::warning(codes::ZONE_EMPTY, format!("fleet.{name} has no instance in {empty}"))
             .at(Desired::path(Kind::Fleet, name).key("zones"))
-            .why(format!("{full} has {count}; instances that run are not moved to another zone yet"))
+            .why(format!("{full} has {count}; instances are not moved only to spread them evenly"))
             .help("those that the fleet grows by go to the emptiest zone"),
     );
 }
@@ -247,85 +247,29 @@ fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {
     }
 }
 
-type Fresh = (u32, Zone, u32);
-
-/// Which recorded slots stay, which go, and which new ones there are. Growing takes the lowest free index and the
-/// emptiest zone; shrinking the highest slot of the fullest zone, but first those that have no instance anyway.
-fn choose_slots<'o>(
-    draft: &Draft<'_>,
-    fleet: &Fleet,
-    newest: &BTreeMap<u32, &'o Object>,
-    used: &BTreeSet<(Zone, u32)>,
-) -> (Vec<&'o Object>, Vec<&'o Object>, Vec<Fresh>) {
-    let mut by_zone: BTreeMap<&Zone, BTreeSet<u32>> = fleet.zones.iter().map(|zone| (zone, BTreeSet::new())).collect();
-    for (slot, row) in newest {
-        if let Some(slots) = row.zone.as_ref().and_then(|zone| by_zone.get_mut(zone)) {
-            slots.insert(*slot);
-        }
-    }
-    let wanted = fleet.count as usize;
-    let mut dropped = BTreeSet::new();
-    let excess = newest.len().saturating_sub(wanted);
-    if excess > 0 {
-        let missing = newest.iter().rev().filter(|(_, row)| matches!(now(draft, row), Now::Missing(_) | Now::Leaving));
-        dropped.extend(missing.map(|(slot, _)| *slot).take(excess));
-        for slot in &dropped {
-            for slots in by_zone.values_mut() {
-                slots.remove(slot);
-            }
-        }
-        while dropped.len() < excess {
-            let Some(slots) = by_zone.values_mut().max_by_key(|slots| (slots.len(), slots.last().copied())) else {
-                break;
-            };
-            let Some(highest) = slots.pop_last() else { break };
-            dropped.insert(highest);
-        }
-    }
-    let (gone, kept): (Vec<_>, Vec<_>) = newest.iter().partition(|(slot, _)| dropped.contains(*slot));
-    let mut fresh = Vec::new();
-    let mut free_slots = (0..).filter(|slot| !newest.contains_key(slot));
-    let mut next_ordinal: BTreeMap<&Zone, u32> = BTreeMap::new();
-    for _ in newest.len()..wanted {
-        let emptiest = fleet.zones.iter().min_by_key(|zone| by_zone.get(zone).map_or(0, BTreeSet::len));
-        let (Some(zone), Some(slot)) = (emptiest, free_slots.next()) else { break };
-        let ordinal = next_ordinal.entry(zone).or_insert(0);
-        while used.contains(&(zone.clone(), *ordinal)) {
-            *ordinal += 1;
-        }
-        fresh.push((slot, zone.clone(), *ordinal));
-        *ordinal += 1;
-        if let Some(slots) = by_zone.get_mut(zone) {
-            slots.insert(slot);
-        }
-    }
-    (kept.into_iter().map(|(_, row)| *row).collect(), gone.into_iter().map(|(_, row)| *row).collect(), fresh)
-}
-
-/// Plans one recorded slot that stays.
-fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
+/// Plans one recorded slot that stays, in its own zone or, where the config no longer has that, in another one.
+fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, to: Option<(Zone, u32)>) {
     let (Some(slot), Some(zone), Some(ordinal)) = (row.addr.slot, &row.zone, row.ordinal) else { return };
     let source = (rolling.name.clone(), slot);
+    let place = || to.clone().unwrap_or_else(|| (zone.clone(), ordinal));
+    let again = |reason: Reason| {
+        let (zone, ordinal) = place();
+        Creation { slot, generation: row.generation + 1, zone, ordinal, reason, repair: true }
+    };
     let (seen, ready) = match now(draft, row) {
         Now::Live(seen) => (Some(seen), Vec::new()),
         Now::UnderWay(seen) => (seen, vec![Need::Success(await_instance(draft, row, Until::Settled))]),
         Now::Leaving => {
+            outside::lost(draft, row, &Reason::Vanished, Handling::Repaired);
             let step = leave(draft, row);
-            rolling.creations.push(Creation {
-                slot,
-                generation: row.generation + 1,
-                zone: zone.clone(),
-                ordinal,
-                reason: Reason::Vanished,
-                repair: true,
-            });
+            rolling.creations.push(again(Reason::Vanished));
             rolling.before_creation.insert(Need::Over(step));
             return;
         }
         Now::Missing(reason) => {
+            outside::lost(draft, row, &reason, Handling::Repaired);
             forget(draft, row, reason.clone(), Vec::new());
-            let generation = row.generation + 1;
-            rolling.creations.push(Creation { slot, generation, zone: zone.clone(), ordinal, reason, repair: true });
+            rolling.creations.push(again(reason));
             return;
         }
     };
@@ -340,36 +284,56 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object) {
         draft.slots.insert(source, at);
     }
     let (Some(seen), ObjectSpec::Slot(recorded)) = (seen, row.spec.as_ref()) else { return };
-    let Some(ObjectSpec::Slot(wanted)) = rolling.specs.get(zone).map(Arc::as_ref) else { return };
+    let Some(config) = rolling.specs.get(to.as_ref().map_or(zone, |(zone, _)| zone)) else { return };
+    let ObjectSpec::Slot(spec) = config.as_ref() else { return };
+    let ignore = &rolling.fleet.ignore_changes;
+    let wanted = if ignore.is_empty() {
+        Arc::clone(config)
+    } else {
+        Arc::new(ObjectSpec::Slot(Box::new(diff::keeping(spec, recorded, ignore))))
+    };
+    let ObjectSpec::Slot(spec) = wanted.as_ref() else { return };
     let name = format!("{}{ordinal}", rolling.prefix(zone));
-    let ours = (rolling.tag.0.as_str(), rolling.tag.1.as_str());
-    let diff = diff::slot(recorded, row.made_from.as_ref(), Wanted { spec: wanted, name: &name, ours }, seen);
+    let hostname = spec.hostname.as_ref().map(|pattern| pattern.of(zone, ordinal));
+    let against = Wanted {
+        spec,
+        name: to.is_none().then_some(name.as_str()),
+        hostname: hostname.as_deref(),
+        ours: (rolling.tag.0.as_str(), rolling.tag.1.as_str()),
+        ignore,
+    };
+    let mut diff = diff::slot(recorded, row.made_from.as_ref(), against, seen);
+    if let Some((to, _)) = &to {
+        let shown = |zone: &Zone| Shown::Text(zone.to_string());
+        let (before, after) = (shown(zone), shown(to));
+        let name = FleetAttr::Zones.word();
+        diff.attrs.push(Attr { name, before, after, takes: Takes::Move, drifted: false });
+    }
     if diff == SlotDiff::default() {
         return;
     }
-    let halted = seen.state == InstanceState::Stopped && draft.input.recorded.halted.contains(&seen.id);
-    for attr in diff.attrs.iter().filter(|attr| attr.takes == Takes::Nothing) {
-        // A builder that switched itself off is as it should be; what is waited for is not there yet, and what a run of
-        // ours shut down is started again.
-        let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
-        let expected = attr.name == "state" && (off || halted || !ready.is_empty());
-        if !expected {
-            draft.drift.push(Drift {
-                addr: row.full_addr(),
-                attr: attr.name.to_owned(),
-                recorded: draft.show(&attr.after, None),
-                observed: draft.show(&attr.before, None),
-            });
+    // A builder that switches itself off is left to do so.
+    let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
+    if off && diff.power == Some(Power::Stopped) {
+        diff.power = None;
+        for attr in diff.attrs.iter_mut().filter(|attr| attr.is(FleetAttr::State)) {
+            attr.takes = Takes::Record;
         }
     }
-    let unsupported: Vec<&'static str> =
-        diff.attrs.iter().filter(|attr| attr.takes == Takes::Unsupported).map(|attr| attr.name).collect();
-    for attr in unsupported {
-        rolling.unsupported(draft, attr);
+    let stays_off = spec.power == Some(Power::Stopped);
+    let halted = seen.state == InstanceState::Stopped && draft.input.recorded.halted.contains(&seen.id) && !stays_off;
+    for attr in diff.attrs.iter().filter(|attr| attr.drifted) {
+        // A builder that switched itself off is as it should be; what is waited for is not there yet, and what a run of
+        // ours shut down is started again.
+        let expected = attr.is(FleetAttr::State) && (off || halted || !ready.is_empty());
+        if !expected {
+            outside::changed(draft, row, seen, attr);
+        }
     }
     let does_something = halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
     if does_something {
-        rolling.work.push(Work { slot, zone: zone.clone(), ordinal, row, seen, diff, halted, ready });
+        let (zone, found) = (zone.clone(), diff::power_of(&seen.state));
+        rolling.work.push(Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, ready });
     }
 }
 
@@ -396,8 +360,11 @@ pub(super) fn seen_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId) -> 
     })
 }
 
-fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> crate::cloud::call::StepId {
-    let detail = detail(vec![Reason::UnderWay], Vec::new());
+fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> StepId {
+    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id));
+    let not_listed = matches!(seen, Some(Seen::Absent { .. }));
+    let reason = if not_listed { Reason::NotListed } else { Reason::UnderWay };
+    let detail = detail(vec![reason], Vec::new());
     draft.change(row.full_addr(), Action::Await, Some(row.cloud_id.clone()), &row.name, &detail);
     draft.step(NewStep {
         needs: Vec::new(),
@@ -410,29 +377,27 @@ fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> crate::c
 }
 
 /// Waits until an instance that is being destroyed is gone.
-fn leave(draft: &mut Draft<'_>, row: &Object) -> crate::cloud::call::StepId {
+fn leave(draft: &mut Draft<'_>, row: &Object) -> StepId {
     let detail = detail(vec![Reason::Vanished], Vec::new());
     draft.change(row.full_addr(), Action::Forget, Some(row.cloud_id.clone()), &row.name, &detail);
     let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
-    let frees = seen.filter(|seen| super::quota::counts(seen)).map(|seen| Hold {
-        resource: Resource::Instances(row.region.clone(), seen.zone.clone()),
-        at_start: 0,
-        at_end: -1,
-    });
+    let holds = quota::frees(draft, &row.region, seen);
     draft.step(NewStep {
         needs: Vec::new(),
         does: Do::Await { region: row.region.clone() },
         targets: vec![known(row, Effect::Remove)],
         expect: Vec::new(),
         settle: settle(Until::Gone, draft.input.pace.terminate_ms),
-        holds: frees.into_iter().collect(),
+        holds,
     })
 }
 
-/// Plans the end of a recorded instance: by a termination, or where it is gone already, by forgetting it.
-pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason) {
+/// Plans the end of a recorded instance: by a termination, or where it is gone already, by forgetting it. `declared`
+/// says whether the config protects its fleet; `None` where there is no such fleet any more.
+pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason, declared: Option<bool>) {
     let (seen, needs) = match now(draft, row) {
         Now::Missing(why) => {
+            outside::lost(draft, row, &why, Handling::Left);
             forget(draft, row, why, Vec::new());
             return;
         }
@@ -443,25 +408,24 @@ pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason) {
         Now::Live(seen) => (Some(seen), Vec::new()),
         Now::UnderWay(seen) => (seen, vec![Need::Over(await_instance(draft, row, Until::Settled))]),
     };
-    if seen.is_some_and(|seen| seen.protected) {
-        draft.faults.push(
-            Diagnostic::error(
-                codes::PROTECTED,
-                format!(
-                    "{} ({}) must go, but the cloud protects it against termination",
-                    row.full_addr(),
-                    row.cloud_id
-                ),
-            )
-            .why("somebody switched DisableApiTermination on")
-            .help("switch it off in the console, or keep the slot in the config"),
-        );
-        return;
-    }
+    let unprotect = match guard::ask(draft, row, seen, declared, Act::Destroyed) {
+        Verdict::Free => false,
+        Verdict::Unprotect => true,
+        Verdict::Refused => return,
+    };
     let detail = detail(vec![reason], Vec::new());
     draft.change(row.full_addr(), Action::Delete, Some(row.cloud_id.clone()), &row.name, &detail);
-    let charge_type = seen.map_or_else(String::new, |seen| seen.charge_type.clone());
-    draft.going.push(Going { row, charge_type, needs });
+    let charge_type = charge_type(row, seen);
+    draft.going.push(Going { row, charge_type, needs, unprotect });
+}
+
+/// How an instance is paid for, as far as anybody knows.
+fn charge_type(row: &Object, seen: Option<&Instance>) -> String {
+    match (seen.map(|seen| &seen.charge_type).filter(|told| !told.is_empty()), row.spec.as_ref()) {
+        (Some(told), _) => told.clone(),
+        (None, ObjectSpec::Slot(spec)) => spec.charge.word().to_owned(),
+        (None, ObjectSpec::Image(_) | ObjectSpec::Share(_)) => String::new(),
+    }
 }
 
 /// All that is recorded of fleets that the config no longer has.
@@ -475,7 +439,7 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
         .collect();
     for block in blocks {
         for row in draft.objects_of(&block) {
-            go(draft, row, reason.clone());
+            go(draft, row, reason.clone(), None);
         }
     }
 }
@@ -492,6 +456,21 @@ pub(super) fn sources(desired: &Desired, fleet: &Name) -> BTreeMap<u32, bool> {
         }
     }
     sources
+}
+
+/// Images that are captured from a slot of a fleet which has to run for that.
+fn running_captures<'d>(desired: &'d Desired, fleet: &Name) -> Vec<(&'d Name, u32)> {
+    let mut found = Vec::new();
+    for (name, image) in &desired.images {
+        let Some(capture) = image.managed().and_then(ManagedImage::capture) else { continue };
+        if let (InstanceSource::Slot { fleet: from, slot }, Ready::Running | Ready::After(_)) =
+            (&capture.source, capture.ready)
+            && from == fleet
+        {
+            found.push((name, *slot));
+        }
+    }
+    found
 }
 
 /// What comes before the ordinal in the names of a zone.

@@ -1,19 +1,20 @@
 //! A second opinion on a finished plan, by other means than those that made it.
 
+mod fleets;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::maximum_flow::dinics;
 use petgraph::graph::DiGraph;
 
-use super::input::PlanInput;
-use super::order::waits;
-use super::types::{Do, Need, Peak, Plan, Resource, Step};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
-use crate::model::observed::Seen;
+use crate::model::ids::{CloudId, ImageId, Name, Region, Version};
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::plan::input::PlanInput;
+use crate::plan::order::waits;
+use crate::plan::types::{Do, Need, Peak, Plan, Resource, Step};
 
 /// Above this many steps, a peak is only compared with what is held when one step follows the other.
 const MAX_STEPS: usize = 20_000;
@@ -24,8 +25,8 @@ pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
     let mut wrong: Vec<String> = Vec::new();
     let waits = waits(&plan.steps);
     let well_ordered = numbered(plan, &waits, &mut wrong);
-    protected(plan, input, &mut wrong);
     if well_ordered {
+        fleets::fleets(plan, input, &waits, &mut wrong);
         users_first(plan, input, &waits, &mut wrong);
         peaks(plan, input, &mut wrong);
     }
@@ -56,30 +57,6 @@ fn numbered(plan: &Plan, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) ->
         }
     }
     wrong.len() == before
-}
-
-/// What the cloud protects is not terminated.
-fn protected(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
-    let protected: BTreeSet<&InstanceId> = input
-        .observed
-        .by_region
-        .values()
-        .flat_map(|seen| seen.instances.values().filter_map(Seen::present))
-        .filter(|instance| instance.protected)
-        .map(|instance| &instance.id)
-        .collect();
-    if protected.is_empty() {
-        return;
-    }
-    for step in &plan.steps {
-        if let Do::Call(call) = &step.does
-            && let Body::TerminateInstances { instances } = &call.body
-        {
-            for id in instances.iter().filter(|id| protected.contains(id)) {
-                wrong.push(format!("{} terminates {id}, which is protected", step.id));
-            }
-        }
-    }
 }
 
 /// An image is deleted after whoever is moved away from it was moved, unless a creation waits for the place that it
@@ -237,7 +214,10 @@ fn peaks(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
 /// At least how much is used, and at most how much is allowed.
 fn told_by_the_cloud(input: &PlanInput<'_>, resource: &Resource) -> (u32, u32) {
     let region = match resource {
-        Resource::Images(region) | Resource::Instances(region, _) => Some(region),
+        Resource::Images(region)
+        | Resource::Instances(region, _)
+        | Resource::Prepaid(region, _)
+        | Resource::SpotCores(region, _) => Some(region),
         Resource::Shares(_) => None,
     };
     let seen = region.and_then(|region| input.observed.by_region.get(region));
@@ -245,6 +225,13 @@ fn told_by_the_cloud(input: &PlanInput<'_>, resource: &Resource) -> (u32, u32) {
         Resource::Images(_) => (seen.and_then(|seen| seen.image_quota), input.limits.images_per_region),
         Resource::Instances(_, zone) => {
             (seen.and_then(|seen| seen.instance_quota.as_ref()?.get(zone).copied()), input.limits.instances_per_zone)
+        }
+        Resource::Prepaid(_, zone) => (
+            seen.and_then(|seen| seen.prepaid_quota.as_ref()?.get(zone).copied()),
+            input.limits.prepaid_per_zone_and_month,
+        ),
+        Resource::SpotCores(_, zone) => {
+            (seen.and_then(|seen| seen.spot_quota.as_ref()?.get(zone).copied()), input.limits.spot_cores_per_zone)
         }
         Resource::Shares(_) => (None, input.limits.accounts_per_image),
     };
@@ -262,7 +249,7 @@ fn one_by_one(steps: &[Step], resource: &Resource) -> i64 {
     most
 }
 
-pub(super) fn most(steps: &[Step], resource: &Resource) -> i64 {
+pub(in crate::plan) fn most(steps: &[Step], resource: &Resource) -> i64 {
     let held = || {
         steps.iter().flat_map(|step| {
             let mine = step.holds.iter().filter(|hold| hold.resource == *resource);
@@ -306,9 +293,23 @@ pub(super) fn most(steps: &[Step], resource: &Resource) -> i64 {
 /// Steps that must have started, for their ids are handed to this one's call.
 fn handed(step: &Step) -> Vec<StepId> {
     match &step.does {
-        Do::Call(call) if !matches!(call.body, Body::TagResources { .. } | Body::UntagResources { .. }) => {
-            call.body.outputs().into_iter().map(|(step, _)| step).collect()
-        }
-        Do::Call(_) | Do::Await { .. } | Do::Record => Vec::new(),
+        Do::Call(call) => match call.body {
+            // These go on for the things that are there.
+            Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => Vec::new(),
+            Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::ModifyImage { .. }
+            | Body::DeleteImages { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResetInstance { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
+            | Body::Describe(_) => call.body.outputs().into_iter().map(|(step, _)| step).collect(),
+        },
+        Do::Await { .. } | Do::Record => Vec::new(),
     }
 }

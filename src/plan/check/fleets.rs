@@ -1,0 +1,227 @@
+//! What must never happen to the instances of a fleet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ancestors;
+use crate::cloud::call::{Body, InstanceAttr, StepId};
+use crate::model::addr::Block;
+use crate::model::ids::InstanceId;
+use crate::model::observed::{Instance, InstanceState, Seen};
+use crate::model::recorded::Object;
+use crate::model::spec::{ObjectSpec, Power};
+use crate::plan::input::PlanInput;
+use crate::plan::types::{Do, Effect, Plan, Step};
+
+/// Above this many instances of a fleet that are out of service in turn, nobody counts how many are at once.
+const MAX_DISRUPTED: usize = 500;
+
+/// Instances, by their ids.
+struct Known<'a> {
+    recorded: BTreeMap<&'a InstanceId, &'a Object>,
+    seen: BTreeMap<&'a InstanceId, &'a Instance>,
+}
+
+/// Looks for what must never happen to an instance.
+pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) {
+    let rows = input.recorded.objects.iter();
+    let listed = input.observed.by_region.values().flat_map(|region| region.instances.values());
+    let known = Known {
+        recorded: rows.filter_map(|row| Some((row.cloud_id.instance()?, row))).collect(),
+        seen: listed.filter_map(Seen::present).map(|seen| (&seen.id, seen)).collect(),
+    };
+    protected(plan, input, waits, &known, wrong);
+    ended_once(plan, &known, wrong);
+    in_their_zones(plan, input, wrong);
+    available(plan, input, waits, &known, wrong);
+}
+
+/// What is protected is neither terminated nor reset, unless the config takes the protection back; then that comes first.
+fn protected(
+    plan: &Plan,
+    input: &PlanInput<'_>,
+    waits: &[BTreeSet<StepId>],
+    known: &Known<'_>,
+    wrong: &mut Vec<String>,
+) {
+    let mut freed: BTreeMap<&InstanceId, StepId> = BTreeMap::new();
+    for step in &plan.steps {
+        let Do::Call(call) = &step.does else { continue };
+        if let Body::ModifyInstances { instances, set: InstanceAttr::Protection(false) } = &call.body {
+            freed.extend(instances.iter().map(|id| (id, step.id)));
+        }
+    }
+    for step in &plan.steps {
+        let Do::Call(call) = &step.does else { continue };
+        let (instances, terminates) = match &call.body {
+            Body::TerminateInstances { instances } => (instances.as_slice(), true),
+            Body::ResetInstance { instance, .. } => (std::slice::from_ref(instance), false),
+            Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::ModifyImage { .. }
+            | Body::DeleteImages { .. }
+            | Body::StopInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
+            | Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::Describe(_) => continue,
+        };
+        for id in instances {
+            let row = known.recorded.get(id);
+            let recorded = row.is_some_and(|row| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.protect));
+            let declared =
+                row.and_then(|row| input.desired.fleets.get(&row.addr.block.name)).map(|fleet| fleet.protect);
+            let by_cloud = terminates && known.seen.get(id).is_some_and(|seen| seen.protected);
+            let first = || freed.get(id).is_some_and(|free| ancestors(waits, step.id).contains(free));
+            let may = match declared {
+                Some(true) => false,
+                Some(false) if by_cloud => recorded && first(),
+                Some(false) => true,
+                None => !recorded && !by_cloud,
+            };
+            if !may {
+                wrong.push(format!("{} does away with {id}, which is protected", step.id));
+            }
+        }
+    }
+}
+
+/// No instance is terminated twice, nor one that is on its way out or in the recycle bin: a second call destroys what
+/// was paid for in advance. And a call is about one billing mode (API text 5.4).
+fn ended_once(plan: &Plan, known: &Known<'_>, wrong: &mut Vec<String>) {
+    let mut ended: BTreeSet<&InstanceId> = BTreeSet::new();
+    for step in &plan.steps {
+        let Do::Call(call) = &step.does else { continue };
+        let Body::TerminateInstances { instances } = &call.body else { continue };
+        let mut modes: BTreeSet<&str> = BTreeSet::new();
+        for id in instances {
+            let seen = known.seen.get(id);
+            let ending = |seen: &&&Instance| matches!(seen.state, InstanceState::Shutdown | InstanceState::Terminating);
+            if !ended.insert(id) || seen.filter(ending).is_some() {
+                wrong.push(format!("{} terminates {id} a second time", step.id));
+            }
+            modes.extend(seen.map(|seen| seen.charge_type.as_str()));
+        }
+        if modes.len() > 1 {
+            wrong.push(format!("{} terminates instances of several billing modes", step.id));
+        }
+    }
+}
+
+/// New instances are launched in zones of their fleet.
+fn in_their_zones(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
+    for step in &plan.steps {
+        let Do::Call(call) = &step.does else { continue };
+        let Body::RunInstances(launch) = &call.body else { continue };
+        let Some(fleet) = step.targets.first().and_then(|target| input.desired.fleets.get(&target.addr.block.name))
+        else {
+            continue;
+        };
+        if !fleet.zones.contains(&launch.zone) {
+            wrong.push(format!("{} launches in {}, which is none of the fleet's zones", step.id, launch.zone));
+        }
+    }
+}
+
+/// From which step to which an instance is out of service.
+struct Outage {
+    from: StepId,
+    to: StepId,
+}
+
+/// Never more are taken out of service at once than the config allows: of those that are away when one goes, each has to
+/// come back later than that.
+fn available(
+    plan: &Plan,
+    input: &PlanInput<'_>,
+    waits: &[BTreeSet<StepId>],
+    known: &Known<'_>,
+    wrong: &mut Vec<String>,
+) {
+    for (block, outages) in outages(plan, known) {
+        let Some(fleet) = input.desired.fleets.get(&block.name).filter(|fleet| fleet.power != Some(Power::Stopped))
+        else {
+            continue;
+        };
+        if outages.len() > MAX_DISRUPTED {
+            continue;
+        }
+        let most = usize::try_from(fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
+        let before: Vec<BTreeSet<usize>> = outages
+            .iter()
+            .map(|outage| {
+                let over = ancestors(waits, outage.from);
+                outages.iter().enumerate().filter(|(_, other)| over.contains(&other.to)).map(|(n, _)| n).collect()
+            })
+            .collect();
+        let away = |mine: &BTreeSet<usize>| {
+            before.iter().enumerate().filter(|(n, other)| !mine.contains(n) && other.is_subset(mine)).count()
+        };
+        let worst = before.iter().map(away).max().unwrap_or(0);
+        if worst > most {
+            wrong.push(format!("{block}: {worst} instances out of service at once, and {most} are allowed"));
+        }
+    }
+}
+
+/// The outages of each fleet: of slots that are there before and after.
+fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Outage>> {
+    let mut away: BTreeMap<(&Block, u32), Outage> = BTreeMap::new();
+    let mut back: BTreeSet<(&Block, u32)> = BTreeSet::new();
+    for step in &plan.steps {
+        let (goes, returns) = turns(step, known);
+        for target in step.targets.iter().filter(|_| goes || returns) {
+            let Some(slot) = target.addr.slot else { continue };
+            let key = (&target.addr.block, slot);
+            if goes || away.contains_key(&key) {
+                let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id });
+                outage.from = outage.from.min(step.id);
+                outage.to = outage.to.max(step.id);
+            }
+            if returns {
+                back.insert(key);
+            }
+        }
+    }
+    let mut by_fleet: BTreeMap<&Block, Vec<Outage>> = BTreeMap::new();
+    for (key, outage) in away {
+        if back.contains(&key) {
+            by_fleet.entry(key.0).or_default().push(outage);
+        }
+    }
+    by_fleet
+}
+
+/// Whether a step takes its targets out of service, and whether it brings them back.
+fn turns(step: &Step, known: &Known<'_>) -> (bool, bool) {
+    let Do::Call(call) = &step.does else { return (false, false) };
+    match &call.body {
+        Body::TerminateInstances { .. } => (true, false),
+        // What becomes switched off is to be so.
+        Body::StopInstances { .. } => {
+            (step.targets.iter().any(|target| matches!(target.effect, Effect::Nothing)), false)
+        }
+        Body::RunInstances(_) | Body::StartInstances { .. } => (false, true),
+        Body::ResetInstance { .. } => (true, true),
+        // One that is off does not reboot.
+        Body::ModifyInstances { set: InstanceAttr::Hostname(_), instances } => {
+            let runs = |id| known.seen.get(id).is_some_and(|seen| seen.state == InstanceState::Running);
+            (instances.iter().any(runs), true)
+        }
+        Body::ModifyInstances { .. }
+        | Body::CreateImage { .. }
+        | Body::ImportImage { .. }
+        | Body::SyncImages { .. }
+        | Body::ShareImage { .. }
+        | Body::ModifyImage { .. }
+        | Body::DeleteImages { .. }
+        | Body::ResizeInstance { .. }
+        | Body::TagResources { .. }
+        | Body::UntagResources { .. }
+        | Body::Describe(_) => (false, false),
+    }
+}

@@ -1,0 +1,114 @@
+//! Which slots a fleet is to have, and in which zones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::desired::Fleet;
+use crate::model::ids::Zone;
+use crate::model::recorded::Object;
+use crate::plan::draft::Draft;
+use crate::plan::outside::{Now, now};
+
+/// What becomes of a fleet's slots.
+pub(super) struct Slots<'o> {
+    /// Those that stay; with another zone and an ordinal there where the config no longer has theirs.
+    pub(super) kept: Vec<(&'o Object, Option<(Zone, u32)>)>,
+    /// Those that go.
+    pub(super) dropped: Vec<&'o Object>,
+    /// New ones, each with its zone and ordinal.
+    pub(super) fresh: Vec<(u32, Zone, u32)>,
+}
+
+/// Zones, and what is in each.
+struct Places<'f> {
+    zones: &'f [Zone],
+    slots: BTreeMap<&'f Zone, BTreeSet<u32>>,
+    used: BTreeSet<(Zone, u32)>,
+    /// Below these, no ordinal is free.
+    next: BTreeMap<&'f Zone, u32>,
+}
+
+impl<'f> Places<'f> {
+    fn has(&self, row: &Object) -> bool {
+        row.zone.as_ref().is_some_and(|zone| self.slots.contains_key(zone))
+    }
+
+    /// A place in the emptiest zone, the first of several in the order of the config, at the lowest free ordinal.
+    fn place(&mut self, slot: u32) -> Option<(Zone, u32)> {
+        let emptiest = |zone: &&'f Zone| self.slots.get(*zone).map_or(0, BTreeSet::len);
+        let zone = self.zones.iter().min_by_key(emptiest)?;
+        let next = self.next.entry(zone).or_insert(0);
+        while self.used.contains(&(zone.clone(), *next)) {
+            *next += 1;
+        }
+        let ordinal = *next;
+        *next += 1;
+        if let Some(slots) = self.slots.get_mut(zone) {
+            slots.insert(slot);
+        }
+        Some((zone.clone(), ordinal))
+    }
+}
+
+/// Growing takes the lowest free index and the emptiest zone. Shrinking takes slots that have no instance anyway, then
+/// those of zones that the config no longer has, then the highest slot of the fullest zone. `used` are the ordinals that
+/// are taken.
+pub(super) fn choose<'o>(
+    draft: &Draft<'_>,
+    fleet: &Fleet,
+    newest: &BTreeMap<u32, &'o Object>,
+    used: BTreeSet<(Zone, u32)>,
+) -> Slots<'o> {
+    let slots = fleet.zones.iter().map(|zone| (zone, BTreeSet::new())).collect();
+    let mut places = Places { zones: &fleet.zones, slots, used, next: BTreeMap::new() };
+    for (slot, row) in newest {
+        if let Some(slots) = row.zone.as_ref().and_then(|zone| places.slots.get_mut(zone)) {
+            slots.insert(*slot);
+        }
+    }
+    let wanted = fleet.count as usize;
+    let dropped = to_drop(draft, newest, &mut places, newest.len().saturating_sub(wanted));
+    let (gone, stay): (Vec<_>, Vec<_>) = newest.iter().partition(|(slot, _)| dropped.contains(*slot));
+    let mut kept = Vec::new();
+    for (slot, row) in stay {
+        let to = if places.has(row) { None } else { places.place(*slot) };
+        kept.push((*row, to));
+    }
+    let mut fresh = Vec::new();
+    let mut free_slots = (0..).filter(|slot| !newest.contains_key(slot));
+    for _ in newest.len()..wanted {
+        let Some(slot) = free_slots.next() else { break };
+        fresh.extend(places.place(slot).map(|(zone, ordinal)| (slot, zone, ordinal)));
+    }
+    Slots { kept, dropped: gone.into_iter().map(|(_, row)| *row).collect(), fresh }
+}
+
+fn to_drop(
+    draft: &Draft<'_>,
+    newest: &BTreeMap<u32, &Object>,
+    places: &mut Places<'_>,
+    excess: usize,
+) -> BTreeSet<u32> {
+    let mut dropped = BTreeSet::new();
+    if excess == 0 {
+        return dropped;
+    }
+    let missing = newest.iter().rev().filter(|(_, row)| matches!(now(draft, row), Now::Missing(_) | Now::Leaving));
+    dropped.extend(missing.map(|(slot, _)| *slot).take(excess));
+    let outside: Vec<u32> = newest
+        .iter()
+        .rev()
+        .filter(|(slot, row)| !dropped.contains(*slot) && !places.has(row))
+        .map(|(slot, _)| *slot)
+        .take(excess - dropped.len())
+        .collect();
+    dropped.extend(outside);
+    for slots in places.slots.values_mut() {
+        slots.retain(|slot| !dropped.contains(slot));
+    }
+    while dropped.len() < excess {
+        let fullest = places.slots.values_mut().max_by_key(|slots| (slots.len(), slots.last().copied()));
+        let Some(highest) = fullest.and_then(BTreeSet::pop_last) else { break };
+        dropped.insert(highest);
+    }
+    dropped
+}

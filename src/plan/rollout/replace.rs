@@ -1,0 +1,166 @@
+//! Instances that go: those of slots that get new ones, and those that nobody wants any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::launch::launch;
+use super::spec::unprotected;
+use super::{Creation, Going, Rolling, Work, note_change};
+use crate::cloud::call::{Arg, Body, InstanceAttr, MAX_BATCH, StepId};
+use crate::model::ids::{CloudId, InstanceId, Region};
+use crate::model::recorded::Object;
+use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::plan::draft::{Draft, NewStep, known, settle};
+use crate::plan::quota;
+use crate::plan::types::{Action, Effect, Fact, Need, Reason, Target, Until};
+
+/// The output of a step that an id is taken from, so that what failed there is left out here.
+pub(super) type Output = (StepId, u32);
+
+/// An instance that goes, and the step by which the cloud ceases to protect it.
+type Ending<'a> = (&'a Object, Option<Output>);
+
+/// Remembers after which steps nothing runs from the recorded image of a slot any more.
+pub(super) fn moves(draft: &mut Draft<'_>, row: &Object, step: StepId) {
+    if let ObjectSpec::Slot(spec) = row.spec.as_ref()
+        && let ImageUse::Made { image, .. } = &spec.image
+    {
+        draft.moved.entry(image.clone()).or_default().insert(step);
+    }
+}
+
+/// Replaces the instances of a group: they go, and when they are gone, their successors are launched.
+pub(super) fn replace(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'_>,
+    group: &[Work<'_>],
+    gate: &[Need],
+) -> Vec<StepId> {
+    let mut needs: BTreeSet<Need> = gate.iter().copied().collect();
+    // Nothing is taken away before the image that it is to run from is there.
+    needs.extend(rolling.at.ready.iter().copied());
+    if let Arg::Output { step, .. } = rolling.at.id {
+        needs.insert(Need::Success(step));
+    }
+    let mut by_charge: BTreeMap<&str, Vec<Ending<'_>>> = BTreeMap::new();
+    for work in group {
+        needs.extend(work.ready.iter().copied());
+        let unprotected = rolling.unprotected.get(&work.slot).copied();
+        by_charge.entry(&work.seen.charge_type).or_default().push((work.row, unprotected));
+    }
+    let needs: Vec<Need> = needs.into_iter().collect();
+    let mut terminated = Vec::new();
+    for rows in by_charge.values() {
+        for chunk in rows.chunks(MAX_BATCH) {
+            terminated.extend(terminate(draft, chunk, needs.clone()));
+        }
+    }
+    let mut details = BTreeMap::new();
+    let mut creations = Vec::new();
+    for work in group {
+        let detail = note_change(draft, rolling, work, Action::Replace);
+        details.insert(work.slot, detail);
+        let (zone, ordinal) = work.to.clone().unwrap_or_else(|| (work.zone.clone(), work.ordinal));
+        creations.push(Creation {
+            slot: work.slot,
+            generation: work.row.generation + 1,
+            zone,
+            ordinal,
+            reason: Reason::New,
+            repair: false,
+        });
+    }
+    let after: Vec<Need> = terminated.into_iter().map(Need::Success).collect();
+    let launched = launch(draft, rolling, creations, &after, Some(&details));
+    // The version before stays until its last instance has its successor: it may be wanted back.
+    for work in group {
+        for step in &launched {
+            moves(draft, work.row, *step);
+        }
+    }
+    launched
+}
+
+/// Switches the cloud's protection off, where the config no longer asks for it, so that what follows is possible.
+pub(super) fn unprotect(draft: &mut Draft<'_>, rows: &[(&Object, Vec<Need>)]) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    for chunk in rows.chunks(MAX_BATCH) {
+        let Some(region) = chunk.first().map(|(row, _)| row.region.clone()) else { continue };
+        let instances: Vec<InstanceId> = chunk.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
+        let expect = vec![Fact::Instances { region: region.clone(), ids: instances.iter().cloned().collect() }];
+        let body = Body::ModifyInstances { instances, set: InstanceAttr::Protection(false) };
+        let does = draft.call(&region, body);
+        let become_so = |row: &Object| unprotected(row.spec.as_ref()).map_or(Effect::Nothing, Effect::Become);
+        let step = draft.step(NewStep {
+            needs: chunk.iter().flat_map(|(_, needs)| needs.clone()).collect(),
+            does,
+            targets: chunk.iter().map(|(row, _)| known(row, become_so(row))).collect(),
+            expect,
+            settle: settle(Until::Operation("ModifyInstancesAttribute".into()), draft.input.pace.modify_ms),
+            holds: Vec::new(),
+        });
+        outputs.extend((0..).take(chunk.len()).map(|n| (step, n)));
+    }
+    outputs
+}
+
+/// Terminates at most [`MAX_BATCH`] instances of one region and billing mode, each after the step that unprotects it.
+fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -> Option<StepId> {
+    let region = rows.first()?.0.region.clone();
+    let instances: Vec<InstanceId> = rows.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
+    let observed = draft.input.observed;
+    let seen = instances.iter().filter_map(|id| observed.instance(&region, id)?.present());
+    let holds = quota::frees(draft, &region, seen);
+    needs.extend(rows.iter().filter_map(|(_, unprotected)| Some(Need::Over(unprotected.as_ref()?.0))));
+    let mut by_charge: BTreeMap<&str, BTreeSet<InstanceId>> = BTreeMap::new();
+    // What is unprotected first was seen protected.
+    for (row, _) in rows.iter().filter(|(_, unprotected)| unprotected.is_none()) {
+        let id = row.cloud_id.instance();
+        if let Some(seen) = id.and_then(|id| observed.instance(&region, id)?.present()) {
+            by_charge.entry(&seen.charge_type).or_default().insert(seen.id.clone());
+        }
+    }
+    let may_go = |(charge_type, ids): (&str, _)| Fact::Terminable {
+        region: region.clone(),
+        ids,
+        charge_type: charge_type.to_owned(),
+    };
+    let expect = by_charge.into_iter().map(may_go).collect();
+    let does = draft.call(&region, Body::TerminateInstances { instances });
+    let id = |row: &Object, output: Option<Output>| -> Arg<CloudId> {
+        output.map_or_else(|| Arg::Known(row.cloud_id.clone()), |(step, target)| Arg::Output { step, target })
+    };
+    let targets = rows.iter().map(|(row, output)| Target { id: Some(id(row, *output)), ..known(row, Effect::Remove) });
+    let targets = targets.collect();
+    let settle = settle(Until::Gone, draft.input.pace.terminate_ms);
+    let step = draft.step(NewStep { needs, does, targets, expect, settle, holds });
+    for (row, _) in rows {
+        moves(draft, row, step);
+    }
+    Some(step)
+}
+
+/// Terminates what goes from all fleets, in as few calls as the cloud allows.
+pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
+    let going = std::mem::take(&mut draft.going);
+    let mut protected: BTreeMap<&Region, Vec<(&Object, Vec<Need>)>> = BTreeMap::new();
+    for Going { row, charge_type: _, needs, unprotect } in &going {
+        if *unprotect {
+            protected.entry(&row.region).or_default().push((row, needs.clone()));
+        }
+    }
+    let mut freed: BTreeMap<&CloudId, Output> = BTreeMap::new();
+    for rows in protected.values() {
+        let outputs = unprotect(draft, rows);
+        freed.extend(rows.iter().map(|(row, _)| &row.cloud_id).zip(outputs));
+    }
+    let mut batches: BTreeMap<(Region, &str, Vec<Need>), Vec<Ending<'_>>> = BTreeMap::new();
+    for Going { row, charge_type, needs, unprotect: _ } in &going {
+        let batch = batches.entry((row.region.clone(), charge_type, needs.clone())).or_default();
+        batch.push((row, freed.get(&row.cloud_id).copied()));
+    }
+    for ((_, _, needs), rows) in batches {
+        for chunk in rows.chunks(MAX_BATCH) {
+            terminate(draft, chunk, needs.clone());
+        }
+    }
+}
