@@ -1,9 +1,11 @@
 //! A fault as data: what, where, why, and what to do. The command line decides how it looks.
 
 mod code;
+mod nearest;
 mod source;
 
 pub use code::{Class, Code, codes};
+pub use nearest::nearest;
 pub use source::{Entry, Source, SourceMap, Span};
 
 use crate::model::path::Path;

@@ -10,8 +10,9 @@ use super::order::waits;
 use super::types::{Do, Need, Peak, Plan, Resource, Step};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::desired::Image as DesiredImage;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
-use crate::model::observed::Seen;
+use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 
@@ -25,6 +26,7 @@ pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
     let waits = waits(&plan.steps);
     let well_ordered = numbered(plan, &waits, &mut wrong);
     protected(plan, input, &mut wrong);
+    protected_images(plan, input, &mut wrong);
     if well_ordered {
         users_first(plan, input, &waits, &mut wrong);
         peaks(plan, input, &mut wrong);
@@ -77,6 +79,32 @@ fn protected(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
         {
             for id in instances.iter().filter(|id| protected.contains(id)) {
                 wrong.push(format!("{} terminates {id}, which is protected", step.id));
+            }
+        }
+    }
+}
+
+/// What is protected by the config, now or when it was applied last, is not deleted; but of a creation that the cloud gave
+/// up there is nothing to lose.
+fn protected_images(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
+    let mut protected: BTreeSet<(&Region, &ImageId)> = BTreeSet::new();
+    for row in &input.recorded.objects {
+        let (ObjectSpec::Image(spec), Some(id)) = (row.spec.as_ref(), row.cloud_id.image()) else { continue };
+        let declared = input.desired.images.get(&row.addr.block.name).and_then(DesiredImage::managed);
+        let failed = input.observed.image(&row.region, id).is_some_and(|seen| {
+            let state = seen.present().map(|seen| &seen.state);
+            matches!(state, Some(ImageState::CreateFailed | ImageState::ImportFailed))
+        });
+        if !failed && (spec.protect || declared.is_some_and(|image| image.protect)) {
+            protected.insert((&row.region, id));
+        }
+    }
+    for step in &plan.steps {
+        if let Do::Call(call) = &step.does
+            && let Body::DeleteImages { images } = &call.body
+        {
+            for id in images.iter().filter(|id| protected.contains(&(&call.region, *id))) {
+                wrong.push(format!("{} deletes {id}, which is protected", step.id));
             }
         }
     }

@@ -13,6 +13,7 @@ mod input;
 mod lookups;
 mod order;
 mod quota;
+mod received;
 mod rollout;
 mod shares;
 mod suggest;
@@ -82,6 +83,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };
     let mut draft = Draft::new(input);
     lookups::public_images(&mut draft);
+    received::images(&mut draft);
     for block in order {
         one_block(&mut draft, desired, block);
     }
@@ -89,6 +91,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     rollout::terminate_going(&mut draft);
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);
+    received::settle(&mut draft);
     let peaks = quota::fit(&mut draft);
     let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;
     if !faults.is_empty() {
