@@ -1,4 +1,4 @@
-//! `project` and `cloud`.
+//! `project`, `cloud` and `trusted_owners`.
 
 use super::context::Context;
 use super::language;
@@ -36,6 +36,25 @@ pub(super) fn project(cx: &mut Context<'_>, top: &[Pair]) -> Option<Name> {
     let value = top_value(cx, top, "project", "NAME")?;
     let text = cx.faults.text(&value)?;
     cx.check_name(text, value.node.span).then(|| Name::new(text))
+}
+
+/// The accounts whose images may be used; whether all of them could be read stands in the context.
+pub(super) fn trusted_owners(cx: &mut Context<'_>, top: &[Pair]) {
+    let mut pairs = top.iter().filter(|pair| pair.key == "trusted_owners" && !pair.void);
+    let pair = if cx.faults.last { pairs.next_back() } else { pairs.next() };
+    let Some(pair) = pair else {
+        cx.trusted.partial = misspelt(top, "trusted_owners");
+        return;
+    };
+    let value = Value { node: &pair.value, key: pair.key_span, path: Path::of(&["trusted_owners"]) };
+    let owners = cx.set(&value, |cx, item| {
+        let owner = cx.main_account(item, "an image belongs to a main account");
+        cx.trusted.partial |= owner.is_none();
+        owner
+    });
+    cx.trusted.at = Some(value.place());
+    cx.trusted.partial |= owners.is_none();
+    cx.trusted.owners = owners.into_iter().flatten().collect();
 }
 
 pub(super) fn cloud(cx: &mut Context<'_>, top: &[Pair]) -> Option<CloudSpec> {

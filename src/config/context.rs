@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConfigFiles;
-use super::language::{LATER_IMAGES, listed, nearest};
-use super::node::{Node, Pair};
+use super::index::{ImageKind, Index, Where};
+use super::language::{listed, nearest};
+use super::node::Pair;
 use super::read::{Faults, Value, shown};
 use crate::diagnostic::{Diagnostic, Place, Span, codes};
 use crate::graph::Blocks;
@@ -16,53 +17,6 @@ use crate::model::ids::{Name, Region, Uin, Zone};
 use crate::model::naming::TAG_KEY;
 use crate::model::path::Path;
 
-/// What an image is, as far as references care.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ImageKind {
-    Public,
-    Managed,
-    /// Not supported yet, or faulty: no reference to it is a second fault.
-    Unclear,
-}
-
-/// What there is to refer to, faulty or not.
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    pub(super) images: BTreeMap<String, ImageKind>,
-    /// The fleets, and how many slots they have, where that can be read.
-    pub(super) fleets: BTreeMap<String, Option<u32>>,
-    /// Some text could not be read: what seems to be missing may be in it.
-    pub(super) partial: bool,
-}
-
-impl Index {
-    pub(super) fn of(top: &[Pair], partial: bool) -> Self {
-        let mut index = Self { partial, ..Self::default() };
-        for pair in top {
-            for block in pair.value.pairs() {
-                match pair.key.as_str() {
-                    "images" => _ = index.images.insert(block.key.clone(), image_kind(&block.value)),
-                    "fleets" => {
-                        let count = block.value.get("count").and_then(Node::raw).and_then(|count| count.parse().ok());
-                        index.fleets.insert(block.key.clone(), count);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        index
-    }
-}
-
-fn image_kind(block: &Node) -> ImageKind {
-    let later = LATER_IMAGES.iter().any(|kind| block.get(kind).is_some());
-    match (block.get("public").is_some(), block.get("from_instance").is_some(), later) {
-        (true, false, false) => ImageKind::Public,
-        (false, true, false) => ImageKind::Managed,
-        _ => ImageKind::Unclear,
-    }
-}
-
 /// The cloud's part of the config, as far as other blocks need it.
 #[derive(Debug, Default)]
 pub(super) struct Cloud {
@@ -70,16 +24,29 @@ pub(super) struct Cloud {
     pub(super) account: Option<Uin>,
 }
 
+/// `trusted_owners`, as far as other blocks need it.
+#[derive(Debug, Default)]
+pub(super) struct Trusted {
+    /// Where it stands, where it does.
+    pub(super) at: Option<Span>,
+    pub(super) owners: BTreeSet<Uin>,
+    /// Some of it could not be read: what seems to be missing may be there.
+    pub(super) partial: bool,
+}
+
 pub(super) struct Context<'a> {
     pub(super) faults: Faults,
     pub(super) index: Index,
     pub(super) cloud: Cloud,
+    pub(super) trusted: Trusted,
     pub(super) files: &'a ConfigFiles<'a>,
     pub(super) key: &'a SecretKey,
     /// The texts of secrets that stand in the config, by the path of their key.
     pub(super) secret_texts: BTreeMap<String, Vec<u8>>,
     /// The digests of the secrets, by where they are read from.
     pub(super) secret_digests: BTreeSet<(String, Digest)>,
+    /// Stretches of the files that no message may show.
+    pub(super) unshown: Vec<Span>,
     graph: Blocks,
     edges: BTreeMap<(Block, Block), Span>,
 }
@@ -90,10 +57,12 @@ impl<'a> Context<'a> {
             faults,
             index,
             cloud: Cloud::default(),
+            trusted: Trusted::default(),
             files,
             key,
             secret_texts: BTreeMap::new(),
             secret_digests: BTreeSet::new(),
+            unshown: Vec::new(),
             graph: Blocks::default(),
             edges: BTreeMap::new(),
         }
@@ -142,7 +111,7 @@ impl<'a> Context<'a> {
     /// The image block that a value names.
     pub(super) fn image_ref(&mut self, value: &Value<'_>, from: Block) -> Option<(Name, ImageKind)> {
         let text = self.faults.text(value)?;
-        let Some(kind) = self.index.images.get(text).copied() else {
+        let Some(kind) = self.index.images.get(text).map(|facts| facts.kind) else {
             if !self.index.partial {
                 let fault = value.fault(codes::UNKNOWN_REFERENCE, format!("there is no image `{}`", shown(text)));
                 const MOST_LISTED: usize = 20;
@@ -187,6 +156,21 @@ impl<'a> Context<'a> {
             }
             self.faults.tell(fault);
         }
+    }
+
+    /// The region of the cloud block, where it could be read.
+    fn cloud_region(&self) -> Option<&str> {
+        self.cloud.region.as_ref().map(Region::as_str)
+    }
+
+    /// Where an image is made, or found; see [`Index::home`].
+    pub(super) fn home(&self, image: &str) -> Option<String> {
+        self.index.home(image, self.cloud_region()?)
+    }
+
+    /// Where an image is.
+    pub(super) fn regions_of(&self, image: &str) -> Where {
+        self.cloud_region().map_or(Where::Unclear, |cloud| self.index.regions(image, cloud))
     }
 
     /// The items of a list of texts, read one by one, none of them twice. The answer holds those that are right.
@@ -259,6 +243,31 @@ impl<'a> Context<'a> {
         let text =
             self.faults.shaped(value, codes::INVALID_VALUE, "a main account: twelve digits, in quotes", is_account)?;
         Some(Uin::new(text))
+    }
+
+    /// The same, and no sub-account of the fixtures' kind; tells where it is one.
+    pub(super) fn main_account(&mut self, value: &Value<'_>, why: &str) -> Option<Uin> {
+        let account = self.account(value)?;
+        if account.as_str().starts_with("200000") {
+            self.tell(
+                value
+                    .fault(codes::INVALID_VALUE, format!("`{account}` is a sub-account"))
+                    .why(why)
+                    .help("name its main account"),
+            );
+            return None;
+        }
+        Some(account)
+    }
+
+    /// An id of the cloud: a prefix, and eight lower-case letters or digits.
+    pub(super) fn id<'n>(&mut self, value: &Value<'n>, prefix: &str) -> Option<&'n str> {
+        let rule = format!("an id: `{prefix}` and eight lower-case letters or digits");
+        self.faults.shaped(value, codes::INVALID_VALUE, &rule, |text| {
+            text.strip_prefix(prefix).is_some_and(|tail| {
+                tail.len() == 8 && tail.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+            })
+        })
     }
 
     /// Tags, as far as they are right.

@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::context::{Context, ImageKind, unlisted};
-use super::image::id;
-use super::language::{self, DISK_TYPES};
+use super::charge::charge;
+use super::context::{Context, unlisted};
+use super::index::{ImageKind, Where};
+use super::language::{self, DISK_TYPES, listed};
+use super::names::hostname;
 use super::node::Data;
-use super::read::{Value, shown};
+use super::read::{Fields, Value, shown};
 use super::user_data::user_data;
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::addr::Block;
+use crate::model::attrs::FleetAttr;
 use crate::model::catalog;
 use crate::model::desired::{Fleet, Strategy, Update};
-use crate::model::ids::{DiskType, InstanceType, KeyId, Name, Region, SecurityGroupId, SubnetId, VpcId, Zone};
-use crate::model::spec::{Charge, DataDisk, Internet, InternetCharge, Login, Network, SystemDisk};
+use crate::model::ids::{
+    DiskType, InstanceType, KeyId, Name, PlacementGroupId, Region, SecurityGroupId, SubnetId, VpcId, Zone,
+};
+use crate::model::spec::{Charge, DataDisk, Internet, InternetCharge, Login, Network, Power, SystemDisk};
 
 const MOST_INSTANCES: u32 = 100_000;
-const MOST_DATA_DISKS: usize = 20;
+/// Beside at most one local disk (RunInstances.DataDisks, API text 5.1).
+const MOST_CLOUD_DISKS: usize = 20;
 const LARGEST_DISK_GIB: u32 = 32_000;
 const MOST_SECURITY_GROUPS: usize = 5;
 
@@ -28,6 +34,9 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         None => cx.cloud.region.clone(),
         Some(value) => cx.region(&value),
     };
+    if let (Some((image, kind)), Some(value), Some(region)) = (&image, fields.get("image"), &region) {
+        image_in_region(cx, &fields, &value, image, *kind, region);
+    }
     let zones =
         fields.need("zones", "[ap-guangzhou-3]", &mut cx.faults).and_then(|value| zones(cx, &value, region.as_ref()));
     let instance_type = fields.need("type", "S5.MEDIUM4", &mut cx.faults).and_then(|value| instance_type(cx, &value));
@@ -36,7 +45,9 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     let network = fields
         .get("network")
         .map_or(Some(Network::default()), |value| network(cx, &value, zones.as_deref(), region.as_ref()));
-    let internet = fields.get("internet").map_or(Some(None), |value| internet(cx, &value).map(Some));
+    let charge = charge(cx, &fields);
+    let prepaid = charge.as_ref().map(|charge| matches!(charge, Charge::Prepaid { .. }));
+    let internet = fields.get("internet").map_or(Some(None), |value| internet(cx, &value, prepaid).map(Some));
     let kind = image.as_ref().map(|(_, kind)| *kind);
     let login = fields.get("login").map_or(Some(Login::default()), |value| login(cx, &value, kind));
     let tags = cx.tags(fields.get("tags"));
@@ -45,6 +56,15 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         None => Some(Update { strategy: Strategy::Replace, max_unavailable: 1 }),
         Some(value) => update(cx, &value),
     };
+    let hostname =
+        fields.get("hostname").map_or(Some(None), |value| hostname(cx, &value, count, zones.as_deref()).map(Some));
+    let placement_group = fields
+        .get("placement_group")
+        .map_or(Some(None), |value| cx.id(&value, "ps-").map(|id| Some(PlacementGroupId::new(id))));
+    let cam_role = fields.get("cam_role").map_or(Some(None), |value| cam_role(cx, &value).map(Some));
+    let power = fields.get("state").map_or(Some(None), |value| state(cx, &value).map(Some));
+    let protect = fields.get("protect").map_or(Some(false), |value| cx.faults.boolean(&value));
+    let ignore_changes = fields.get("ignore_changes").map_or(Some(BTreeSet::new()), |value| ignore_changes(cx, &value));
     Some(Fleet {
         image: image?.0,
         count: count?,
@@ -59,14 +79,134 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         tags: tags?,
         user_data: user_data?,
         update: update?,
-        hostname: None,
-        charge: Charge::default(),
-        placement_group: None,
-        cam_role: None,
-        power: None,
-        protect: false,
-        ignore_changes: BTreeSet::new(),
+        hostname: hostname?,
+        charge: charge?,
+        placement_group: placement_group?,
+        cam_role: cam_role?,
+        power: power?,
+        protect: protect?,
+        ignore_changes: ignore_changes?,
     })
+}
+
+/// An instance can only be launched from an image of its own region.
+fn image_in_region(
+    cx: &mut Context<'_>,
+    fleet: &Fields<'_>,
+    value: &Value<'_>,
+    image: &Name,
+    kind: ImageKind,
+    region: &Region,
+) {
+    let Where::In(regions) = cx.regions_of(image.as_str()) else { return };
+    if regions.contains(region.as_str()) {
+        return;
+    }
+    let facts = cx.index.images.get(image.as_str());
+    let declared = facts.and_then(|facts| facts.regions_at);
+    let encrypted = facts.is_some_and(|facts| facts.encrypted.is_some());
+    let there = listed(regions.iter().map(String::as_str));
+    let mut fault = value
+        .fault(codes::IMAGE_NOT_IN_REGION, format!("image `{image}` is not in `{region}`, where this fleet runs"))
+        .why("an instance can only be launched from an image of its own region");
+    if let Some(span) = fleet.key("region") {
+        fault = fault.related(Place::Span(span), "the fleet's region");
+    }
+    fault = match (kind, declared) {
+        (ImageKind::Shared, _) => fault
+            .why(format!("a shared image stays in the region in which it is shared: {there}, that of `cloud`"))
+            .help(format!(
+                "make a copy of your own, `copy: {{ image: {image} }}`, with {there} and `{region}` in its `regions`"
+            )),
+        (ImageKind::Marketplace, _) => fault
+            .why(format!("a marketplace image is looked up in the region of `cloud` only, which is {there}"))
+            .help(format!("run the fleet in {there}, or make a custom image from an instance of `{image}`")),
+        _ if encrypted => fault
+            .why(format!("it is in {there}, and an encrypted image is never copied to another region"))
+            .help(format!("run the fleet in {there}")),
+        (_, Some(span)) => fault
+            .related(Place::Span(span), "it is here")
+            .help(format!("add `{region}` to `regions` of image `{image}`")),
+        (_, None) => fault
+            .why(format!("its `regions` are silent, so it is only where it is made: in {there}"))
+            .help(format!("add `regions: [{}, {region}]` to image `{image}`", Vec::from_iter(regions).join(", "))),
+    };
+    cx.tell(fault);
+}
+
+/// The name of a role of the access management (CamRoleName).
+fn cam_role(cx: &mut Context<'_>, value: &Value<'_>) -> Option<String> {
+    let rule = "a role's name: at most 128 letters, digits and + = , . @ _ -";
+    let text = cx.faults.shaped(value, codes::INVALID_VALUE, rule, |text| {
+        (1..=128).contains(&text.len())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | ',' | '.' | '@' | '_' | '-'))
+    })?;
+    Some(text.to_owned())
+}
+
+fn state(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Power> {
+    cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {
+        "stopped" => Power::Stopped,
+        _ => Power::Running,
+    })
+}
+
+/// Attributes whose changes instances that are there do not follow.
+fn ignore_changes(cx: &mut Context<'_>, value: &Value<'_>) -> Option<BTreeSet<FleetAttr>> {
+    let words: Vec<&str> =
+        FleetAttr::ALL.iter().filter(|attr| never_ignored(**attr).is_none()).map(|a| a.word()).collect();
+    let mut whole = true;
+    let attrs = cx.set(value, |cx, item| {
+        let attr = match item.node.raw().and_then(FleetAttr::of) {
+            Some(attr) => Some(attr),
+            None => cx.faults.word(item, &words, &[]).and_then(FleetAttr::of),
+        };
+        whole &= attr.is_some();
+        let attr = attr?;
+        if let Some(why) = never_ignored(attr) {
+            cx.tell(
+                item.fault(codes::CANNOT_BE_IGNORED, format!("changes of `{attr}` cannot be ignored"))
+                    .why(why)
+                    .help("remove the word"),
+            );
+        }
+        Some(attr)
+    })?;
+    whole.then(|| attrs.into_iter().collect())
+}
+
+/// Why changes of an attribute cannot be ignored, where they cannot.
+fn never_ignored(attr: FleetAttr) -> Option<&'static str> {
+    match attr {
+        FleetAttr::Count => {
+            Some("it says how many instances there are, and no single instance could keep to another number")
+        }
+        FleetAttr::Zones => {
+            Some("the zones say where instances may be; an instance whose zone is gone from them must move")
+        }
+        FleetAttr::Region => Some("a fleet never changes its region: that is another fleet"),
+        FleetAttr::Protect => Some("protection guards what is there: it holds for all instances or for none"),
+        FleetAttr::Image
+        | FleetAttr::Type
+        | FleetAttr::SystemDiskType
+        | FleetAttr::SystemDiskSize
+        | FleetAttr::DataDisks
+        | FleetAttr::Subnet
+        | FleetAttr::SecurityGroups
+        | FleetAttr::Internet
+        | FleetAttr::Login
+        | FleetAttr::UserData
+        | FleetAttr::Hostname
+        | FleetAttr::ChargeType
+        | FleetAttr::PrepaidMonths
+        | FleetAttr::PrepaidRenew
+        | FleetAttr::SpotMaxPrice
+        | FleetAttr::PlacementGroup
+        | FleetAttr::CamRole
+        | FleetAttr::State
+        | FleetAttr::Tags
+        | FleetAttr::Name => None,
+    }
 }
 
 /// The zones; none where one of them is faulty, so that nothing is compared with half of them.
@@ -114,11 +254,25 @@ fn system_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SystemDisk> {
 
 fn data_disks(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Vec<DataDisk>> {
     let items = cx.faults.list(value)?;
-    if items.len() > MOST_DATA_DISKS {
+    let local = |item: &&Value<'_>| {
+        item.node.get("type").and_then(super::node::Node::raw).is_some_and(|kind| kind.starts_with("LOCAL_"))
+    };
+    let mut locals = items.iter().filter(local);
+    if let (Some(first), Some(second)) = (locals.next(), locals.next()) {
+        cx.tell(
+            second
+                .fault(codes::INVALID_VALUE, "a second local data disk")
+                .related(Place::Span(first.node.span), "the first")
+                .why("an instance takes at most one local data disk")
+                .help("use a cloud disk, such as `type: CLOUD_PREMIUM`"),
+        );
+    }
+    let cloud = items.iter().filter(|item| !local(item)).count();
+    if cloud > MOST_CLOUD_DISKS {
         cx.tell(
             value
-                .fault(codes::INVALID_VALUE, format!("{} data disks are too many", items.len()))
-                .why(format!("an instance takes at most {MOST_DATA_DISKS}"))
+                .fault(codes::INVALID_VALUE, format!("{cloud} data disks are too many"))
+                .why(format!("an instance takes at most {MOST_CLOUD_DISKS} cloud disks, and one local disk"))
                 .help("use fewer, larger disks"),
         );
     }
@@ -151,7 +305,7 @@ fn network(
     region: Option<&Region>,
 ) -> Option<Network> {
     let fields = cx.faults.fields(value, &language::NETWORK)?;
-    let vpc = fields.get("vpc").map_or(Some(None), |value| id(cx, &value, "vpc-").map(|id| Some(VpcId::new(id))));
+    let vpc = fields.get("vpc").map_or(Some(None), |value| cx.id(&value, "vpc-").map(|id| Some(VpcId::new(id))));
     let subnets = fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region));
     for (one, other) in [("vpc", "subnets"), ("subnets", "vpc")] {
         let Some(span) = fields.key(one) else { continue };
@@ -172,7 +326,7 @@ fn network(
 }
 
 fn security_groups(cx: &mut Context<'_>, value: &Value<'_>) -> Option<BTreeSet<SecurityGroupId>> {
-    let groups = cx.set(value, |cx, item| id(cx, item, "sg-").map(SecurityGroupId::new))?;
+    let groups = cx.set(value, |cx, item| cx.id(item, "sg-").map(SecurityGroupId::new))?;
     if groups.len() > MOST_SECURITY_GROUPS {
         cx.tell(
             value
@@ -202,7 +356,7 @@ fn subnets(
                     .help(format!("add it to `zones` if it is a zone of {region}, or remove this subnet")),
             );
         }
-        if let Some(id) = id(cx, &item, "subnet-") {
+        if let Some(id) = cx.id(&item, "subnet-") {
             subnets.insert(zone, SubnetId::new(id));
         }
     }
@@ -222,17 +376,23 @@ fn subnets(
     Some(subnets)
 }
 
-fn internet(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Internet> {
+/// `prepaid`: whether the instances are paid for in advance, where that is clear.
+fn internet(cx: &mut Context<'_>, value: &Value<'_>, prepaid: Option<bool>) -> Option<Internet> {
     let fields = cx.faults.fields(value, &language::INTERNET)?;
     let charge = match fields.get("charge") {
         None => Some(InternetCharge::TrafficPostpaidByHour),
         Some(value) => {
-            // Prepaid bandwidth is only for prepaid instances.
-            let prepaid = InternetCharge::BandwidthPrepaid;
-            let words: Vec<&str> =
-                InternetCharge::ALL.into_iter().filter(|charge| *charge != prepaid).map(InternetCharge::word).collect();
-            let word = cx.faults.word(&value, &words, &[prepaid.word()]);
-            word.and_then(|word| InternetCharge::ALL.into_iter().find(|charge| charge.word() == word))
+            let word = cx.faults.word(&value, &InternetCharge::ALL.map(InternetCharge::word), &[]);
+            let charge = word.and_then(|word| InternetCharge::ALL.into_iter().find(|charge| charge.word() == word));
+            if charge == Some(InternetCharge::BandwidthPrepaid) && prepaid == Some(false) {
+                cx.tell(
+                    value
+                        .fault(codes::CONFLICT, "bandwidth is paid for in advance, but the instances are not")
+                        .why("BANDWIDTH_PREPAID goes with `charge_type: PREPAID` only")
+                        .help("write `BANDWIDTH_POSTPAID_BY_HOUR` or `TRAFFIC_POSTPAID_BY_HOUR`"),
+                );
+            }
+            charge
         }
     };
     let bandwidth = fields.need("bandwidth_mbps", "5", &mut cx.faults).and_then(|v| cx.faults.number(&v, 0, 65_535));
@@ -257,7 +417,7 @@ fn internet(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Internet> {
 fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> Option<Login> {
     let fields = cx.faults.fields(value, &language::LOGIN)?;
     let keys = fields.get("key_ids").map(|value| {
-        let keys = cx.set(&value, |cx, item| id(cx, item, "skey-").map(KeyId::new))?;
+        let keys = cx.set(&value, |cx, item| cx.id(item, "skey-").map(KeyId::new))?;
         if let Data::List(items) = &value.node.data
             && items.is_empty()
         {
@@ -293,10 +453,11 @@ fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> O
         (keys, Some((Some(false), _))) => keys.map_or(Some(Login::Unset), |keys| keys.map(key_set)),
         (Some(keys), None) => keys.map(key_set),
         (None, Some((Some(true), kept))) => {
-            if image == Some(ImageKind::Public) {
+            if let Some(kind @ (ImageKind::Public | ImageKind::Marketplace)) = image {
+                let what = if kind == ImageKind::Public { "public" } else { "marketplace" };
                 cx.tell(
-                    kept.fault(codes::LOGIN_NOT_KEPT, "a public image has no login to keep")
-                        .why("only custom and shared images bring users and keys along")
+                    kept.fault(codes::LOGIN_NOT_KEPT, format!("a {what} image has no login to keep"))
+                        .why("only custom, shared and imported images bring users and keys along")
                         .help("use `key_ids: [skey-…]`, or an image of your own"),
                 );
             }

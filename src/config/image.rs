@@ -1,336 +1,216 @@
-//! `images` and `shares`.
+//! `images`: which kind of image a block is, and what can be said of every custom image.
 
-use std::collections::BTreeMap;
-
-use super::context::{Context, ImageKind};
-use super::language::{self, LATER_IMAGES};
+use super::context::Context;
+use super::language::{self, LATER_SOURCES, OURS_ONLY, SOURCES, either};
 use super::node::Data;
-use super::read::{Fields, Value, shown};
-use crate::diagnostic::{Diagnostic, Place, Span, codes};
-use crate::model::Millis;
-use crate::model::addr::{Addr, Block, Kind};
-use crate::model::desired::{Capture, Image, InstanceSource, ManagedImage, Ready, Share, Source, Undeclared};
-use crate::model::ids::{InstanceId, Name, Region, Uin, Version};
+use super::read::{Fields, Value};
+use super::{capture, copy, import, names, received};
+use crate::diagnostic::{Diagnostic, Place, codes};
+use crate::model::desired::{Image, ManagedImage, Source, Tags};
+use crate::model::ids::{Name, Region, Version};
 
-const HOUR_MS: Millis = 3_600_000;
 const VERSION_RULE: &str = "a version in quotes: at most 40 letters, digits, `.`, `_` and `-`";
+/// Far more than any region holds: what really fits is the planner's business, who knows the quota.
+const MOST_KEPT: u32 = 1000;
+/// The longest family. Its format is not documented (API text 8.4); this is what is sure to be taken.
+const LONGEST_FAMILY: usize = 60;
 
 pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Image> {
     let fields = cx.faults.fields(value, &language::IMAGE)?;
-    let (public, captured) = (fields.get("public"), fields.get("from_instance"));
-    let later = LATER_IMAGES.iter().any(|kind| fields.key(kind).is_some());
-    let misspelt = ["public", "from_instance"].iter().chain(LATER_IMAGES).any(|kind| fields.misspelt(kind));
-    if public.is_none() && captured.is_none() && !later && !misspelt {
-        cx.tell(
-            Diagnostic::error(codes::MISSING_KEY, format!("image `{name}` does not say where it comes from"))
-                .at_span(value.key)
-                .label("`public` or `from_instance` is missing")
-                .help("add `public: { name: … }` or `from_instance: { instance: … }`"),
-        );
+    let mut sources: Vec<(&str, Value<'_>)> =
+        SOURCES.into_iter().filter_map(|key| fields.get(key).map(|value| (key, value))).collect();
+    sources.sort_by_key(|(_, value)| value.key);
+    check_sources(cx, name, value, &fields, &sources);
+    let received = |key: &str| matches!(key, "public" | "shared" | "marketplace");
+    if let [(key, _)] = sources.as_slice()
+        && received(key)
+    {
+        not_ours(cx, name, &fields, key);
     }
-    if let (Some(public), Some(captured)) = (&public, &captured) {
-        cx.tell(
-            Diagnostic::error(codes::CONFLICT, format!("image `{name}` comes from two places"))
-                .at_span(captured.key)
-                .related(Place::Span(public.key), "this says that it is looked up")
-                .help("keep one of `public` and `from_instance`"),
-        );
+    // All of it is read even where it does not belong, so that its own faults are told as well.
+    let about = about(cx, name, &fields);
+    let mut images: Vec<Option<Image>> = Vec::new();
+    for (key, value) in &sources {
+        let source = match *key {
+            "public" => {
+                images.push(received::public(cx, value));
+                continue;
+            }
+            "shared" => {
+                images.push(received::shared(cx, value));
+                continue;
+            }
+            "marketplace" => {
+                images.push(received::marketplace(cx, value));
+                continue;
+            }
+            "from_instance" => capture::from_instance(cx, name, &fields, value).map(Source::Capture),
+            "import" => import::import(cx, value).map(Source::Import),
+            _ => copy::copy(cx, name, &fields, value).map(Source::Copy),
+        };
+        images.push(source.and_then(|source| Some(Image::Managed(about.clone()?.with(source)))));
     }
-    let managed = managed(cx, name, &fields, captured.as_ref(), public.as_ref());
-    match public {
-        Some(public) => self::public(cx, &public),
-        None => managed.map(Image::Managed),
+    match images.len() {
+        1 => images.pop().flatten(),
+        _ => None,
     }
 }
 
-fn public(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Image> {
-    let fields = cx.faults.fields(value, &language::PUBLIC)?;
-    let name = fields.need("name", "\"Ubuntu Server 22.04 LTS 64bit\"", &mut cx.faults)?;
-    let name = cx.faults.shaped(&name, codes::INVALID_VALUE, "the exact name of a public image", |text| {
-        !text.trim().is_empty() && text.chars().count() <= 128
-    })?;
-    Some(Image::Public { name: name.to_owned() })
-}
-
-/// What stands beside `from_instance`, and that itself. All of it is read even where it does not belong.
-fn managed(
+/// One source, and only one.
+fn check_sources(
     cx: &mut Context<'_>,
     name: &Name,
+    value: &Value<'_>,
     fields: &Fields<'_>,
-    captured: Option<&Value<'_>>,
-    public: Option<&Value<'_>>,
-) -> Option<ManagedImage> {
-    if let (Some(_), None) = (public, captured) {
-        for key in ["version", "description", "tags", "regions"] {
-            let Some(span) = fields.key(key) else { continue };
-            cx.tell(
-                Diagnostic::error(codes::CONFLICT, format!("a public image takes no `{key}`"))
-                    .at_span(span)
-                    .why(format!("`{name}` is only looked up: nobody but the cloud can change it"))
-                    .help("remove the line"),
-            );
+    sources: &[(&str, Value<'_>)],
+) {
+    match sources {
+        [] => {
+            let later = LATER_SOURCES.iter().any(|key| fields.key(key).is_some());
+            if !later && !SOURCES.iter().chain(LATER_SOURCES).any(|key| fields.misspelt(key)) {
+                cx.tell(
+                    Diagnostic::error(codes::MISSING_KEY, format!("image `{name}` does not say where it comes from"))
+                        .at_span(value.key)
+                        .label(format!("one of {} is missing", either(SOURCES)))
+                        .help("add `public: { name: … }` to look an image up, or `from_instance: { instance: … }` to make one"),
+                );
+            }
+        }
+        [_] => {}
+        [(first, at), rest @ ..] => {
+            for (key, value) in rest {
+                cx.tell(
+                    Diagnostic::error(codes::CONFLICT, format!("image `{name}` comes from two places"))
+                        .at_span(value.key)
+                        .label(format!("from here, says `{key}`"))
+                        .related(Place::Span(at.key), format!("from here, says `{first}`"))
+                        .help(format!("keep one of `{first}` and `{key}`")),
+                );
+            }
         }
     }
-    let version = fields
-        .get("version")
-        .map(|value| cx.faults.shaped(&value, codes::INVALID_VALUE, VERSION_RULE, Version::is_valid).map(Version::new));
-    let description = fields.get("description").map(|value| {
-        cx.faults
-            .shaped(&value, codes::INVALID_VALUE, "at most 256 characters", |text| text.chars().count() <= 256)
-            .map(str::to_owned)
+}
+
+/// What is looked up belongs to somebody else.
+fn not_ours(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>, kind: &str) {
+    for key in OURS_ONLY {
+        let Some(span) = fields.key(key) else { continue };
+        let fault = Diagnostic::error(codes::NOT_OURS, format!("a {kind} image takes no `{key}`")).at_span(span);
+        let fault = match (kind, key) {
+            ("public", "regions") => fault.why(format!("`{name}` is looked up in each region where it is needed")),
+            ("shared", "regions") => fault
+                .why("a shared image stays in the region in which it is shared, which is that of `cloud`")
+                .help(format!("make a copy of your own, `copy: {{ image: {name} }}`, and give that one `regions`")),
+            (_, "regions") => {
+                fault.why("a marketplace image stays in the region in which it has this id, which is that of `cloud`")
+            }
+            ("public", _) => fault.why(format!("`{name}` is only looked up: nobody but the cloud can change it")),
+            _ => fault.why(format!("`{name}` is only looked up: nobody but its owner can change it")),
+        };
+        cx.tell(if fault.help.is_none() { fault.help("remove the line") } else { fault });
+    }
+}
+
+/// What stands beside the source of a custom image.
+#[derive(Clone)]
+struct About {
+    version: Option<Version>,
+    name: Option<String>,
+    family: Option<String>,
+    keep: u32,
+    deprecate_kept: bool,
+    protect: bool,
+    description: Option<String>,
+    tags: Tags,
+    regions: Option<Vec<Region>>,
+}
+
+impl About {
+    fn with(self, source: Source) -> ManagedImage {
+        let Self { version, name, family, keep, deprecate_kept, protect, description, tags, regions } = self;
+        let regions = regions.map(|regions| regions.into_iter().collect());
+        ManagedImage { source, name, family, keep, deprecate_kept, protect, version, description, tags, regions }
+    }
+}
+
+fn about(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>) -> Option<About> {
+    let version = fields.get("version").map_or(Some(None), |value| {
+        let text = cx.faults.shaped(&value, codes::INVALID_VALUE, VERSION_RULE, Version::is_valid)?;
+        Some(Some(Version::new(text)))
+    });
+    let pattern = fields
+        .get("name")
+        .map_or(Some(None), |value| names::image_name(cx, &value, version.clone().flatten().as_ref()).map(Some));
+    let family = fields.get("family").map_or(Some(None), |value| family(cx, &value).map(Some));
+    let keep = fields.get("keep").map_or(Some(0), |value| cx.faults.number(&value, 0, MOST_KEPT));
+    let deprecate_kept = fields.get("deprecate_kept").map_or(Some(false), |value| {
+        let wanted = cx.faults.boolean(&value)?;
+        if wanted && keep == Some(0) && !fields.misspelt("keep") {
+            let mut fault = value
+                .fault(codes::CONFLICT, "no older version is kept that could be marked as deprecated")
+                .why("`keep` says how many older versions stay; silent, it is 0")
+                .help("add `keep: 1` or more, or remove `deprecate_kept`");
+            if let Some(keep) = fields.get("keep") {
+                fault = fault.related(Place::Span(keep.node.span), "none stays");
+            }
+            cx.tell(fault);
+        }
+        Some(wanted)
+    });
+    let protect = fields.get("protect").map_or(Some(false), |value| cx.faults.boolean(&value));
+    let description = fields.get("description").map_or(Some(None), |value| {
+        let rule = "at most 256 characters";
+        let text = cx.faults.shaped(&value, codes::INVALID_VALUE, rule, |text| text.chars().count() <= 256)?.to_owned();
+        Some(Some(text))
     });
     let tags = cx.tags(fields.get("tags"));
-    let regions = fields.get("regions").map(|value| regions(cx, &value));
-    let (source, power_off, ready, timeout) = from_instance(cx, name, fields, captured?)?;
-    Some(ManagedImage {
-        source: Source::Capture(Capture { source, power_off, ready, ready_timeout_ms: timeout }),
-        name: None,
-        family: None,
-        keep: 0,
-        deprecate_kept: false,
-        protect: false,
-        version: version.map_or(Some(None), |version| version.map(Some))?,
-        description: description.map_or(Some(None), |description| description.map(Some))?,
+    let regions = fields.get("regions").map_or(Some(None), |value| regions(cx, name, &value).map(Some));
+    Some(About {
+        version: version?,
+        name: pattern?,
+        family: family?,
+        keep: keep?,
+        deprecate_kept: deprecate_kept?,
+        protect: protect?,
+        description: description?,
         tags: tags?,
-        regions: regions.map_or(Some(None), |regions| regions.map(Some))?.map(|regions| regions.into_iter().collect()),
+        regions: regions?,
     })
 }
 
-fn regions(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Vec<Region>> {
-    let regions = cx.set(value, Context::region);
-    if let Data::List(items) = &value.node.data
-        && items.is_empty()
-    {
+fn family(cx: &mut Context<'_>, value: &Value<'_>) -> Option<String> {
+    let rule = format!("at most {LONGEST_FAMILY} letters, digits, `.`, `_` and `-`, the first of them a letter");
+    let text = cx.faults.shaped(value, codes::INVALID_VALUE, &rule, |text| {
+        text.len() <= LONGEST_FAMILY
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    })?;
+    Some(text.to_owned())
+}
+
+fn regions(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Vec<Region>> {
+    let regions = cx.set(value, Context::region)?;
+    let Data::List(items) = &value.node.data else { return None };
+    if items.is_empty() {
         cx.tell(
             value
                 .fault(codes::INVALID_VALUE, "an image must be in at least one region")
-                .help("name a region, or remove the line: the image is then where it is captured"),
+                .help("name a region, or remove the line: the image is then where it is made"),
         );
         return None;
     }
-    regions
-}
-
-fn from_instance(
-    cx: &mut Context<'_>,
-    name: &Name,
-    image: &Fields<'_>,
-    value: &Value<'_>,
-) -> Option<(InstanceSource, bool, Ready, Millis)> {
-    let fields = cx.faults.fields(value, &language::FROM_INSTANCE)?;
-    let source = fields
-        .need("instance", "\"fleet.NAME[0]\"", &mut cx.faults)
-        .and_then(|instance| source(cx, name, image, &instance));
-    let power_off = fields.get("power_off").map_or(Some(true), |value| cx.faults.boolean(&value));
-    let ready = fields.get("ready").map_or(Some(Ready::Running), |value| ready(cx, &value));
-    let timeout = match (fields.get("timeout"), ready) {
-        (None, Some(Ready::After(after))) => Some(after.max(HOUR_MS)),
-        (None, _) => Some(HOUR_MS),
-        (Some(value), ready) => duration(cx, &value).filter(|timeout| match ready {
-            Some(Ready::After(after)) if after > *timeout => {
-                cx.tell(
-                    value
-                        .fault(codes::CONFLICT, "the timeout ends before the instance is ready")
-                        .why("`ready` is only reached after a longer time than that")
-                        .help("make `timeout` at least as long as `ready: { after: … }`"),
-                );
-                false
-            }
-            _ => true,
-        }),
-    };
-    Some((source?, power_off?, ready?, timeout?))
-}
-
-fn source(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value: &Value<'_>) -> Option<InstanceSource> {
-    let text = cx.faults.text(value)?;
-    if text.starts_with("ins-") {
-        if image.key("version").is_none() && !image.misspelt("version") {
-            cx.tell(
-                value
-                    .fault(codes::MISSING_VERSION, format!("image `{name}` needs a `version`"))
-                    .label("a machine made by hand")
-                    .why("what was done to it by hand is not in the config, so no version can be derived")
-                    .help("add `version: \"1\"` beside `from_instance`, and change it to capture anew"),
-            );
-        }
-        return id(cx, value, "ins-").map(|id| InstanceSource::Id(InstanceId::new(id)));
-    }
-    let slot = text.parse::<Addr>().ok().and_then(|addr| match addr {
-        Addr { block, slot: Some(slot), version: None, part: None, generation: None }
-            if block.kind == Kind::Fleet && block.modules.is_empty() && block.key.is_none() =>
-        {
-            Some((block.name, slot))
-        }
-        _ => None,
-    });
-    let Some((fleet, slot)) = slot else {
-        cx.tell(
-            value
-                .fault(codes::INVALID_VALUE, format!("`{}` names no instance", shown(text)))
-                .why("an image is captured from one slot of a fleet, or from a machine made by hand")
-                .help("write \"fleet.NAME[N]\" with N from 0, or an id such as ins-r8hr2upy"),
-        );
+    if regions.len() < items.len() {
         return None;
-    };
-    // A fleet that is not in the config may have been, and the image may be captured already: the planner knows.
-    if let Some(count) = cx.index.fleets.get(fleet.as_str()) {
-        if let Some(count) = count.filter(|count| slot >= *count) {
-            let slots = match count {
-                0 => "it has no slots".to_owned(),
-                1 => "its only slot is [0]".to_owned(),
-                count => format!("its slots are [0] to [{}]", count - 1),
-            };
-            cx.tell(
-                value
-                    .fault(codes::UNKNOWN_REFERENCE, format!("fleet `{fleet}` has no slot [{slot}]"))
-                    .why(format!("`count` is {count}: {slots}"))
-                    .help("name another slot, or raise the fleet's `count`"),
-            );
-        }
-        cx.edge(Block::image(name), Block::fleet(&fleet), value.node.span);
     }
-    Some(InstanceSource::Slot { fleet, slot })
-}
-
-fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
-    if let Data::Map(_) = &value.node.data {
-        let fields = cx.faults.fields(value, &language::READY)?;
-        let word = ["running", "stopped"].iter().any(|word| value.node.get(word).is_some());
-        let after = if word { fields.get("after") } else { fields.need("after", "20m", &mut cx.faults) }?;
-        return duration(cx, &after).map(Ready::After);
-    }
-    cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {
-        "stopped" => Ready::Stopped,
-        _ => Ready::Running,
-    })
-}
-
-fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
-    let rule = "a number and a unit (s, m, h, d), such as `90s` or `1h30m`, up to 30 days";
-    if let Data::Scalar(scalar) = &value.node.data
-        && scalar.kind == super::node::ScalarKind::Number
+    if let Some(home) = cx.home(name.as_str())
+        && !regions.iter().any(|region| region.as_str() == home)
     {
         cx.tell(
             value
-                .fault(codes::WRONG_TYPE, format!("`{}` has no unit", value.name()))
-                .label("seconds, minutes, hours?")
-                .help(format!("write {rule}")),
-        );
-        return None;
-    }
-    let text = cx.faults.shaped(value, codes::INVALID_VALUE, rule, |text| parse_duration(text).is_some())?;
-    parse_duration(text)
-}
-
-fn parse_duration(text: &str) -> Option<Millis> {
-    const MOST_MS: Millis = 30 * 24 * HOUR_MS;
-    let (mut total, mut rest) = (0, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: Millis = rest[..digits].parse().ok()?;
-        let mut after = rest[digits..].chars();
-        let unit = match after.next()? {
-            's' => 1000,
-            'm' => 60_000,
-            'h' => HOUR_MS,
-            'd' => 24 * HOUR_MS,
-            _ => return None,
-        };
-        total = number.checked_mul(unit)?.checked_add(total)?;
-        rest = after.as_str();
-    }
-    (1..=MOST_MS).contains(&total).then_some(total)
-}
-
-/// An id of the cloud: a prefix, and eight lower-case letters and digits.
-pub(super) fn id<'n>(cx: &mut Context<'_>, value: &Value<'n>, prefix: &str) -> Option<&'n str> {
-    let rule = format!("an id: `{prefix}` and eight lower-case letters or digits");
-    cx.faults.shaped(value, codes::INVALID_VALUE, &rule, |text| {
-        text.strip_prefix(prefix)
-            .is_some_and(|tail| tail.len() == 8 && tail.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
-    })
-}
-
-pub(super) fn share(
-    cx: &mut Context<'_>,
-    name: &Name,
-    value: &Value<'_>,
-    shared: &mut BTreeMap<Name, (Name, Span)>,
-) -> Option<Share> {
-    let fields = cx.faults.fields(value, &language::SHARE)?;
-    let image = fields.need("image", "NAME", &mut cx.faults).and_then(|value| {
-        let (image, kind) = cx.image_ref(&value, Block::share(name))?;
-        if kind == ImageKind::Public {
-            cx.tell(
-                value
-                    .fault(codes::WRONG_KIND, format!("`{image}` is a public image and cannot be shared"))
-                    .why("everybody has the public images already; only custom images are shared")
-                    .help("name an image with `from_instance`"),
-            );
-        }
-        if let Some((other, span)) = shared.get(&image).filter(|(other, _)| other != name) {
-            cx.tell(
-                value
-                    .fault(codes::SECOND_SHARE, format!("image `{image}` has two shares"))
-                    .label("again")
-                    .related(Place::Span(*span), format!("share `{other}` is for it already"))
-                    .help(format!("put all accounts into share `{other}`")),
-            );
-        } else {
-            shared.insert(image.clone(), (name.clone(), value.node.span));
-        }
-        Some(image)
-    });
-    let accounts = fields.need("accounts", "[\"100000000002\"]", &mut cx.faults).and_then(|value| accounts(cx, &value));
-    let undeclared = match fields.get("undeclared") {
-        None => Some(Undeclared::default()),
-        Some(value) => cx.faults.word(&value, &["keep", "cancel"], &[]).map(|word| match word {
-            "cancel" => Undeclared::Cancel,
-            _ => Undeclared::Keep,
-        }),
-    };
-    Some(Share { image: image?, accounts: accounts?.into_iter().collect(), undeclared: undeclared? })
-}
-
-fn accounts(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Vec<Uin>> {
-    cx.set(value, |cx, item| {
-        let account = cx.account(item)?;
-        check_account(cx, item, &account);
-        Some(account)
-    })
-}
-
-fn check_account(cx: &mut Context<'_>, value: &Value<'_>, account: &Uin) {
-    if cx.cloud.account.as_ref() == Some(account) {
-        cx.tell(
-            value
-                .fault(codes::OWN_ACCOUNT, format!("`{account}` owns the image"))
-                .label("this is `cloud.account`")
-                .why("an image is shared with other accounts only")
-                .help("remove it from the list"),
-        );
-    } else if account.as_str().starts_with("200000") {
-        cx.tell(
-            value
-                .fault(codes::INVALID_VALUE, format!("`{account}` is a sub-account"))
-                .why("images are shared with main accounts; all their sub-accounts see them then")
-                .help("name its main account"),
+                .fault(codes::CONFLICT, format!("image `{name}` is made in `{home}`, which is not among its regions"))
+                .why("an image is always there where it is made; copies in other regions are made from it")
+                .help(format!("add `{home}` to `regions`")),
         );
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_units_and_bounds() {
-        assert_eq!(parse_duration("90s"), Some(90_000));
-        assert_eq!(parse_duration("1h30m"), Some(90 * 60_000));
-        assert_eq!(parse_duration("30d"), Some(30 * 24 * HOUR_MS));
-        for wrong in ["", "90", "0s", "31d", "1 h", "h", "-1h", "1.5h", "1ms", "9999999999999999999d", "1h٣m"] {
-            assert_eq!(parse_duration(wrong), None, "{wrong}");
-        }
-    }
+    Some(regions)
 }

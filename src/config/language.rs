@@ -22,8 +22,8 @@ const NONE: Keys = Keys { what: "", known: &[], later: &[], hints: &[], around: 
 
 pub(super) static TOP: Keys = Keys {
     what: "a config",
-    known: &["project", "cloud", "images", "shares", "fleets"],
-    later: &["trusted_owners", "backups", "variables", "modules", "policies"],
+    known: &["project", "cloud", "trusted_owners", "images", "shares", "fleets"],
+    later: &["backups", "variables", "modules", "policies"],
     hints: &[
         ("name", "the name of it all is `project`"),
         ("provider", "`provider` belongs inside `cloud`"),
@@ -54,32 +54,88 @@ pub(super) static LIMITS: Keys = Keys {
 
 pub(super) static IMAGE: Keys = Keys {
     what: "an image",
-    known: &["public", "from_instance", "version", "description", "tags", "regions"],
-    later: &[
-        "build",
-        "import",
+    known: &[
+        "public",
         "shared",
         "marketplace",
+        "from_instance",
+        "import",
+        "copy",
+        "version",
         "name",
         "family",
         "keep",
-        "revoke",
-        "share_kept",
-        "encrypt",
-        "deprecated",
+        "deprecate_kept",
         "protect",
+        "description",
+        "tags",
+        "regions",
     ],
-    inside: &[("from_instance", &FROM_INSTANCE), ("public", &PUBLIC)],
+    later: &["build", "revoke", "share_kept"],
+    hints: &[
+        ("deprecated", "with `deprecate_kept: true` the older versions that `keep` leaves are marked as deprecated"),
+        ("encrypt", "an encrypted image is a copy of another one: `copy: { image: NAME, encrypt: true }`"),
+    ],
+    inside: &[
+        ("from_instance", &FROM_INSTANCE),
+        ("public", &PUBLIC),
+        ("shared", &SHARED),
+        ("marketplace", &MARKETPLACE),
+        ("import", &IMPORT),
+        ("copy", &COPY),
+    ],
     ..NONE
 };
 
-/// The later keys of an image that say what kind of image it is.
-pub(super) const LATER_IMAGES: &[&str] = &["build", "import", "shared", "marketplace"];
+/// The keys of an image that say where it comes from, of which one is needed.
+pub(super) const SOURCES: [&str; 6] = ["public", "shared", "marketplace", "from_instance", "import", "copy"];
+
+/// The later ones.
+pub(super) const LATER_SOURCES: &[&str] = &["build"];
+
+/// What can be said of a custom image only, because nobody but its owner can change it.
+pub(super) const OURS_ONLY: [&str; 9] =
+    ["version", "name", "family", "keep", "deprecate_kept", "protect", "description", "tags", "regions"];
 
 pub(super) static PUBLIC: Keys = Keys {
     what: "`public`",
     known: &["name"],
     hints: &[("id", "a public image is found by its exact `name`; the id that it has is pinned in fleetwright.lock")],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static SHARED: Keys = Keys {
+    what: "`shared`",
+    known: &["id", "owner"],
+    hints: &[
+        ("name", "a shared image is named by its `id`: its owner may call it anything, at any time"),
+        ("account", "it is called `owner`"),
+    ],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static MARKETPLACE: Keys = Keys {
+    what: "`marketplace`",
+    known: &["id", "accept_fee"],
+    hints: &[("name", "a marketplace image is named by its `id`")],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static IMPORT: Keys = Keys {
+    what: "`import`",
+    known: &["url", "os", "os_version", "architecture", "boot_mode", "force", "license"],
+    hints: &[("file", "the cloud fetches the file itself: put it into a bucket, and name it with `url`")],
+    around: Some(&IMAGE),
+    ..NONE
+};
+
+pub(super) static COPY: Keys = Keys {
+    what: "`copy`",
+    known: &["image", "encrypt", "kms_key"],
+    hints: &[("regions", "`regions` stands one level up, beside `copy`")],
     around: Some(&IMAGE),
     ..NONE
 };
@@ -118,18 +174,17 @@ pub(super) static FLEET: Keys = Keys {
         "tags",
         "user_data",
         "update",
-    ],
-    later: &[
         "hostname",
         "charge_type",
+        "prepaid",
         "spot",
         "placement_group",
         "cam_role",
         "state",
         "protect",
         "ignore_changes",
-        "health",
     ],
+    later: &["health"],
     hints: &[
         ("instance_type", "it is called `type`"),
         ("image_id", "name an image block with `image`; a public image is looked up by its name"),
@@ -142,6 +197,8 @@ pub(super) static FLEET: Keys = Keys {
         ("login", &LOGIN),
         ("update", &UPDATE),
         ("user_data", &USER_DATA),
+        ("prepaid", &PREPAID),
+        ("spot", &SPOT),
     ],
     ..NONE
 };
@@ -176,6 +233,10 @@ pub(super) static LOGIN: Keys = Keys {
 pub(super) static USER_DATA: Keys =
     Keys { what: "`user_data`", known: &["file", "text"], around: Some(&FLEET), ..NONE };
 
+pub(super) static PREPAID: Keys = Keys { what: "`prepaid`", known: &["months", "renew"], around: Some(&FLEET), ..NONE };
+
+pub(super) static SPOT: Keys = Keys { what: "`spot`", known: &["max_price"], around: Some(&FLEET), ..NONE };
+
 pub(super) static UPDATE: Keys = Keys {
     what: "`update`",
     known: &["strategy", "max_unavailable"],
@@ -195,6 +256,32 @@ pub(super) static UPDATE: Keys = Keys {
     around: Some(&FLEET),
     ..NONE
 };
+
+/// All tables.
+#[cfg(test)]
+pub(super) static TABLES: [&Keys; 21] = [
+    &TOP,
+    &CLOUD,
+    &LIMITS,
+    &IMAGE,
+    &PUBLIC,
+    &SHARED,
+    &MARKETPLACE,
+    &IMPORT,
+    &COPY,
+    &FROM_INSTANCE,
+    &READY,
+    &SHARE,
+    &FLEET,
+    &DISK,
+    &NETWORK,
+    &INTERNET,
+    &LOGIN,
+    &USER_DATA,
+    &PREPAID,
+    &SPOT,
+    &UPDATE,
+];
 
 /// Disk types that can be chosen (API text, enumerations of disks).
 pub(super) const DISK_TYPES: &[&str] = &[
@@ -244,7 +331,7 @@ mod tests {
 
     #[test]
     fn no_key_is_both_known_and_later() {
-        for keys in [&TOP, &CLOUD, &IMAGE, &FROM_INSTANCE, &SHARE, &FLEET, &DISK, &NETWORK, &UPDATE] {
+        for keys in TABLES {
             assert!(keys.later.iter().all(|later| !keys.known.contains(later)), "{}", keys.what);
             assert!(keys.inside.iter().all(|(key, _)| keys.known.contains(key)), "{}", keys.what);
         }

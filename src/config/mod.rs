@@ -4,16 +4,24 @@
 //! places), `typing` (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
 //! stop at nothing: each fault leaves its value out, and its block, and nothing else.
 
+mod capture;
+mod charge;
 mod cloud;
 mod context;
+mod copy;
 mod files;
 mod fleet;
 mod image;
+mod import;
+mod index;
 mod language;
+mod names;
 mod node;
 mod parse;
 mod read;
+mod received;
 mod scan;
+mod share;
 mod typing;
 mod user_data;
 
@@ -27,7 +35,8 @@ use crate::model::desired::{CloudSpec, Desired, Fleet, Image, Share};
 use crate::model::digest::{Digest, SecretKey, SecretSource, context as digest_context};
 use crate::model::ids::Name;
 use crate::model::path::Path;
-use context::{Context, Index};
+use context::Context;
+use index::Index;
 use read::Faults;
 
 /// Reads a file by its path from the config's directory; says why it cannot.
@@ -89,23 +98,29 @@ pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
     let twice = faults.list.iter().any(|fault| fault.code == codes::DUPLICATE_KEY);
 
     let mut cx = Context::new(faults, Index::of(&top, partial), files, key);
-    let blocks = read_all(&mut cx, &top);
-    let mut diagnostics = cx.faults.list;
+    let blocks = read_all(&mut cx, &top, env);
+    let mut diagnostics = std::mem::take(&mut cx.faults.list);
+    let mut unshown = cx.unshown;
     if twice {
         let faults = Faults { list: Vec::new(), last: true };
         let mut cx = Context::new(faults, Index::of(&top, partial), files, key);
-        read_all(&mut cx, &top);
+        read_all(&mut cx, &top, env);
         diagnostics.extend(cx.faults.list);
+        unshown.extend(cx.unshown);
+    }
+    for (file, source) in sources.sources.iter_mut().enumerate() {
+        import::hide(&mut source.text, unshown.iter().copied().filter(|span| span.file == file));
     }
     let diagnostics = in_order(diagnostics, &sources);
 
+    let trusted_owners = cx.trusted.owners;
     let whole = !diagnostics.iter().any(Diagnostic::is_error);
     let digest = digest(files, key, &cx.secret_digests);
     let desired = blocks.filter(|_| whole).map(|(project, cloud, Blocks { images, shares, fleets })| Desired {
         project,
         env: env.clone(),
         cloud,
-        trusted_owners: BTreeSet::new(),
+        trusted_owners,
         images,
         shares,
         fleets,
@@ -121,22 +136,26 @@ struct Blocks {
 }
 
 /// Reads everything, telling the faults.
-fn read_all(cx: &mut Context<'_>, top: &[node::Pair]) -> Option<(Name, CloudSpec, Blocks)> {
+fn read_all(cx: &mut Context<'_>, top: &[node::Pair], env: &Name) -> Option<(Name, CloudSpec, Blocks)> {
     cx.faults.check_keys(top, &language::TOP, &Path::default());
     let project = cloud::project(cx, top);
     let cloud = cloud::cloud(cx, top);
+    cloud::trusted_owners(cx, top);
     let mut blocks = Blocks { images: BTreeMap::new(), shares: BTreeMap::new(), fleets: BTreeMap::new() };
     for (name, value) in cx.blocks(top, Kind::Image) {
         blocks.images.extend(image::image(cx, &name, &value).map(|image| (name, image)));
     }
     let mut shared = BTreeMap::new();
     for (name, value) in cx.blocks(top, Kind::Share) {
-        blocks.shares.extend(image::share(cx, &name, &value, &mut shared).map(|share| (name, share)));
+        blocks.shares.extend(share::share(cx, &name, &value, &mut shared).map(|share| (name, share)));
     }
     for (name, value) in cx.blocks(top, Kind::Fleet) {
         blocks.fleets.extend(fleet::fleet(cx, &name, &value).map(|fleet| (name, fleet)));
     }
     cx.tell_cycles();
+    if let Some(project) = &project {
+        names::same_image_names(cx, project, env, &blocks.images);
+    }
     Some((project?, cloud?, blocks))
 }
 

@@ -157,6 +157,32 @@ pub const TYPES: &[TypeEntry] = &[
     TypeEntry { name: "GN7.2XLARGE32", family: "GN7", cpu: 8, memory_gib: 32, architecture: "x86_64", gpu: 1 },
 ];
 
+/// Systems that can be imported (API text 4.12 and 8.7). DescribeImportImageOs is the authority.
+pub const IMPORT_SYSTEMS: &[&str] = &[
+    "AlmaLinux",
+    "CentOS",
+    "CentOS Stream",
+    "CoreOS",
+    "Debian",
+    "Fedora",
+    "FreeBSD",
+    "Kylin",
+    "OpenSUSE",
+    "Other Linux",
+    "Redhat",
+    "Rocky Linux",
+    "SUSE",
+    "TencentOS",
+    "Ubuntu",
+    "UnionTech",
+    "Windows",
+    "Windows Server 2008",
+    "Windows Server 2012",
+    "Windows Server 2016",
+    "Windows Server 2019",
+    "Windows Server 2022",
+];
+
 /// A region by its name.
 #[must_use]
 pub fn find_region(name: &str) -> Option<&'static RegionEntry> {

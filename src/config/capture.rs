@@ -1,0 +1,161 @@
+//! `from_instance`: an image that is captured from a machine.
+
+use super::context::Context;
+use super::language;
+use super::node::{Data, ScalarKind};
+use super::read::{Fields, Value, shown};
+use crate::diagnostic::codes;
+use crate::model::Millis;
+use crate::model::addr::{Addr, Block, Kind};
+use crate::model::desired::{Capture, InstanceSource, Ready};
+use crate::model::ids::{InstanceId, Name};
+
+const HOUR_MS: Millis = 3_600_000;
+
+/// `image` is the block around it.
+pub(super) fn from_instance(
+    cx: &mut Context<'_>,
+    name: &Name,
+    image: &Fields<'_>,
+    value: &Value<'_>,
+) -> Option<Capture> {
+    let fields = cx.faults.fields(value, &language::FROM_INSTANCE)?;
+    let source = fields
+        .need("instance", "\"fleet.NAME[0]\"", &mut cx.faults)
+        .and_then(|instance| source(cx, name, image, &instance));
+    let power_off = fields.get("power_off").map_or(Some(true), |value| cx.faults.boolean(&value));
+    let ready = fields.get("ready").map_or(Some(Ready::Running), |value| ready(cx, &value));
+    let timeout = match (fields.get("timeout"), ready) {
+        (None, Some(Ready::After(after))) => Some(after.max(HOUR_MS)),
+        (None, _) => Some(HOUR_MS),
+        (Some(value), ready) => duration(cx, &value).filter(|timeout| match ready {
+            Some(Ready::After(after)) if after > *timeout => {
+                cx.tell(
+                    value
+                        .fault(codes::CONFLICT, "the timeout ends before the instance is ready")
+                        .why("`ready` is only reached after a longer time than that")
+                        .help("make `timeout` at least as long as `ready: { after: … }`"),
+                );
+                false
+            }
+            _ => true,
+        }),
+    };
+    Some(Capture { source: source?, power_off: power_off?, ready: ready?, ready_timeout_ms: timeout? })
+}
+
+fn source(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value: &Value<'_>) -> Option<InstanceSource> {
+    let text = cx.faults.text(value)?;
+    if text.starts_with("ins-") {
+        if image.key("version").is_none() && !image.misspelt("version") {
+            cx.tell(
+                value
+                    .fault(codes::MISSING_VERSION, format!("image `{name}` needs a `version`"))
+                    .label("a machine made by hand")
+                    .why("what was done to it by hand is not in the config, so no version can be derived")
+                    .help("add `version: \"1\"` beside `from_instance`, and change it to capture anew"),
+            );
+        }
+        return cx.id(value, "ins-").map(|id| InstanceSource::Id(InstanceId::new(id)));
+    }
+    let slot = text.parse::<Addr>().ok().and_then(|addr| match addr {
+        Addr { block, slot: Some(slot), version: None, part: None, generation: None }
+            if block.kind == Kind::Fleet && block.modules.is_empty() && block.key.is_none() =>
+        {
+            Some((block.name, slot))
+        }
+        _ => None,
+    });
+    let Some((fleet, slot)) = slot else {
+        cx.tell(
+            value
+                .fault(codes::INVALID_VALUE, format!("`{}` names no instance", shown(text)))
+                .why("an image is captured from one slot of a fleet, or from a machine made by hand")
+                .help("write \"fleet.NAME[N]\" with N from 0, or an id such as ins-r8hr2upy"),
+        );
+        return None;
+    };
+    // A fleet that is not in the config may have been, and the image may be captured already: the planner knows.
+    if let Some(facts) = cx.index.fleets.get(fleet.as_str()) {
+        if let Some(count) = facts.count.filter(|count| slot >= *count) {
+            let slots = match count {
+                0 => "it has no slots".to_owned(),
+                1 => "its only slot is [0]".to_owned(),
+                count => format!("its slots are [0] to [{}]", count - 1),
+            };
+            cx.tell(
+                value
+                    .fault(codes::UNKNOWN_REFERENCE, format!("fleet `{fleet}` has no slot [{slot}]"))
+                    .why(format!("`count` is {count}: {slots}"))
+                    .help("name another slot, or raise the fleet's `count`"),
+            );
+        }
+        cx.edge(Block::image(name), Block::fleet(&fleet), value.node.span);
+    }
+    Some(InstanceSource::Slot { fleet, slot })
+}
+
+fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
+    if let Data::Map(_) = &value.node.data {
+        let fields = cx.faults.fields(value, &language::READY)?;
+        let word = ["running", "stopped"].iter().any(|word| value.node.get(word).is_some());
+        let after = if word { fields.get("after") } else { fields.need("after", "20m", &mut cx.faults) }?;
+        return duration(cx, &after).map(Ready::After);
+    }
+    cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {
+        "stopped" => Ready::Stopped,
+        _ => Ready::Running,
+    })
+}
+
+fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
+    let rule = "a number and a unit (s, m, h, d), such as `90s` or `1h30m`, up to 30 days";
+    if let Data::Scalar(scalar) = &value.node.data
+        && scalar.kind == ScalarKind::Number
+    {
+        cx.tell(
+            value
+                .fault(codes::WRONG_TYPE, format!("`{}` has no unit", value.name()))
+                .label("seconds, minutes, hours?")
+                .help(format!("write {rule}")),
+        );
+        return None;
+    }
+    let text = cx.faults.shaped(value, codes::INVALID_VALUE, rule, |text| parse_duration(text).is_some())?;
+    parse_duration(text)
+}
+
+fn parse_duration(text: &str) -> Option<Millis> {
+    const MOST_MS: Millis = 30 * 24 * HOUR_MS;
+    let (mut total, mut rest) = (0, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: Millis = rest[..digits].parse().ok()?;
+        let mut after = rest[digits..].chars();
+        let unit = match after.next()? {
+            's' => 1000,
+            'm' => 60_000,
+            'h' => HOUR_MS,
+            'd' => 24 * HOUR_MS,
+            _ => return None,
+        };
+        total = number.checked_mul(unit)?.checked_add(total)?;
+        rest = after.as_str();
+    }
+    (1..=MOST_MS).contains(&total).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(parse_duration("90s"), Some(90_000));
+        assert_eq!(parse_duration("1h30m"), Some(90 * 60_000));
+        assert_eq!(parse_duration("30d"), Some(30 * 24 * HOUR_MS));
+        for wrong in ["", "90", "0s", "31d", "1 h", "h", "-1h", "1.5h", "1ms", "9999999999999999999d", "1h٣m"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+    }
+}
