@@ -3,12 +3,12 @@
 use super::args::InspectArgs;
 use super::{Exit, Shell};
 use crate::cloud::embedded::inspect::Holding;
-use crate::cloud::embedded::{self, Embedded, Holdings, Settings};
+use crate::cloud::embedded::{self, Embedded, Holdings, Settings, fixtures};
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::{Region, Uin};
 use crate::model::naming::TAG_KEY;
 use crate::ops::{Problem, Site, cloud_file};
-use crate::report::inspect::{self, Inspect, InspectImage, InspectInstance};
+use crate::report::inspect::{self, Inspect, InspectImage, InspectInstance, InspectOffer};
 
 fn problem(diagnostic: Diagnostic) -> Problem {
     Problem { diagnostics: vec![diagnostic], sources: SourceMap::default() }
@@ -25,6 +25,7 @@ pub(super) fn inspect(shell: &mut Shell<'_>, site: &Site, args: &InspectArgs) ->
             }
         }
     }
+    held.offers = offers(args.account.as_deref(), args.region.as_deref());
     let text = if shell.json { inspect::json(&held) } else { inspect::text(&held, shell.out) };
     shell.print(&text);
     Ok(Exit::Done)
@@ -58,6 +59,12 @@ fn add(held: &mut Inspect, account: &Uin, region: &Region, holding: &Holding) {
             instance_type: instance.instance_type.clone(),
             image: instance.image.clone(),
             addresses: Vec::new(),
+            charge_type: instance.charge.clone(),
+            protected: instance.protected,
+            hostname: instance.host_name.clone(),
+            placement_group: instance.placement_group.clone(),
+            cam_role: instance.cam_role.clone(),
+            fee_micros_per_hour: instance.content.fee_micros_per_hour,
             owner: owner(&instance.tags),
         });
     }
@@ -70,9 +77,46 @@ fn add(held: &mut Inspect, account: &Uin, region: &Region, holding: &Holding) {
             state: image.state.clone(),
             size_gib: u32::try_from(image.size_gib).unwrap_or(0),
             shared_with: image.shared_with.iter().map(ToString::to_string).collect(),
+            family: image.family.clone(),
+            deprecated: image.deprecated,
+            imported: image.imported,
+            encrypted: image.encrypted,
+            error: image.error.clone(),
+            fee_micros_per_hour: image.content.fee_micros_per_hour,
             owner: owner(&image.tags),
         });
     }
+}
+
+/// Images of others, as far as they concern an account and a region.
+fn offers(account: Option<&str>, region: Option<&str>) -> Vec<InspectOffer> {
+    let mut offers = Vec::new();
+    for image in fixtures::OTHERS {
+        let concerned = |account: &str| {
+            std::iter::once(image.owner).chain(fixtures::receivers(image)).any(|known| known.to_string() == account)
+        };
+        if account.is_none_or(concerned) && region.is_none_or(|region| region == image.region) {
+            offers.push(InspectOffer {
+                id: image.id.to_owned(),
+                kind: if image.shared { "shared" } else { "private" }.to_owned(),
+                owner: image.owner.to_string(),
+                name: image.name.to_owned(),
+                region: image.region.to_owned(),
+                fee_micros_per_hour: 0,
+            });
+        }
+    }
+    if region.is_none_or(fixtures::has_market) {
+        offers.extend(fixtures::MARKET.iter().map(|image| InspectOffer {
+            id: image.id.to_owned(),
+            kind: "marketplace".to_owned(),
+            owner: String::new(),
+            name: image.name.to_owned(),
+            region: "mainland".to_owned(),
+            fee_micros_per_hour: image.fee_micros_per_hour,
+        }));
+    }
+    offers
 }
 
 pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> Result<Exit, Problem> {

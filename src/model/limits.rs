@@ -11,13 +11,30 @@ pub struct Limits {
     pub accounts_per_image: u32,
     /// Pay-as-you-go instances of an account in a zone. `DescribeAccountQuota` is the authority.
     pub instances_per_zone: u32,
+    /// Prepaid instances that an account may buy in a zone in a calendar month. `DescribeAccountQuota` is the authority.
+    pub prepaid_per_zone_and_month: u32,
+    /// Cores of an account's spot instances in a zone. `DescribeAccountQuota` is the authority.
+    pub spot_cores_per_zone: u32,
 }
 
 impl Limits {
-    /// The embedded cloud: the figures of the product page, where quotas bite.
-    pub const EMBEDDED: Self = Self { images_per_region: 10, accounts_per_image: 50, instances_per_zone: 1000 };
+    /// The embedded cloud: the figures of the product page, where quotas bite. Those of prepaid and of spot instances
+    /// are assumed, here and below: no text has them.
+    pub const EMBEDDED: Self = Self {
+        images_per_region: 10,
+        accounts_per_image: 50,
+        instances_per_zone: 1000,
+        prepaid_per_zone_and_month: 150,
+        spot_cores_per_zone: 100,
+    };
     /// The real cloud: the figures of the current API texts.
-    pub const TENCENT: Self = Self { images_per_region: 500, accounts_per_image: 500, instances_per_zone: 500 };
+    pub const TENCENT: Self = Self {
+        images_per_region: 500,
+        accounts_per_image: 500,
+        instances_per_zone: 500,
+        prepaid_per_zone_and_month: 150,
+        spot_cores_per_zone: 100,
+    };
 
     /// These limits with what the config says in their place.
     #[must_use]
@@ -27,6 +44,8 @@ impl Limits {
             images_per_region: images_per_region.unwrap_or(self.images_per_region),
             accounts_per_image: accounts_per_image.unwrap_or(self.accounts_per_image),
             instances_per_zone: instances_per_zone.unwrap_or(self.instances_per_zone),
+            prepaid_per_zone_and_month: self.prepaid_per_zone_and_month,
+            spot_cores_per_zone: self.spot_cores_per_zone,
         }
     }
 }
@@ -70,6 +89,8 @@ pub struct Pace {
     pub import_ms: i64,
     /// From `SyncImages` until copy and source are NORMAL.
     pub copy_ms: i64,
+    /// From `ImportImage` to NORMAL.
+    pub import_ms: i64,
     /// From `DeleteImages` until the image is gone.
     pub delete_ms: i64,
     /// A change of attributes.
@@ -87,6 +108,7 @@ impl Pace {
         capture_ms: 0,
         import_ms: 0,
         copy_ms: 0,
+        import_ms: 0,
         delete_ms: 0,
         modify_ms: 0,
     };
@@ -100,6 +122,7 @@ impl Pace {
         capture_ms: 2500,
         import_ms: 3000,
         copy_ms: 2000,
+        import_ms: 3000,
         delete_ms: 300,
         modify_ms: 0,
     };
@@ -113,6 +136,7 @@ impl Pace {
         capture_ms: 600_000,
         import_ms: 900_000,
         copy_ms: 900_000,
+        import_ms: 900_000,
         delete_ms: 10_000,
         modify_ms: 2_000,
     };

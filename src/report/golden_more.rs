@@ -185,6 +185,12 @@ fn held() -> Inspect {
         instance_type: "S5.MEDIUM4".into(),
         image: "img-487zeit5".into(),
         addresses: vec![format!("10.0.0.{n}")],
+        charge_type: if n == 1 { "PREPAID" } else { "POSTPAID_BY_HOUR" }.into(),
+        protected: n == 1,
+        hostname: format!("web-3-{n}"),
+        placement_group: None,
+        cam_role: (n == 1).then(|| "web-role".into()),
+        fee_micros_per_hour: 0,
         owner: owner.into(),
     };
     let image = InspectImage {
@@ -195,9 +201,40 @@ fn held() -> Inspect {
         state: "NORMAL".into(),
         size_gib: 50,
         shared_with: vec!["100000000003".into(), "100000000004".into()],
+        family: "web".into(),
+        deprecated: true,
+        imported: false,
+        encrypted: false,
+        error: None,
+        fee_micros_per_hour: 120_000,
         owner: "webshop/default/image.web".into(),
     };
-    Inspect { instances: vec![instance(1, "webshop/default/fleet.web"), instance(2, "")], images: vec![image] }
+    let failed = InspectImage {
+        id: "img-00000002".into(),
+        name: "legacy".into(),
+        state: "IMPORTFAILED".into(),
+        shared_with: Vec::new(),
+        family: String::new(),
+        deprecated: false,
+        imported: true,
+        error: Some("VirtioNotInstall".into()),
+        fee_micros_per_hour: 0,
+        owner: String::new(),
+        ..image.clone()
+    };
+    let offer = inspect::InspectOffer {
+        id: "img-kx1vn3zd".into(),
+        kind: "marketplace".into(),
+        owner: String::new(),
+        name: "WordPress".into(),
+        region: "mainland".into(),
+        fee_micros_per_hour: 120_000,
+    };
+    Inspect {
+        instances: vec![instance(1, "webshop/default/fleet.web"), instance(2, "")],
+        images: vec![image, failed],
+        offers: vec![offer],
+    }
 }
 
 #[test]

@@ -102,9 +102,9 @@ fn files_of_others_are_refused() {
     assert!(matches!(open(&other), Some(OpenError::NotACloud { .. })));
     let newer = dir.path().join("newer.db");
     drop(Embedded::open(Some(&newer), quick()).expect("a cloud"));
-    rusqlite::Connection::open(&newer).expect("a database").execute_batch("PRAGMA user_version = 2").expect("set");
+    rusqlite::Connection::open(&newer).expect("a database").execute_batch("PRAGMA user_version = 3").expect("set");
     let error = open(&newer).expect("a newer file is refused");
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
     Embedded::reset(&newer).expect("removed");
     Embedded::reset(&newer).expect("nothing to remove");
     assert!(open(&newer).is_none());
@@ -179,4 +179,51 @@ fn a_killed_process_leaves_whole_requests() {
         assert_eq!(quota["PostPaidQuotaSet"][0]["UsedQuota"], all);
         assert_eq!(texts(&world.must("RunInstances", base(1))["InstanceIdSet"]).len(), 1);
     }
+}
+
+#[test]
+fn an_older_file_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("old.db");
+    let db = rusqlite::Connection::open(&path).expect("a database");
+    db.execute_batch(include_str!("../../src/cloud/embedded/schema.sql")).expect("the first schema");
+    let content = r#"{"os_name":"Ubuntu","platform":"Ubuntu","architecture":"x86_64","images":[],"provisioned":[]}"#;
+    let spec = format!(
+        r#"{{"instance_type":"S5.MEDIUM4","image":"img-00000000","charge":"POSTPAID_BY_HOUR","renew":null,"months":null,
+            "system":{{"kind":"CLOUD_PREMIUM","size":50}},"data":[],"vpc":"v","subnet":"s","groups":[],"keys":[],
+            "internet":{{}},"protected":false,"host_name":null,"content":{content},
+            "script":{{"boot_ms":0,"unhealthy_ms":null}}}}"#
+    );
+    db.execute("INSERT INTO cloud VALUES (1, 7, ?1, 9, 2, 2, 2)", [START]).expect("a cloud");
+    db.execute("INSERT INTO spec VALUES (1, ?1, NULL)", [spec]).expect("a spec");
+    db.execute_batch(&format!(
+        "INSERT INTO instance VALUES (1, {one}, '{GZ}', 'ap-guangzhou-3', 'web', 1, NULL, 1, {START}, 0, {START}, {START},
+           NULL, 'r', 1, 0, {START}, NULL, NULL, NULL, 0);
+         INSERT INTO usage VALUES ({one}, 'ap-guangzhou-3', 1);
+         INSERT INTO image VALUES (1, {one}, '{GZ}', 'golden', '', 'f', 0, {START}, 50, 0, '{content}', 0, {START}, {START},
+           NULL, NULL, 0, 0);
+         PRAGMA application_id = {FWCL}; PRAGMA user_version = 1",
+        one = uin(1),
+        FWCL = 0x4657_434c,
+    ))
+    .expect("rows");
+    drop(db);
+    for _ in 0..2 {
+        let world = World::of(Embedded::open(Some(&path), instant()).expect("it is brought up to date"));
+        let seen = world.must("DescribeInstances", json!({}))["InstanceSet"][0].clone();
+        assert_eq!((&seen["InstanceState"], &seen["InstanceName"]), (&json!("RUNNING"), &json!("web")));
+        let family = world.must("DescribeImageFromFamily", json!({"ImageFamily": "f"}))["Image"].clone();
+        assert_eq!((&family["ImageName"], &family["ImageSource"]), (&json!("golden"), &json!("CREATE_IMAGE")));
+        let shared = world.must("DescribeImages", json!({"ImageIds": ["img-8toqc6s3"]}));
+        assert_eq!(shared["TotalCount"], 1);
+        let quota =
+            world.must("DescribeAccountQuota", json!({"Filters": [{"Name": "zone", "Values": ["ap-guangzhou-3"]}]}));
+        let quota = &quota["AccountQuotaOverview"]["AccountQuota"]["PostPaidQuotaSet"][0];
+        assert_eq!(quota["UsedQuota"], 1);
+    }
+    let world = World::of(Embedded::open(Some(&path), instant()).expect("a cloud"));
+    let id = world.must("DescribeInstances", json!({}))["InstanceSet"][0]["InstanceId"].clone();
+    world.must("TerminateInstances", json!({"InstanceIds": [id]}));
+    let more = world.launch(1, json!({}))[0].clone();
+    assert_ne!(json!(more), id);
 }

@@ -251,7 +251,7 @@ fn what_cannot_be_copied_has_its_code() {
             (sh(json!({"DestinationRegions": ["ap-mars"]})), "InvalidRegion.NotFound"),
             (sh(json!({"DestinationRegions": ["ap-shanghai-fsi"]})), "InvalidRegion.Unavailable"),
             (sh(json!({"DestinationRegions": [GZ]})), "InvalidParameterValue.InvalidRegion"),
-            (sh(json!({"Encrypt": true})), "UnsupportedOperation.SyncEncryptImageNotSupport"),
+            (sh(json!({"Encrypt": true})), "InvalidParameterValue.InvalidRegion"),
             (sh(json!({"ImageName": "n".repeat(61)})), "InvalidParameterValue.TooLarge"),
             (sh(json!({"DryRun": true})), "ok"),
             (sh(json!({})), "ok"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{SH, World, ZONE, instant, with};
 
 fn small() -> Settings {
-    Settings { limits: Limits { images_per_region: 2, accounts_per_image: 50, instances_per_zone: 3 }, ..instant() }
+    Settings { limits: Limits { images_per_region: 2, instances_per_zone: 3, ..Limits::EMBEDDED }, ..instant() }
 }
 
 fn quota(world: &World, kind: &str) -> Value {

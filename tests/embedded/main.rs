@@ -1,12 +1,17 @@
 //! The embedded cloud, by its bytes: raw JSON through signed requests, and the documented codes back. Nothing here
 //! uses the client's wire types or its signer, so that a mistake of theirs shows.
 
+mod attributes;
 mod auth;
+mod charges;
 mod durable;
 mod images;
+mod imports;
 mod instances;
 mod limits;
 mod machines;
+mod others;
+mod prices;
 mod protocol;
 mod settings;
 mod shares;

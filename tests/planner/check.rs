@@ -29,7 +29,7 @@ fn config(version: &str, count: u32) -> Desired {
 /// A world where version 1 is, and the plan that leads to version 2 and a smaller fleet, through a narrow place: three
 /// images of four are there, and two are replaced; eleven instances of eleven.
 fn replaced() -> (World, Desired, Plan) {
-    let mut world = World::new(Limits { images_per_region: 3, accounts_per_image: 50, instances_per_zone: 5 });
+    let mut world = World::new(Limits { images_per_region: 3, instances_per_zone: 5, ..Limits::EMBEDDED });
     let first = world.plan(&config("1", 4)).expect("a plan");
     world.apply(&first);
     let wanted = config("2", 3);

@@ -6,7 +6,7 @@ use fleetwright::model::observed::Seen;
 
 use crate::world::{World, desired, fleet};
 
-const ROOMY: Limits = Limits { images_per_region: 10, accounts_per_image: 50, instances_per_zone: 100_000 };
+const ROOMY: Limits = Limits { instances_per_zone: 100_000, ..Limits::EMBEDDED };
 
 #[test]
 fn what_is_as_it_should_be_is_left_alone() {

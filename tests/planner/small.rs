@@ -80,7 +80,12 @@ proptest! {
         instances in 2_u32..8,
         turn in any::<u64>(),
     ) {
-        let limits = Limits { images_per_region: images, accounts_per_image: accounts, instances_per_zone: instances };
+        let limits = Limits {
+            images_per_region: images,
+            accounts_per_image: accounts,
+            instances_per_zone: instances,
+            ..Limits::EMBEDDED
+        };
         let mut world = World::new(limits);
         for n in 0..foreign.min(images) {
             let id = ImageId::new(format!("img-foreign-{n}"));

@@ -78,7 +78,14 @@ fn rate(action: &str) -> u32 {
         | "DescribeInstancesStatus"
         | "DescribeInstancesAttributes"
         | "DescribeInstanceTypeConfigs" => 40,
-        "DescribeRegions" | "DescribeZones" | "DescribeAccountQuota" | "TagResources" | "UnTagResources" => 20,
+        "DescribeRegions"
+        | "DescribeZones"
+        | "DescribeAccountQuota"
+        | "DescribeImageFromFamily"
+        | "TagResources"
+        | "UnTagResources" => 20,
+        // Of 2018; the present figure is unconfirmed (9.1).
+        "DescribeImportImageOs" => 288,
         _ => 10,
     }
 }
@@ -155,6 +162,8 @@ fn refuse_if_injected(cx: &mut Context<'_>, asked: &str) -> Done<()> {
         | Injection::LaunchFails { .. }
         | Injection::CaptureFails { .. }
         | Injection::CopyFails { .. }
+        | Injection::ImportFails { .. }
+        | Injection::TakenBack { .. }
         | Injection::ResetFails { .. }
         | Injection::TagFails { .. } => None,
     });
@@ -171,6 +180,9 @@ fn dispatch(cx: &mut Context<'_>, service: &str, action: &str, request: &HttpReq
         ("cvm", "DescribeImageQuota") => run(cx, request, quotas::image_quota),
         ("cvm", "DescribeAccountQuota") => run(cx, request, quotas::account_quota),
         ("cvm", "DescribeImages") => run(cx, request, images::read::describe),
+        ("cvm", "DescribeImageFromFamily") => run(cx, request, images::read::from_family),
+        ("cvm", "DescribeImportImageOs") => run(cx, request, images::import::systems),
+        ("cvm", "ImportImage") => run(cx, request, images::import::import),
         ("cvm", "CreateImage") => run(cx, request, images::capture::create),
         ("cvm", "SyncImages") => run(cx, request, images::copy::sync),
         ("cvm", "ModifyImageAttribute") => run(cx, request, images::write::modify),
@@ -184,6 +196,9 @@ fn dispatch(cx: &mut Context<'_>, service: &str, action: &str, request: &HttpReq
         ("cvm", "TerminateInstances") => run(cx, request, instances::power::terminate),
         ("cvm", "StartInstances") => run(cx, request, instances::power::start),
         ("cvm", "StopInstances") => run(cx, request, instances::power::stop),
+        ("cvm", "RebootInstances") => run(cx, request, instances::power::reboot),
+        ("cvm", "InquiryPriceRunInstances") => run(cx, request, instances::inquire::launch),
+        ("cvm", "InquiryPriceResetInstance") => run(cx, request, instances::inquire::reset),
         ("cvm", "ResetInstance") => run(cx, request, instances::change::reset),
         ("cvm", "ResetInstancesType") => run(cx, request, instances::change::resize),
         ("cvm", "ModifyInstancesAttribute") => run(cx, request, instances::change::modify),

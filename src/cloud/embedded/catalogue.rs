@@ -21,6 +21,23 @@ pub struct Content {
     pub images: Vec<String>,
     /// BLAKE3 digests, in hex, of the user data that was run on it, the first one first.
     pub provisioned: Vec<String>,
+    /// What the provider of the marketplace image behind it takes an hour, in millionths of a yuan (8.10).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fee_micros_per_hour: i64,
+    /// Whether it came in as a file: the vendor licenses nothing on it (8.7).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// Whether its licence is the owner's (LicenseType BYOL).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub byol: bool,
+    /// Whether it came in without cloud-init.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cloudinit: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// A public image; it is in every region, under another id.
@@ -122,14 +139,37 @@ impl PublicImage {
             architecture: self.architecture.to_owned(),
             images: Vec::new(),
             provisioned: Vec::new(),
+            fee_micros_per_hour: 0,
+            imported: false,
+            byol: false,
+            no_cloudinit: false,
         }
     }
 }
 
+/// Whether a region belongs to the mainland.
+#[must_use]
+pub fn is_mainland(region: &str) -> bool {
+    let region = region.trim_end_matches("-fsi");
+    ["ap-beijing", "ap-chengdu", "ap-chongqing", "ap-guangzhou", "ap-nanjing", "ap-shanghai", "ap-shenzhen"]
+        .contains(&region)
+}
+
+/// Whether a region is one of finance: isolated from the others.
+#[must_use]
+pub fn is_finance(region: &str) -> bool {
+    region.ends_with("-fsi")
+}
+
 impl Content {
-    /// Whether it runs on machines of a type.
+    /// Whether it runs on machines of a type. What is made for 32 bits runs on 64 too.
     pub(crate) fn fits(&self, entry: &TypeEntry) -> bool {
-        self.architecture == entry.architecture
+        self.architecture == entry.architecture || (self.architecture == "i386" && entry.architecture == "x86_64")
+    }
+
+    /// LicenseType.
+    pub(crate) fn license(&self) -> &'static str {
+        if self.byol { "BYOL" } else { "TencentCloud" }
     }
 
     pub(crate) fn is_windows(&self) -> bool {

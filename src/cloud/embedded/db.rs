@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
+use super::fixtures;
 use super::ids::{self, Kind};
 use super::instances::Spec;
 use super::refusal::Done;
 use crate::model::Millis;
 
-/// The version of the schema that this program makes and reads.
-const SCHEMA: i64 = 1;
+/// What makes the schema: each step makes the next version out of the one before. Only append.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+/// The version of the schema that this program makes and reads; older files are brought up to it.
+const SCHEMA: i64 = STEPS.len() as i64;
 /// Marks a SQLite file as an embedded cloud: `FWCL`.
 const APPLICATION: i64 = 0x4657_434c;
 /// How long another process may hold the file.
@@ -91,8 +94,9 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
     .map_err(fault)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     check(&tx, &shown, fault)?;
-    if pragma(&tx, "user_version").map_err(fault)? == 0 {
-        make(&tx, seed).map_err(fault)?;
+    let version = pragma(&tx, "user_version").map_err(fault)?;
+    if version < SCHEMA {
+        make(&tx, version, seed).map_err(fault)?;
     }
     tx.commit().map_err(fault)?;
     Ok(db)
@@ -119,9 +123,16 @@ fn pragma(db: &Connection, name: &str) -> rusqlite::Result<i64> {
     db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
 }
 
-fn make(tx: &Transaction<'_>, seed: u64) -> rusqlite::Result<()> {
-    tx.execute_batch(include_str!("schema.sql"))?;
-    tx.execute("INSERT INTO cloud VALUES (1, ?1, 0, 0, 1, 1, 1)", [seed.cast_signed()])?;
+/// Makes a fresh file, or brings an older one up to date. Nothing of what was there is lost.
+fn make(tx: &Transaction<'_>, from: i64, seed: u64) -> rusqlite::Result<()> {
+    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        tx.execute_batch(step)?;
+    }
+    if from == 0 {
+        tx.execute("INSERT INTO cloud VALUES (1, ?1, 0, 0, 1, 1, 1)", [seed.cast_signed()])?;
+    }
+    let seed: i64 = tx.query_row("SELECT seed FROM cloud", [], |row| row.get(0))?;
+    fixtures::plant(tx, seed.cast_unsigned())?;
     tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"))
 }
 
@@ -161,7 +172,7 @@ fn drop_instances(tx: &Connection, at: Arrival) -> rusqlite::Result<()> {
         account: i64,
         region: String,
         zone: String,
-        counted: bool,
+        counted: i64,
         specs: [Option<i64>; 2],
     }
     let gone: Vec<Gone> = tx
@@ -210,9 +221,11 @@ fn drop_instances(tx: &Connection, at: Arrival) -> rusqlite::Result<()> {
                 untag(tx, Kind::Disk, ids::disk_number(one.n, place + 1))?;
             }
         }
-        if one.counted {
-            tx.prepare_cached("UPDATE usage SET used = used - 1 WHERE account = ?1 AND zone = ?2")?
-                .execute(params![one.account, one.zone])?;
+        if one.counted > 0
+            && let Some(spec) = specs.get(&spec).and_then(Option::as_ref)
+        {
+            tx.prepare_cached("UPDATE taken SET used = used - ?4 WHERE account = ?1 AND zone = ?2 AND what = ?3")?
+                .execute(params![one.account, one.zone, spec.charge, one.counted])?;
         }
         if let Some(next) = one.specs[1] {
             specs.entry(next).or_insert(None);
@@ -258,16 +271,22 @@ fn drop_images(tx: &Connection, at: Arrival) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Takes `count` numbers that were never given out.
+/// Takes `count` numbers that were never given out, nor belong to an image that was there from the start.
 pub(crate) fn take_numbers(tx: &Connection, kind: Kind, count: i64) -> Done<i64> {
     let column = match kind {
         Kind::Instance => "next_instance",
         Kind::Image => "next_image",
         Kind::Snapshot | Kind::Disk => "next_snapshot",
     };
-    Ok(tx
-        .prepare_cached(&format!("UPDATE cloud SET {column} = {column} + ?1 RETURNING {column} - ?1"))?
-        .query_row([count], |row| row.get(0))?)
+    let mut update =
+        tx.prepare_cached(&format!("UPDATE cloud SET {column} = {column} + ?1 RETURNING {column} - ?1, seed"))?;
+    loop {
+        let (first, seed): (i64, i64) = update.query_row([count], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let taken = fixtures::numbers(kind, seed.cast_unsigned());
+        if !taken.iter().any(|n| (first..first + count).contains(n)) {
+            return Ok(first);
+        }
+    }
 }
 
 /// Removes a cloud's file and what lies beside it.

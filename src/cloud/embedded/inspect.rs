@@ -12,11 +12,12 @@ use super::images::Custom;
 use super::instances::{Machine, Spec};
 use super::refusal::Done;
 use super::settings::Settings;
-use super::{db, tags};
+use super::{db, fixtures, tags};
 use crate::model::Millis;
 use crate::model::ids::{Region, Uin};
 
-/// All that is there. An account or region that holds nothing has no entry.
+/// All that was made and is there. An account or region that holds nothing has no entry; what lies there from the start
+/// ([`fixtures`]) is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Holdings(pub BTreeMap<Uin, BTreeMap<Region, Holding>>);
@@ -45,6 +46,16 @@ pub struct ImageHeld {
     pub state: String,
     /// In GiB.
     pub size_gib: i64,
+    /// Its family, maybe empty.
+    pub family: String,
+    /// Whether it is deprecated.
+    pub deprecated: bool,
+    /// Whether it came in as a file.
+    pub imported: bool,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// Why it failed, where it did: for an import one of [`REASONS`](super::imports::REASONS).
+    pub error: Option<String>,
     /// Accounts that it is shared with.
     pub shared_with: BTreeSet<Uin>,
     /// Ids of its snapshots.
@@ -68,6 +79,16 @@ pub struct InstanceHeld {
     pub zone: String,
     /// What it was made from, or last reset to.
     pub image: String,
+    /// How it is paid for, such as `PREPAID`.
+    pub charge: String,
+    /// Whether it cannot be terminated.
+    pub protected: bool,
+    /// What its host is called.
+    pub host_name: String,
+    /// The placement group that it is in.
+    pub placement_group: Option<String>,
+    /// Its access role.
+    pub cam_role: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// What is on it, and how that came.
@@ -145,6 +166,11 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
             place.disks.insert(disk, held);
         }
         let held = InstanceHeld {
+            charge: spec.charge.clone(),
+            protected: spec.protected,
+            host_name: machine.host_name(spec),
+            placement_group: machine.placement_group,
+            cam_role: spec.cam_role.clone(),
             name: machine.name,
             state,
             instance_type: spec.instance_type.clone(),
@@ -157,7 +183,11 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
         };
         place.instances.insert(id, held);
     }
+    let from_the_start = fixtures::numbers(Kind::Image, at.seed);
     for image in Custom::all(&tx, None)? {
+        if from_the_start.contains(&image.n) {
+            continue;
+        }
         let id = image.id(at.seed);
         let shared_with = tx
             .prepare_cached("SELECT account FROM share WHERE image = ?1")?
@@ -166,6 +196,11 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
         let held = ImageHeld {
             state: image.state(at.now, settings).word().to_owned(),
             size_gib: image.size,
+            error: image.failure(at.now, settings).map(str::to_owned),
+            family: image.family,
+            deprecated: image.deprecated,
+            imported: image.imported,
+            encrypted: image.encrypted,
             shared_with,
             snapshots: BTreeSet::new(),
             tags: tags_of(Kind::Image, image.n)?,
@@ -183,7 +218,11 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
 fn loose(db: &Connection, seed: u64, all: &mut Holdings) -> Done<()> {
     let mut snapshots = db.prepare_cached("SELECT n, account, region, usage, size, image FROM snapshot")?;
     let mut rows = snapshots.query([])?;
+    let from_the_start = fixtures::numbers(Kind::Snapshot, seed);
     while let Some(row) = rows.next()? {
+        if from_the_start.contains(&row.get(0)?) {
+            continue;
+        }
         let id = ids::encode(Kind::Snapshot, seed, row.get(0)?);
         let image: Option<i64> = row.get(5)?;
         let image = image.map(|n| ids::encode(Kind::Image, seed, n));

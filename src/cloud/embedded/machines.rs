@@ -48,7 +48,7 @@ impl Script {
 }
 
 /// The longest duration that is followed: ten years.
-const LONGEST_MS: Millis = 315_360_000_000;
+pub(crate) const LONGEST_MS: Millis = 315_360_000_000;
 
 /// `250ms`, `40s`, `2m`, `1h`.
 fn duration(text: &str) -> Option<Millis> {

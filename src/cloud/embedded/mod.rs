@@ -6,13 +6,14 @@
 //! so a killed process leaves a consistent cloud behind, and processes may share a file.
 //!
 //! # What it does not have
-//! Dedicated hosts and clusters, launch templates, placement groups, encrypted disks, import and export, prices,
-//! local disks. Requests for them are refused with a documented code, never passed over.
+//! Dedicated hosts and clusters, launch templates, encrypted disks but for those of encrypted images, export, scheduled
+//! actions, local disks. Requests for them are refused with a documented code, never passed over.
 //!
 //! # Code map
-//! [`accounts`] and [`catalogue`] say what exists from the start, [`settings`] what may be chosen, [`inspect`] what is
-//! there now. `api` lets requests in, `auth` checks signatures, `params` reads parameters, `images`, `instances`,
-//! `tags` and `quotas` hold the actions, `network` what exists from its first use, `machines` what machines do.
+//! [`accounts`], [`catalogue`] and [`fixtures`] say what exists from the start, [`settings`] what may be chosen,
+//! [`inspect`] what is there now. `api` lets requests in, `auth` checks signatures, `params` reads parameters,
+//! `images`, `instances`, `tags` and `quotas` hold the actions, [`prices`] says what things cost, `network` what exists
+//! from its first use, `machines` what machines do, [`imports`] what the name of a file tells of it.
 
 pub mod accounts;
 mod api;
@@ -20,8 +21,10 @@ mod auth;
 pub mod catalogue;
 mod db;
 mod filters;
+pub mod fixtures;
 mod ids;
 mod images;
+pub mod imports;
 pub mod inspect;
 mod instances;
 pub mod loopback;
@@ -29,6 +32,7 @@ mod machines;
 mod network;
 mod params;
 mod places;
+pub mod prices;
 mod quotas;
 mod refusal;
 pub mod settings;

@@ -1,5 +1,7 @@
-//! Networks, subnets, security groups and key pairs. Each region has a default VPC and a default group, each zone a
-//! default subnet; any other well-formed id exists from its first use on, and stays where that was.
+//! Networks, subnets, security groups, key pairs, placement groups and access roles. Each region has a default VPC and
+//! a default group, each zone a default subnet; any other well-formed id exists from its first use on, and stays where
+//! that was. A placement group is one of hosts. Every well-formed name of a CAM role is one, unless the settings say
+//! which there are.
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -12,6 +14,14 @@ use crate::model::catalog;
 
 /// The most security groups of an instance (8.9).
 pub(crate) const MAX_GROUPS: usize = 5;
+/// The most placement groups of an account in a region, and instances of a group by its kind: on different hosts,
+/// switches, racks. DescribeAccountQuota tells them; the figures are assumed.
+pub(crate) const PLACEMENT_GROUPS: i64 = 10;
+pub(crate) const GROUP_OF_HOSTS: i64 = 50;
+pub(crate) const GROUP_OF_SWITCHES: i64 = 20;
+pub(crate) const GROUP_OF_RACKS: i64 = 30;
+/// The longest name of a CAM role.
+const MAX_ROLE: usize = 128;
 
 struct Bound {
     account: i64,
@@ -133,4 +143,53 @@ pub(crate) fn keys(cx: &Context<'_>, asked: Vec<String>) -> Done<Vec<String>> {
 
 fn here(bound: &Bound, account: i64, region: &str) -> bool {
     bound.account == account && bound.region == region
+}
+
+/// How many placement groups the caller has in the region.
+pub(crate) fn placement_groups(cx: &Context<'_>) -> Done<i64> {
+    Ok(cx
+        .db
+        .prepare_cached("SELECT count(*) FROM net WHERE account = ?1 AND region = ?2 AND id LIKE 'ps-%'")?
+        .query_row(params![cx.account, cx.region()?.region], |row| row.get(0))?)
+}
+
+/// The placement group of a launch, where it has one, with room for so many more instances.
+pub(crate) fn placement_group(cx: &Context<'_>, asked: Option<Vec<String>>, count: i64) -> Done<Option<String>> {
+    let region = cx.region()?.region;
+    let asked = asked.unwrap_or_default();
+    let id = match asked.as_slice() {
+        [] => return Ok(None),
+        [id] => id,
+        _ => return refuse("InvalidParameterValue.LimitExceeded", "an instance is in one placement group"),
+    };
+    if !well_formed("ps-", id) || !here(&bind(cx, id, region, "", "")?, cx.account, region) {
+        let text = format!("there is no placement group `{id}` in {region}");
+        return refuse("FailedOperation.DisasterRecoverGroupNotFound", text);
+    }
+    if placement_groups(cx)? > PLACEMENT_GROUPS {
+        let text = format!("an account has at most {PLACEMENT_GROUPS} placement groups in {region}");
+        return refuse("LimitExceeded.DisasterRecoverGroup", text);
+    }
+    let used: i64 = cx
+        .db
+        .prepare_cached("SELECT count(*) FROM instance WHERE placement_group = ?1 AND account = ?2")?
+        .query_row(params![id, cx.account], |row| row.get(0))?;
+    if used + count > GROUP_OF_HOSTS {
+        let text = format!("`{id}` holds {used} of at most {GROUP_OF_HOSTS} instances, {count} more asked for");
+        return refuse("ResourceInsufficient.DisasterRecoverGroupCvmQuota", text);
+    }
+    Ok(Some(id.clone()))
+}
+
+/// Whether there is an access role of that name.
+pub(crate) fn check_role(cx: &Context<'_>, name: &str) -> Done<()> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    if name.chars().count() > MAX_ROLE || !name.chars().all(legal) {
+        let text = format!("`{name}` is no name of a CAM role: at most {MAX_ROLE} letters, digits and + = , . @ _ -");
+        return refuse("InvalidParameterValue.CamRoleNameMalformed", text);
+    }
+    if cx.settings.cam_roles.as_ref().is_some_and(|known| !known.contains(name)) {
+        return refuse("AuthFailure.CamRoleNameAuthenticateFailed", format!("there is no CAM role `{name}`"));
+    }
+    Ok(())
 }

@@ -5,6 +5,8 @@ use rusqlite::{OptionalExtension as _, params};
 use super::api::Context;
 use super::filters;
 use super::images::Op;
+use super::instances::{charge, launch};
+use super::network;
 use super::refusal::{Done, refuse};
 use crate::cloud::cvm::wire::answers::{DescribeAccountQuotaAnswer, DescribeImageQuotaAnswer};
 use crate::cloud::cvm::wire::requests::{DescribeAccountQuota, DescribeImageQuota};
@@ -39,54 +41,99 @@ pub(crate) fn room_for_image(cx: &Context<'_>, region: &str) -> Done<()> {
     Ok(())
 }
 
-/// How many pay-as-you-go instances an account has in a zone.
-pub(crate) fn instances_used(cx: &Context<'_>, zone: &str) -> Done<i64> {
+/// How much of a zone's quota an account uses.
+pub(crate) fn used(cx: &Context<'_>, zone: &str, what: &str) -> Done<i64> {
     let used = cx
         .db
-        .prepare_cached("SELECT used FROM usage WHERE account = ?1 AND zone = ?2")?
-        .query_row(params![cx.account, zone], |row| row.get(0))
+        .prepare_cached("SELECT used FROM taken WHERE account = ?1 AND zone = ?2 AND what = ?3")?
+        .query_row(params![cx.account, zone, what], |row| row.get(0))
         .optional()?;
     Ok(used.unwrap_or(0))
 }
 
+/// Takes more of a zone's quota, or gives it back.
+pub(crate) fn take(cx: &Context<'_>, zone: &str, what: &str, more: i64) -> Done<()> {
+    cx.db
+        .prepare_cached(
+            "INSERT INTO taken VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, zone, what) DO UPDATE SET used = used + excluded.used",
+        )?
+        .execute(params![cx.account, zone, what, more])?;
+    Ok(())
+}
+
+const SETS: [&str; 5] =
+    ["PostPaidQuotaSet", "PrePaidQuotaSet", "SpotPaidQuotaSet", "ImageQuotaSet", "DisasterRecoverGroupQuotaSet"];
+
 pub(crate) fn account_quota(cx: &mut Context<'_>, r: DescribeAccountQuota) -> Done<DescribeAccountQuotaAnswer> {
     let region = cx.region()?;
     let asked = filters::parse(r.filters, &["zone", "quota-type"], 10)?;
+    for filter in &asked {
+        let known = |value: &String| match filter.name.as_str() {
+            "zone" => region.zones.iter().any(|zone| zone.zone == *value),
+            _ => SETS.contains(&value.as_str()),
+        };
+        if let Some(value) = filter.values.iter().find(|value| !known(value)) {
+            return match filter.name.as_str() {
+                "zone" => refuse("InvalidZone.MismatchRegion", format!("there is no `{value}` in {}", region.region)),
+                _ => refuse("InvalidFilter", format!("`{value}` is none of {}", SETS.join(", "))),
+            };
+        }
+    }
     let wants = |name: &str, value: &str| asked.iter().filter(|f| f.name == name).all(|f| f.has(value));
     let zones: Vec<&str> = region.zones.iter().map(|zone| zone.zone).filter(|zone| wants("zone", zone)).collect();
-    let most = i64::from(cx.settings.limits.instances_per_zone);
+    let limits = cx.settings.limits;
+    let by_zone = |what: &str, most: u32| -> Done<Vec<(String, i64, i64, i64)>> {
+        let most = i64::from(most);
+        let one = |zone: &&str| Ok(((*zone).to_owned(), used(cx, zone, what)?, most));
+        let told = |(zone, used, most): (String, i64, i64)| (zone, used, (most - used).max(0), most);
+        zones.iter().map(|zone| one(zone).map(told)).collect()
+    };
     let mut quota = AccountQuota::default();
     if wants("quota-type", "PostPaidQuotaSet") {
-        let mut set = Vec::new();
-        for zone in &zones {
-            let used_quota = instances_used(cx, zone)?;
-            let remaining_quota = (most - used_quota).max(0);
-            set.push(PostPaidQuota { zone: (*zone).to_owned(), used_quota, remaining_quota, total_quota: most });
-        }
-        quota.post_paid_quota_set = Some(set);
+        let set = by_zone(charge::HOURLY, limits.instances_per_zone)?;
+        let one = |(zone, used_quota, remaining_quota, total_quota)| PostPaidQuota {
+            zone,
+            used_quota,
+            remaining_quota,
+            total_quota,
+        };
+        quota.post_paid_quota_set = Some(set.into_iter().map(one).collect());
     }
     if wants("quota-type", "PrePaidQuotaSet") {
-        let one = |zone: &&str| PrePaidQuota {
-            zone: (*zone).to_owned(),
-            used_quota: 0,
-            once_quota: most,
-            remaining_quota: most,
-            total_quota: most,
+        let set = by_zone(&charge::prepaid_quota(cx.now), limits.prepaid_per_zone_and_month)?;
+        let one = |(zone, used_quota, remaining_quota, total_quota): (String, i64, i64, i64)| PrePaidQuota {
+            zone,
+            used_quota,
+            once_quota: total_quota.min(launch::MAX_COUNT),
+            remaining_quota,
+            total_quota,
         };
-        quota.pre_paid_quota_set = Some(zones.iter().map(one).collect());
+        quota.pre_paid_quota_set = Some(set.into_iter().map(one).collect());
     }
     if wants("quota-type", "SpotPaidQuotaSet") {
-        let one =
-            |zone: &&str| SpotPaidQuota { zone: (*zone).to_owned(), used_quota: 0, remaining_quota: 0, total_quota: 0 };
-        quota.spot_paid_quota_set = Some(zones.iter().map(one).collect());
+        let set = by_zone(charge::SPOT, limits.spot_cores_per_zone)?;
+        let one = |(zone, used_quota, remaining_quota, total_quota)| SpotPaidQuota {
+            zone,
+            used_quota,
+            remaining_quota,
+            total_quota,
+        };
+        quota.spot_paid_quota_set = Some(set.into_iter().map(one).collect());
     }
     if wants("quota-type", "ImageQuotaSet") {
         let used_quota = images_used(cx, region.region)?;
-        let total_quota = i64::from(cx.settings.limits.images_per_region);
+        let total_quota = i64::from(limits.images_per_region);
         quota.image_quota_set = Some(vec![ImageQuota { used_quota, total_quota }]);
     }
     if wants("quota-type", "DisasterRecoverGroupQuotaSet") {
-        quota.disaster_recover_group_quota_set = Some(vec![DisasterRecoverGroupQuota::default()]);
+        quota.disaster_recover_group_quota_set = Some(vec![DisasterRecoverGroupQuota {
+            group_quota: network::PLACEMENT_GROUPS,
+            current_num: network::placement_groups(cx)?,
+            cvm_in_host_group_quota: network::GROUP_OF_HOSTS,
+            cvm_in_switch_group_quota: network::GROUP_OF_SWITCHES,
+            cvm_in_rack_group_quota: network::GROUP_OF_RACKS,
+        }]);
     }
     Ok(DescribeAccountQuotaAnswer {
         app_id: cx.account,

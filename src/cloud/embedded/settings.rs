@@ -3,6 +3,8 @@
 //! Where the API text calls a rule unconfirmed (its section 9), the likelier reading is the default, and the other
 //! one a setting.
 
+use std::collections::BTreeSet;
+
 use crate::cloud::embedded::accounts::Credentials;
 use crate::model::Millis;
 use crate::model::desired::Latency;
@@ -58,10 +60,27 @@ pub struct Settings {
     pub failed_images_count: bool,
     /// Whether a successful dry run is the error DryRunOperation (9.3); else a plain success.
     pub dry_run_is_error: bool,
+    /// Whether ImportImage answers the new id (4.10); not every site does.
+    pub import_answers_id: bool,
+    /// Regions that import no images. None is known.
+    pub regions_without_import: BTreeSet<String>,
+    /// Whether a received image becomes one of the receiver's own by SyncImages within its region (4.9); older pages
+    /// say that it does not.
+    pub shared_can_be_copied: bool,
+    /// Whether DescribeImages lists images of the marketplace also where it is not asked for them (9.14).
+    pub market_images_always_listed: bool,
+    /// The CAM roles that exist; `None`: every well-formed name is one.
+    pub cam_roles: Option<BTreeSet<String>>,
+    /// How long after it runs a spot instance is taken back; `None`: never.
+    pub spot_taken_back_after_ms: Option<Millis>,
+    /// Whether an image's fee shows in InstancePrice (9.15); else prices do not tell it.
+    pub image_fee_in_instance_price: bool,
 }
 
 /// How long a failed launch is listed, before it drops out by itself: it cannot be terminated.
 pub const LAUNCH_FAILED_LISTED_MS: Millis = 3_600_000;
+/// How long a prepaid instance stays in the recycle bin, before it drops out by itself (2.2: up to seven days).
+pub const RECYCLE_BIN_MS: Millis = 7 * 86_400_000;
 
 impl Settings {
     /// The defaults, at the pace of a latency.
@@ -96,6 +115,13 @@ impl Settings {
             shared_out_can_be_modified: true,
             failed_images_count: true,
             dry_run_is_error: false,
+            import_answers_id: true,
+            regions_without_import: BTreeSet::new(),
+            shared_can_be_copied: true,
+            market_images_always_listed: false,
+            cam_roles: None,
+            spot_taken_back_after_ms: None,
+            image_fee_in_instance_price: true,
         }
     }
 }
@@ -118,6 +144,20 @@ pub enum Injection {
     CaptureFails {
         /// The image's name.
         name: String,
+    },
+    /// The next image imported under this name fails.
+    ImportFails {
+        /// The image's name.
+        name: String,
+        /// Why (4.10).
+        reason: String,
+    },
+    /// The next spot instance of this name is taken back by the cloud.
+    TakenBack {
+        /// The instance's name.
+        name: String,
+        /// How long after it runs.
+        after_ms: Millis,
     },
     /// The next copy of this name to this region fails.
     CopyFails {

@@ -63,7 +63,9 @@ answers! {
     }
     /// 4.12
     DescribeImportImageOsAnswer { import_image_os_list_supported: ImageOsList, import_image_os_version_set: Vec<OsVersion> }
-    /// 6.1
+    /// 4.14; `null`: no image of the family can be used.
+    DescribeImageFromFamilyAnswer { image: Option<Image> }
+    /// 6.1 and 6.2
     InquiryPriceRunInstancesAnswer { price: Price }
     /// 5.1; a successful dry run answers no ids.
     RunInstancesAnswer {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answers::{
-    Accepted, CreateImageAnswer, DescribeAccountQuotaAnswer, DescribeImageQuotaAnswer,
+    Accepted, CreateImageAnswer, DescribeAccountQuotaAnswer, DescribeImageFromFamilyAnswer, DescribeImageQuotaAnswer,
     DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeImportImageOsAnswer,
     DescribeInstanceTypeConfigsAnswer, DescribeInstancesAnswer, DescribeInstancesAttributesAnswer,
     DescribeInstancesStatusAnswer, DescribeRegionsAnswer, DescribeZonesAnswer, ImportImageAnswer,
@@ -105,6 +105,8 @@ requests! { CVM;
     }
     /// 4.12
     DescribeImportImageOs -> DescribeImportImageOsAnswer {}
+    /// 4.14
+    DescribeImageFromFamily -> DescribeImageFromFamilyAnswer { image_family: String }
     /// 4.13
     DeleteImages -> Accepted { image_ids: Vec<String>, delete_binded_snap: bool, dry_run: bool }
     /// 5.1
@@ -173,6 +175,8 @@ requests! { CVM;
         stop_type: String,
         stopped_mode: String,
     }
+    /// 5.7
+    RebootInstances -> Accepted { instance_ids: Vec<String>, force_reboot: bool, stop_type: String }
     /// 5.8
     ResetInstance -> Accepted {
         instance_id: String,
@@ -225,6 +229,15 @@ requests! { CVM;
         cpu_topology: CpuTopology,
         launch_template: LaunchTemplate,
         network_interfaces: Vec<NetworkInterface>,
+    }
+    /// 6.2
+    InquiryPriceResetInstance -> InquiryPriceRunInstancesAnswer {
+        instance_id: String,
+        image_id: String,
+        system_disk: SystemDisk,
+        login_settings: LoginSettings,
+        enhanced_service: EnhancedService,
+        user_data: String,
     }
 }
 

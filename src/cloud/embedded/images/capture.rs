@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Custom, Op, check_description, check_name};
+use super::{Custom, Op, check_description, check_family, check_name};
 use crate::cloud::cvm::wire::answers::CreateImageAnswer;
 use crate::cloud::cvm::wire::requests::CreateImage;
 use crate::cloud::embedded::api::Context;
@@ -15,9 +15,9 @@ use crate::cloud::embedded::{db, quotas, tags};
 use crate::model::Millis;
 
 /// A disk that goes into an image.
-struct Part {
-    usage: &'static str,
-    size: i64,
+pub(super) struct Part {
+    pub(super) usage: &'static str,
+    pub(super) size: i64,
 }
 
 /// A snapshot of the caller.
@@ -60,6 +60,8 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     flag(r.sysprep.as_deref(), "Sysprep")?;
     let description = r.image_description.unwrap_or_default();
     check_description(&description)?;
+    let family = r.image_family.unwrap_or_default();
+    check_family(&family)?;
     let snapshot_ids = r.snapshot_ids.unwrap_or_default();
     let disk_ids = r.data_disk_ids.unwrap_or_default();
     match (&r.instance_id, snapshot_ids.is_empty()) {
@@ -79,6 +81,10 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
             let machine = instances::find(cx, id)?;
             let state = instances::check(cx, &machine, Act::Capture)?;
             let spec = Spec::load(cx.db, machine.spec_at(cx.now))?;
+            if spec.encrypted {
+                let text = format!("the system disk of `{id}` is encrypted");
+                return refuse("UnsupportedOperation.EncryptedImagesNotSupported", text);
+            }
             let parts = parts_of_instance(&machine.disks(&spec, cx.seed), &disk_ids)?;
             (spec.content, parts, Some((machine, state)))
         }
@@ -102,7 +108,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
         region: region.to_owned(),
         name,
         description,
-        family: r.image_family.unwrap_or_default(),
+        family,
         deprecated: false,
         created_ms: cx.now,
         size: parts.first().map_or(0, |part| part.size),
@@ -114,6 +120,8 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
         op_error: fails.then(|| "the disk could not be read".to_owned()),
         gone_ms: None,
         hidden: cx.settings.empty_first_read,
+        imported: false,
+        encrypted: false,
     };
     image.insert(cx.db)?;
     insert_snapshots(cx, &image, &parts)?;
@@ -189,7 +197,7 @@ fn parts_of_snapshots(cx: &Context<'_>, wanted: &[String]) -> Done<(Content, Vec
     }
 }
 
-fn insert_snapshots(cx: &Context<'_>, image: &Custom, parts: &[Part]) -> Done<()> {
+pub(super) fn insert_snapshots(cx: &Context<'_>, image: &Custom, parts: &[Part]) -> Done<()> {
     let first = db::take_numbers(cx.db, Kind::Snapshot, i64::try_from(parts.len()).unwrap_or(0))?;
     let content = serde_json::to_string(&image.content)?;
     let mut insert = cx.db.prepare_cached("INSERT INTO snapshot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;

@@ -9,10 +9,10 @@ use crate::cloud::cvm::wire::answers::SyncImagesAnswer;
 use crate::cloud::cvm::wire::requests::SyncImages;
 use crate::cloud::cvm::wire::shapes::SyncImage;
 use crate::cloud::embedded::api::Context;
-use crate::cloud::embedded::ids::Kind;
+use crate::cloud::embedded::ids::{Kind, well_formed};
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::settings::Injection;
-use crate::cloud::embedded::{db, quotas};
+use crate::cloud::embedded::{catalogue, db, quotas};
 use crate::model::catalog::{self, RegionEntry};
 
 pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer> {
@@ -25,28 +25,40 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
         };
     };
     let to = destinations(required(r.destination_regions, "DestinationRegions")?, here)?;
-    if r.encrypt == Some(true) {
-        let text = "there are no encrypted images here";
-        return refuse("UnsupportedOperation.SyncEncryptImageNotSupport", text);
-    }
-    if r.kms_key_id.is_some() {
-        return refuse("InvalidParameter.InvalidKmsKeyId", "KmsKeyId goes with Encrypt");
-    }
+    let encrypt = r.encrypt == Some(true);
+    check_key(r.kms_key_id.as_deref(), encrypt)?;
     let (source, own) = match find(cx, id)? {
         Seen::Public(_) => {
             return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is a public image"));
         }
+        Seen::Market(_) => {
+            return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is of the marketplace"));
+        }
         Seen::Own(image) => (image, true),
         Seen::Received(image) => (image, false),
     };
+    if !own && !cx.settings.shared_can_be_copied {
+        return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is another account's"));
+    }
+    if source.encrypted {
+        return refuse("UnsupportedOperation.EncryptedImagesNotSupported", format!("`{id}` is encrypted"));
+    }
+    if encrypt && !own {
+        let text = format!("`{id}` is another account's, and becomes no encrypted image");
+        return refuse("UnsupportedOperation.SyncEncryptImageNotSupport", text);
+    }
     if !is_free(cx, &source) {
         let text = format!("`{id}` is {}", source.state(cx.now, cx.settings).word());
         return refuse("InvalidImageId.IncorrectState", text);
     }
     for entry in &to {
-        // A custom image goes elsewhere; a received one becomes the caller's, and stays.
-        if own == (entry.region == here) {
-            let text = if own { "the image is there already" } else { "a shared image does not leave its region" };
+        // A custom image goes elsewhere; a received one becomes the caller's, and stays, as an encrypted copy does.
+        if (own && !encrypt) == (entry.region == here) {
+            let text = match (own, encrypt) {
+                (true, true) => "an encrypted copy stays in the region of its source",
+                (true, false) => "the image is there already",
+                (false, _) => "a shared image does not leave its region",
+            };
             return refuse("InvalidParameterValue.InvalidRegion", format!("{}: {text}", entry.region));
         }
     }
@@ -85,6 +97,8 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
             op_error: fails.then(|| "the copy broke off".to_owned()),
             gone_ms: None,
             hidden: cx.settings.empty_first_read,
+            imported: false,
+            encrypted: encrypt,
         };
         copy.insert(cx.db)?;
         capture::copy_snapshots(cx, source.n, &copy)?;
@@ -106,16 +120,30 @@ fn destinations(names: Vec<String>, here: &str) -> Done<Vec<&'static RegionEntry
     if names.is_empty() {
         return refuse("MissingParameter", "DestinationRegions is empty");
     }
-    let finance = |region: &str| region.ends_with("-fsi");
     let mut to = Vec::with_capacity(names.len());
     for name in names.into_iter().collect::<BTreeSet<_>>() {
         let Some(entry) = catalog::find_region(&name) else {
             return refuse("InvalidRegion.NotFound", format!("there is no region `{name}`"));
         };
-        if finance(here) != finance(entry.region) {
+        if catalogue::is_finance(here) != catalogue::is_finance(entry.region) {
             return refuse("InvalidRegion.Unavailable", format!("{name} takes no copies from {here}"));
         }
         to.push(entry);
     }
     Ok(to)
+}
+
+/// KmsKeyId: a UUID or `kms-` with eight characters, and with Encrypt only (3.4 and 4.9).
+fn check_key(key: Option<&str>, encrypt: bool) -> Done<()> {
+    let Some(key) = key else { return Ok(()) };
+    if !encrypt {
+        return refuse("InvalidParameter.InvalidKmsKeyId", "KmsKeyId goes with Encrypt");
+    }
+    let parts: Vec<&str> = key.split('-').collect();
+    let hex = |part: &&str| part.chars().all(|c| c.is_ascii_hexdigit());
+    let uuid = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(hex);
+    if uuid || well_formed("kms-", key) {
+        return Ok(());
+    }
+    refuse("InvalidParameter.InvalidKmsKeyId", format!("`{key}` is neither a UUID nor kms-xxxxxxxx"))
 }

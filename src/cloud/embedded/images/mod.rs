@@ -2,6 +2,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod copy;
+pub(crate) mod import;
 pub(crate) mod read;
 pub(crate) mod share;
 pub(crate) mod write;
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::api::Context;
 use super::catalogue::{self, Content, PublicImage};
+use super::fixtures::{self, MarketImage};
 use super::ids::{self, Kind};
 use super::instances::numbered;
 use super::refusal::{Done, refuse};
@@ -19,10 +21,12 @@ use crate::model::Millis;
 /// The longest name and description, in characters (8.4).
 const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 256;
+/// The longest name of a family; its format is unconfirmed (9.8).
+const MAX_FAMILY: usize = 60;
 
 numbered! {
     /// What was last done to an image. The numbers are in files: only append.
-    Op { Create, Copy, Source }
+    Op { Create, Copy, Source, Import }
 }
 
 /// ImageState.
@@ -32,6 +36,8 @@ pub(crate) enum State {
     Normal,
     CreateFailed,
     Syncing,
+    Importing,
+    ImportFailed,
 }
 
 impl State {
@@ -41,6 +47,8 @@ impl State {
             Self::Normal => "NORMAL",
             Self::CreateFailed => "CREATEFAILED",
             Self::Syncing => "SYNCING",
+            Self::Importing => "IMPORTING",
+            Self::ImportFailed => "IMPORTFAILED",
         }
     }
 }
@@ -65,10 +73,12 @@ pub(crate) struct Custom {
     pub(crate) op_error: Option<String>,
     pub(crate) gone_ms: Option<Millis>,
     pub(crate) hidden: bool,
+    pub(crate) imported: bool,
+    pub(crate) encrypted: bool,
 }
 
 const COLUMNS: &str = "n, account, region, name, description, family, deprecated, created_ms, size, whole, content, \
-                       op, op_start, op_until, op_error, gone_ms, hidden";
+                       op, op_start, op_until, op_error, gone_ms, hidden, imported, encrypted";
 
 fn custom(row: &Row<'_>) -> rusqlite::Result<Custom> {
     let content: String = row.get(10)?;
@@ -92,6 +102,8 @@ fn custom(row: &Row<'_>) -> rusqlite::Result<Custom> {
         op_error: row.get(14)?,
         gone_ms: row.get(15)?,
         hidden: row.get(16)?,
+        imported: row.get(17)?,
+        encrypted: row.get(18)?,
     })
 }
 
@@ -127,7 +139,7 @@ impl Custom {
     fn insert(&self, db: &Connection) -> Done<()> {
         db.prepare_cached(
             "INSERT INTO image VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0, ?17)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0, ?17, ?18, ?19)",
         )?
         .execute(params![
             self.n,
@@ -147,6 +159,8 @@ impl Custom {
             self.op_error,
             self.gone_ms,
             self.hidden,
+            self.imported,
+            self.encrypted,
         ])?;
         Ok(())
     }
@@ -163,9 +177,17 @@ impl Custom {
             Op::Copy if busy && settings.copy_is_syncing => State::Syncing,
             Op::Copy if busy => State::Creating,
             Op::Source if busy => State::Syncing,
+            Op::Import if busy => State::Importing,
             Op::Create | Op::Copy if self.op_error.is_some() => State::CreateFailed,
-            Op::Create | Op::Copy | Op::Source => State::Normal,
+            Op::Import if self.op_error.is_some() => State::ImportFailed,
+            Op::Create | Op::Copy | Op::Source | Op::Import => State::Normal,
         }
+    }
+
+    /// Why it failed, once it has.
+    pub(crate) fn failure(&self, now: Millis, settings: &Settings) -> Option<&str> {
+        let failed = matches!(self.state(now, settings), State::CreateFailed | State::ImportFailed);
+        self.op_error.as_deref().filter(|_| failed)
     }
 
     /// SyncPercent.
@@ -178,6 +200,7 @@ impl Custom {
 /// An image that a caller sees.
 pub(crate) enum Seen {
     Public(&'static PublicImage),
+    Market(&'static MarketImage),
     Own(Custom),
     Received(Custom),
 }
@@ -186,7 +209,9 @@ pub(crate) enum Seen {
 pub(crate) struct Usable {
     pub(crate) content: Content,
     pub(crate) size: i64,
+    /// Whether nobody's login can be on it: it is the vendor's, or of the marketplace (3.8).
     pub(crate) public: bool,
+    pub(crate) encrypted: bool,
 }
 
 fn malformed<T>(id: &str) -> Done<T> {
@@ -209,6 +234,9 @@ pub(crate) fn find(cx: &Context<'_>, id: &str) -> Done<Seen> {
     let region = cx.region()?;
     if let Some(public) = catalogue::public_image(region, id) {
         return Ok(Seen::Public(public));
+    }
+    if let Some(market) = fixtures::market_image(region, id) {
+        return Ok(Seen::Market(market));
     }
     match anybodys(cx, id)? {
         Some(image) if image.account == cx.account => Ok(Seen::Own(image)),
@@ -235,7 +263,10 @@ fn is_free(cx: &Context<'_>, image: &Custom) -> bool {
 pub(crate) fn usable(cx: &Context<'_>, id: &str) -> Done<Usable> {
     let image = match find(cx, id)? {
         Seen::Public(public) => {
-            return Ok(Usable { content: public.content(), size: public.size_gib, public: true });
+            return Ok(Usable { content: public.content(), size: public.size_gib, public: true, encrypted: false });
+        }
+        Seen::Market(market) => {
+            return Ok(Usable { content: market.content(), size: market.size_gib, public: true, encrypted: false });
         }
         Seen::Own(image) | Seen::Received(image) => image,
     };
@@ -243,7 +274,7 @@ pub(crate) fn usable(cx: &Context<'_>, id: &str) -> Done<Usable> {
         let text = format!("`{id}` is {}", image.state(cx.now, cx.settings).word());
         return refuse("InvalidParameterValue.InvalidImageState", text);
     }
-    Ok(Usable { content: image.content, size: image.size, public: false })
+    Ok(Usable { content: image.content, size: image.size, public: false, encrypted: image.encrypted })
 }
 
 /// Whether a name fits and is free among the caller's images of a region (8.4). Which code an over-long one gets is
@@ -270,6 +301,17 @@ fn check_description(text: &str) -> Done<()> {
     if text.chars().count() > MAX_DESCRIPTION {
         let text = format!("a description has at most {MAX_DESCRIPTION} characters");
         return refuse("InvalidParameterValue.TooLarge", text);
+    }
+    Ok(())
+}
+
+/// The name of a family (8.4). Its format is unconfirmed: letters, digits, `-`, `_` and `.` are taken, and nothing is
+/// no family.
+fn check_family(text: &str) -> Done<()> {
+    let legal = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    if text.chars().count() > MAX_FAMILY || !text.chars().all(legal) {
+        let text = format!("a family's name has at most {MAX_FAMILY} letters, digits, `-`, `_` and `.`");
+        return refuse("InvalidParameterValue.InvalidImageFamily", text);
     }
     Ok(())
 }

@@ -1,14 +1,15 @@
-//! DescribeImages (API text 4.3).
+//! DescribeImages and DescribeImageFromFamily (API text 4.3 and 4.14).
 
 use std::collections::BTreeSet;
 
-use super::{Custom, malformed};
-use crate::cloud::cvm::wire::answers::DescribeImagesAnswer;
-use crate::cloud::cvm::wire::requests::DescribeImages;
+use super::{Custom, check_family, is_free, malformed};
+use crate::cloud::cvm::wire::answers::{DescribeImageFromFamilyAnswer, DescribeImagesAnswer};
+use crate::cloud::cvm::wire::requests::{DescribeImageFromFamily, DescribeImages};
 use crate::cloud::cvm::wire::shapes::{Image, Snapshot};
 use crate::cloud::embedded::api::{Context, uin};
 use crate::cloud::embedded::catalogue::{PUBLIC_IMAGES, PublicImage, public_image_id};
 use crate::cloud::embedded::filters::{self, Asked};
+use crate::cloud::embedded::fixtures::{self, MARKET, MarketImage};
 use crate::cloud::embedded::ids::{self, Kind, mix, well_formed};
 use crate::cloud::embedded::instances::launch::known_type;
 use crate::cloud::embedded::refusal::{Done, refuse};
@@ -26,6 +27,8 @@ const FILTERS: [&str; 9] = [
     "cdc-cache-status",
 ];
 const MAX_VALUES: usize = 5;
+/// ImageType of what the marketplace sells (2.1: observed).
+const MARKET_IMAGE: &str = "MARKET_IMAGE";
 /// The most ids of a request. The figure is unconfirmed (9.5).
 const MAX_IDS: usize = 100;
 
@@ -68,6 +71,17 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
     for public in PUBLIC_IMAGES {
         found.push((public_entry(public, region), None));
     }
+    if fixtures::has_market(region) {
+        let by_type = |filter: &Asked| filter.name == "image-type" && filter.has(MARKET_IMAGE);
+        let named = |id: &str| {
+            let by_id = |filter: &Asked| filter.name == "image-id" && filter.has(id);
+            wanted.iter().any(|wish| wish == id) || asked.iter().any(by_id)
+        };
+        let all = cx.settings.market_images_always_listed || asked.iter().any(by_type);
+        for market in MARKET.iter().filter(|image| all || named(image.id)) {
+            found.push((market_entry(market), None));
+        }
+    }
     let own = Custom::all(cx.db, Some((cx.account, region)))?.into_iter().map(|image| (image, "PRIVATE_IMAGE"));
     let received = Custom::received(cx.db, cx.account, region)?.into_iter().map(|image| (image, "SHARED_IMAGE"));
     for (image, kind) in own.chain(received) {
@@ -105,14 +119,40 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
     let mut image_set = Vec::with_capacity(found.len());
     for (mut entry, image) in found {
         if let Some(image) = image {
-            entry.snapshot_set = Some(snapshots(cx, image.n)?);
-            // Tags are the owner's, and a receiver does not see them.
-            let own = image.account == cx.account;
-            entry.tags = Some(if own { tags::of(cx.db, ids::resource(Kind::Image, image.n))? } else { Vec::new() });
+            add_what_belongs_to_it(cx, &mut entry, &image)?;
         }
         image_set.push(entry);
     }
     Ok(DescribeImagesAnswer { total_count, image_set, ..DescribeImagesAnswer::default() })
+}
+
+/// The newest of the caller's own images of the family that is NORMAL and not deprecated; which one the API chooses,
+/// and whether received images belong to a family, is undocumented (9.17).
+pub(crate) fn from_family(cx: &mut Context<'_>, r: DescribeImageFromFamily) -> Done<DescribeImageFromFamilyAnswer> {
+    let region = cx.region()?.region;
+    let family = r.image_family.unwrap_or_default();
+    check_family(&family)?;
+    let mut image = None;
+    if !family.is_empty() {
+        let newest = Custom::all(cx.db, Some((cx.account, region)))?
+            .into_iter()
+            .filter(|image| image.family == family && !image.deprecated && is_free(cx, image))
+            .max_by_key(|image| (image.created_ms, image.n));
+        if let Some(newest) = newest {
+            let mut entry = entry(cx, &newest, "PRIVATE_IMAGE");
+            add_what_belongs_to_it(cx, &mut entry, &newest)?;
+            image = Some(entry);
+        }
+    }
+    Ok(DescribeImageFromFamilyAnswer { image, ..DescribeImageFromFamilyAnswer::default() })
+}
+
+fn add_what_belongs_to_it(cx: &Context<'_>, entry: &mut Image, image: &Custom) -> Done<()> {
+    entry.snapshot_set = Some(snapshots(cx, image.n)?);
+    // Tags are the owner's, and a receiver does not see them.
+    let own = image.account == cx.account;
+    entry.tags = Some(if own { tags::of(cx.db, ids::resource(Kind::Image, image.n))? } else { Vec::new() });
+    Ok(())
 }
 
 fn fits(entry: &Image, filter: &Asked) -> bool {
@@ -151,6 +191,31 @@ fn public_entry(image: &PublicImage, region: &str) -> Image {
     }
 }
 
+fn market_entry(image: &MarketImage) -> Image {
+    Image {
+        image_id: image.id.to_owned(),
+        os_name: image.os_name.to_owned(),
+        image_type: MARKET_IMAGE.to_owned(),
+        created_time: time_text(fixtures::SINCE_MS),
+        image_name: image.name.to_owned(),
+        image_description: Some(String::new()),
+        image_size: image.size_gib,
+        architecture: "x86_64".to_owned(),
+        image_state: "NORMAL".to_owned(),
+        platform: image.platform.to_owned(),
+        image_creator: "market".to_owned(),
+        image_source: "OFFICIAL".to_owned(),
+        sync_percent: None,
+        is_support_cloudinit: Some(true),
+        snapshot_set: Some(Vec::new()),
+        tags: Some(Vec::new()),
+        license_type: Some("TencentCloud".to_owned()),
+        image_family: Some(String::new()),
+        image_deprecated: Some(false),
+        cdc_cache_status: None,
+    }
+}
+
 fn entry(cx: &Context<'_>, image: &Custom, kind: &str) -> Image {
     Image {
         image_id: image.id(cx.seed),
@@ -164,12 +229,12 @@ fn entry(cx: &Context<'_>, image: &Custom, kind: &str) -> Image {
         image_state: image.state(cx.now, cx.settings).word().to_owned(),
         platform: image.content.platform.clone(),
         image_creator: uin(image.account),
-        image_source: "CREATE_IMAGE".to_owned(),
+        image_source: if image.imported { "EXTERNAL_IMPORT" } else { "CREATE_IMAGE" }.to_owned(),
         sync_percent: image.percent(cx.now, cx.settings),
-        is_support_cloudinit: Some(true),
+        is_support_cloudinit: Some(!image.content.no_cloudinit),
         snapshot_set: None,
         tags: None,
-        license_type: Some("TencentCloud".to_owned()),
+        license_type: Some(image.content.license().to_owned()),
         image_family: Some(image.family.clone()),
         image_deprecated: Some(image.deprecated),
         cdc_cache_status: None,

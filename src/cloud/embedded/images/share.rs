@@ -10,9 +10,9 @@ use crate::cloud::cvm::wire::requests::{DescribeImageSharePermission, ModifyImag
 use crate::cloud::cvm::wire::shapes::SharePermission;
 use crate::cloud::embedded::accounts::{self, Account};
 use crate::cloud::embedded::api::{Context, uin};
-use crate::cloud::embedded::catalogue;
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::time_text;
+use crate::cloud::embedded::{catalogue, fixtures};
 
 /// The most accounts of a request. The figure is unconfirmed (9.5).
 const MAX_ACCOUNTS: usize = 100;
@@ -21,7 +21,7 @@ const MAX_ACCOUNTS: usize = 100;
 fn owned(cx: &Context<'_>, id: &str) -> Done<Custom> {
     let region = cx.region()?;
     let foreign = || refuse("UnauthorizedOperation.ImageNotBelongToAccount", format!("`{id}` is not the caller's"));
-    if catalogue::public_image(region, id).is_some() {
+    if catalogue::public_image(region, id).is_some() || fixtures::market_image(region, id).is_some() {
         return foreign();
     }
     match anybodys(cx, id)? {
@@ -60,13 +60,19 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageSharePermission) -> Don
     if names.len() > MAX_ACCOUNTS {
         return refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_ACCOUNTS} accounts a request"));
     }
-    if let Ok(Seen::Public(_)) = find(cx, &id) {
-        return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is a public image"));
+    if let Ok(Seen::Public(_) | Seen::Market(_)) = find(cx, &id) {
+        return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is no custom image"));
     }
     let image = owned(cx, &id)?;
     if !is_free(cx, &image) {
         let text = format!("`{id}` is {}", image.state(cx.now, cx.settings).word());
         return refuse("InvalidParameterValue.InvalidImageState", text);
+    }
+    if !cancel && image.encrypted {
+        return refuse("UnsupportedOperation.EncryptedImagesNotSupported", format!("`{id}` is encrypted"));
+    }
+    if !cancel && image.content.byol {
+        return refuse("FailedOperation.BYOLImageShareFailed", format!("the licence of `{id}` is its owner's"));
     }
     let mut accounts = BTreeSet::new();
     for name in &names {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 
-use super::{Seen, State, check_description, check_name, find, share_count, unknown};
+use super::{Seen, State, check_description, check_family, check_name, find, share_count, unknown};
 use crate::cloud::cvm::wire::answers::Accepted;
 use crate::cloud::cvm::wire::requests::{DeleteImages, ModifyImageAttribute};
 use crate::cloud::embedded::api::Context;
@@ -16,8 +16,9 @@ const MAX_IDS: usize = 100;
 pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageAttribute) -> Done<Accepted> {
     let id = required(r.image_id, "ImageId")?;
     let mut image = match find(cx, &id)? {
-        // No code is named for a public image; among the images that can be modified it is not found.
-        Seen::Public(_) => return unknown(&id, cx.region()?.region),
+        // No code is named for an image of the vendor or the marketplace; among those that can be modified it is not
+        // found.
+        Seen::Public(_) | Seen::Market(_) => return unknown(&id, cx.region()?.region),
         Seen::Received(_) => {
             let text = format!("`{id}` is another account's");
             return refuse("UnsupportedOperation.SharedImageModifyUnsupported", text);
@@ -40,7 +41,10 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageAttribute) -> Done<Acce
         check_description(&text)?;
         image.description = text;
     }
-    image.family = r.image_family.unwrap_or(image.family);
+    if let Some(family) = r.image_family {
+        check_family(&family)?;
+        image.family = family;
+    }
     image.deprecated = r.image_deprecated.unwrap_or(image.deprecated);
     cx.db
         .prepare_cached("UPDATE image SET name = ?2, description = ?3, family = ?4, deprecated = ?5 WHERE n = ?1")?
@@ -63,6 +67,9 @@ pub(crate) fn delete(cx: &mut Context<'_>, r: DeleteImages) -> Done<Accepted> {
             Seen::Public(_) => {
                 return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is a public image"));
             }
+            Seen::Market(_) => {
+                return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is of the marketplace"));
+            }
             Seen::Received(_) => {
                 let text = format!("`{id}` is another account's");
                 return refuse("InvalidParameterValue.InvalidImageIdIsShared", text);
@@ -73,7 +80,7 @@ pub(crate) fn delete(cx: &mut Context<'_>, r: DeleteImages) -> Done<Accepted> {
             return refuse("MutexOperation.TaskRunning", format!("`{id}` is being deleted"));
         }
         let state = image.state(cx.now, cx.settings);
-        if state != State::Normal && state != State::CreateFailed {
+        if !matches!(state, State::Normal | State::CreateFailed | State::ImportFailed) {
             return refuse("InvalidImageId.IncorrectState", format!("`{id}` is {}", state.word()));
         }
         if share_count(cx, image.n)? > 0 {

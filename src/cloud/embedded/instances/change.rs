@@ -1,14 +1,17 @@
 //! ResetInstance, ResetInstancesType, ModifyInstancesAttribute (API text 5.8 to 5.10).
 
-use super::launch::{self, check_host_name, check_login, check_user_data};
-use super::{Act, Op, Power, Spec, State, batch, check, find, user_data};
+use super::launch::{self, check_login, check_user_data};
+use super::names::check_host_name;
+use super::{Act, Machine, Op, Power, Spec, State, batch, charge, check, find, user_data};
 use crate::cloud::cvm::wire::answers::Accepted;
 use crate::cloud::cvm::wire::requests::{ModifyInstancesAttribute, ResetInstance, ResetInstancesType};
+use crate::cloud::cvm::wire::shapes::SystemDisk;
 use crate::cloud::embedded::api::Context;
+use crate::cloud::embedded::images::Usable;
 use crate::cloud::embedded::machines::{self, Script};
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::settings::Injection;
-use crate::cloud::embedded::{images, network};
+use crate::cloud::embedded::{images, network, quotas};
 
 /// Disks that an operating system can be put on anew (5.8).
 const RESETTABLE: [&str; 4] = ["CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD"];
@@ -21,7 +24,40 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
     let mut machine = find(cx, &id)?;
     check(cx, &machine, Act::Reset)?;
     let old = Spec::load(cx.db, machine.spec_at(cx.now))?;
-    let image_id = r.image_id.unwrap_or_else(|| old.image.clone());
+    let (mut spec, image) = reinstalled(cx, &old, r.image_id, r.system_disk)?;
+    let image_id = spec.image.clone();
+    let login = r.login_settings.unwrap_or_default();
+    spec.keys = check_login(cx, &login, &image)?;
+    if let Some(name) = r.host_name {
+        check_host_name(&name, &image.content)?;
+        spec.host_name = Some(name);
+    }
+    let data = r.user_data.filter(|text| !text.is_empty());
+    check_user_data(data.as_deref(), "InvalidParameterValue")?;
+    spec.content = image.content.after(&image_id, data.as_deref().map(machines::digest));
+    let script = Script::of(data.as_deref());
+    spec.script = script.into();
+    let fails = cx.strike(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
+    machine.begin(cx, Op::Reset, cx.settings.pace.reset_ms, Power::On)?;
+    if fails.is_some() {
+        machine.op_error = Some("the system disk could not be written".to_owned());
+    } else {
+        machine.next_spec = Some(spec.insert(cx.db, data.as_deref())?);
+        machine.boot_ms = Some(machine.op_until);
+        machine.off_ms = script.off_at(machine.op_until);
+    }
+    machine.save(cx.db)?;
+    Ok(Accepted::default())
+}
+
+/// What becomes of an instance by a reinstall, as far as image and system disk go; its content is still the old one.
+pub(super) fn reinstalled(
+    cx: &Context<'_>,
+    old: &Spec,
+    image_id: Option<String>,
+    system_disk: Option<SystemDisk>,
+) -> Done<(Spec, Usable)> {
+    let image_id = image_id.unwrap_or_else(|| old.image.clone());
     let image = images::usable(cx, &image_id)?;
     let kind = launch::known_type(&old.instance_type)?;
     if !image.content.fits(kind) {
@@ -32,8 +68,16 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
         let text = format!("a system disk of the kind {} cannot switch systems", old.system.kind);
         return refuse("InvalidParameterValue.InvalidImageIdForRetsetInstance", text);
     }
+    if image.content.byol != old.content.byol {
+        let text = format!("the licence type of `{image_id}` is not that of the instance");
+        return refuse("UnsupportedOperation.InvalidImageLicenseTypeForReset", text);
+    }
+    if image.encrypted != old.encrypted {
+        let text = "a reset changes nothing about the encryption of the system disk";
+        return refuse("UnsupportedOperation.ModifyEncryptionNotSupported", text);
+    }
     let mut spec = old.clone();
-    if let Some(disk) = r.system_disk {
+    if let Some(disk) = system_disk {
         if disk.disk_type.is_some_and(|kind| kind != old.system.kind) {
             return refuse("InvalidParameterValue", "a reset does not change the type of the system disk");
         }
@@ -51,29 +95,8 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
     if spec.system.size < image.size {
         return refuse("InvalidParameterValue", format!("`{image_id}` needs a system disk of {} GiB", image.size));
     }
-    let login = r.login_settings.unwrap_or_default();
-    spec.keys = check_login(cx, &login, &image)?;
-    if let Some(name) = r.host_name {
-        check_host_name(&name, &image.content, false)?;
-        spec.host_name = Some(name);
-    }
-    let data = r.user_data.filter(|text| !text.is_empty());
-    check_user_data(data.as_deref(), "InvalidParameterValue")?;
-    spec.image.clone_from(&image_id);
-    spec.content = image.content.after(&image_id, data.as_deref().map(machines::digest));
-    let script = Script::of(data.as_deref());
-    spec.script = script.into();
-    let fails = cx.strike(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
-    machine.begin(cx, Op::Reset, cx.settings.pace.reset_ms, Power::On)?;
-    if fails.is_some() {
-        machine.op_error = Some("the system disk could not be written".to_owned());
-    } else {
-        machine.next_spec = Some(spec.insert(cx.db, data.as_deref())?);
-        machine.boot_ms = Some(machine.op_until);
-        machine.off_ms = script.off_at(machine.op_until);
-    }
-    machine.save(cx.db)?;
-    Ok(Accepted::default())
+    spec.image = image_id;
+    Ok((spec, image))
 }
 
 /// One instance a call (8.9).
@@ -114,6 +137,7 @@ pub(crate) fn resize(cx: &mut Context<'_>, r: ResetInstancesType) -> Done<Accept
         );
     }
     spec.instance_type = wanted;
+    change_cores(cx, machine, &spec, from.cpu, to.cpu)?;
     let old = machine.spec_at(cx.now);
     let data = user_data(cx.db, old)?;
     let becomes = if running && cx.settings.restart_after_resize { Power::On } else { Power::Off };
@@ -125,6 +149,34 @@ pub(crate) fn resize(cx: &mut Context<'_>, r: ResetInstancesType) -> Done<Accept
     }
     machine.save(cx.db)?;
     Ok(Accepted::default())
+}
+
+/// A spot instance takes as many cores of its quota as it has.
+fn change_cores(cx: &Context<'_>, machine: &mut Machine, spec: &Spec, from: u32, to: u32) -> Done<()> {
+    if spec.charge != charge::SPOT {
+        return Ok(());
+    }
+    let more = i64::from(to) - i64::from(from);
+    let most = i64::from(cx.settings.limits.spot_cores_per_zone);
+    let used = quotas::used(cx, &machine.zone, charge::SPOT)?;
+    if more > 0 && used + more > most {
+        let text = format!("{used} of {most} cores of spot instances of {} are used", machine.zone);
+        return refuse("LimitExceeded.SpotQuota", text);
+    }
+    machine.counted += more;
+    quotas::take(cx, &machine.zone, charge::SPOT, more)
+}
+
+/// CamRoleName and CamRoleType; an empty name unbinds the role.
+fn check_role(cx: &Context<'_>, name: Option<&str>, kind: Option<&str>) -> Done<()> {
+    if !matches!(kind, None | Some("user" | "system" | "service_linked")) {
+        return refuse("InvalidParameterValue", "CamRoleType is user, system or service_linked");
+    }
+    match name {
+        None if kind.is_some() => refuse("InvalidParameter", "CamRoleType goes with CamRoleName"),
+        None | Some("") => Ok(()),
+        Some(name) => network::check_role(cx, name),
+    }
 }
 
 /// Exactly one attribute a call; it holds at once.
@@ -144,9 +196,7 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyInstancesAttribute) -> Done<
         _ => return refuse("InvalidParameter", "exactly one attribute a call"),
     }
     let mut machines = batch(cx, r.instance_ids)?;
-    if r.cam_role_name.is_some_and(|name| !name.is_empty()) {
-        return refuse("AuthFailure.CamRoleNameAuthenticateFailed", "there are no CAM roles here");
-    }
+    check_role(cx, r.cam_role_name.as_deref(), r.cam_role_type.as_deref())?;
     if r.enable_jumbo_frame == Some(true) {
         return refuse("UnsupportedOperation.InstanceTypeNotSupportJumboFrame", "no type here has jumbo frames");
     }
@@ -175,11 +225,13 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyInstancesAttribute) -> Done<
         } else if let Some(text) = &r.user_data {
             data = Some(text.clone()).filter(|text| !text.is_empty());
         } else if let Some(name) = &r.host_name {
-            check_host_name(name, &spec.content, false)?;
+            check_host_name(name, &spec.content)?;
             spec.host_name = Some(name.clone());
             reboots = state == State::Running && r.auto_reboot.unwrap_or(true);
         } else if let Some(protected) = r.disable_api_termination {
             spec.protected = protected;
+        } else if let Some(role) = &r.cam_role_name {
+            spec.cam_role = Some(role.clone()).filter(|role| !role.is_empty());
         } else {
             changed = false;
         }

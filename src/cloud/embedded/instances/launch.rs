@@ -1,10 +1,13 @@
 //! RunInstances (API text 5.1).
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{DiskSpec, Machine, Op, Power, Spec};
+use super::charge::{self, Charge};
+use super::{DiskSpec, End, Machine, Op, Power, Spec, names};
 use crate::cloud::cvm::wire::answers::RunInstancesAnswer;
 use crate::cloud::cvm::wire::requests::RunInstances;
 use crate::cloud::cvm::wire::shapes::{DataDisk, InternetAccessible, LoginSettings, SystemDisk};
@@ -12,13 +15,16 @@ use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::catalogue::Content;
 use crate::cloud::embedded::ids::{self, Kind};
 use crate::cloud::embedded::images::{self, Usable};
+use crate::cloud::embedded::machines::LONGEST_MS;
 use crate::cloud::embedded::machines::{self, Script};
+use crate::cloud::embedded::prices::Hourly;
 use crate::cloud::embedded::refusal::{Done, refuse, required};
-use crate::cloud::embedded::settings::{Injection, LAUNCH_FAILED_LISTED_MS};
-use crate::cloud::embedded::{db, network, quotas, tags};
+use crate::cloud::embedded::settings::{Injection, LAUNCH_FAILED_LISTED_MS, RECYCLE_BIN_MS};
+use crate::cloud::embedded::{db, network, tags};
+use crate::model::Millis;
 use crate::model::catalog::{self, TypeEntry};
 
-const MAX_COUNT: i64 = 500;
+pub(crate) const MAX_COUNT: i64 = 500;
 const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 64;
 /// Of user data, decoded.
@@ -31,14 +37,108 @@ const SYSTEM_GIB: std::ops::RangeInclusive<i64> = 20..=2048;
 const DATA_GIB: std::ops::RangeInclusive<i64> = 10..=32_000;
 const DISK_TYPES: [&str; 6] = ["CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD", "CLOUD_HSSD", "CLOUD_TSSD"];
 const DEFAULT_DISK: &str = "CLOUD_PREMIUM";
-const DEFAULT_NAME: &str = "未命名";
-const MONTHS: [i64; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36, 48];
 
-pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAnswer> {
+/// What a launch asks for, checked.
+pub(super) struct Wanted {
+    pub(super) zone: String,
+    pub(super) count: i64,
+    pub(super) kind: &'static TypeEntry,
+    pub(super) charge: Charge,
+    pub(super) hourly: Hourly,
+    pub(super) spec: Spec,
+    pub(super) user_data: Option<String>,
+    script: Script,
+    names: Vec<String>,
+    addresses: Vec<Option<String>>,
+    placement_group: Option<String>,
+    tags: BTreeMap<String, String>,
+}
+
+pub(crate) fn run(cx: &mut Context<'_>, mut r: RunInstances) -> Done<RunInstancesAnswer> {
     let digest = blake3::hash(serde_json::to_string(&r)?.as_bytes()).to_hex().to_string();
     if let Some(ids) = remembered(cx, r.client_token.as_deref(), &digest)? {
         return Ok(RunInstancesAnswer { instance_id_set: ids, ..RunInstancesAnswer::default() });
     }
+    let region = cx.region()?.region;
+    let token = r.client_token.take().filter(|token| !token.is_empty());
+    let dry_run = r.dry_run == Some(true);
+    let wanted = check(cx, r, MAX_COUNT)?;
+    wanted.charge.room(cx, &wanted.zone, wanted.kind, wanted.count)?;
+    if dry_run {
+        return cx.dry_run();
+    }
+    let Wanted { zone, count, kind, charge, hourly: _, spec, user_data, script, names, addresses, .. } = wanted;
+    let spec_number = spec.insert(cx.db, user_data.as_deref())?;
+    let first = db::take_numbers(cx.db, Kind::Instance, count)?;
+    let mut ids = Vec::with_capacity(names.len());
+    let mut made = 0;
+    for (((n, ordinal), name), address) in (first..).zip(0..).zip(names).zip(addresses) {
+        let until = cx.now + cx.takes(cx.settings.pace.launch_ms, n);
+        let fails = cx.strike(|i| matches!(i, Injection::LaunchFails { name: wanted } if *wanted == name)).is_some();
+        let (ends_ms, ends_into, gone_ms) = match ending(cx, &spec, &name, until) {
+            _ if fails => (None, End::Gone, Some(until + LAUNCH_FAILED_LISTED_MS)),
+            Some((ends, into, gone)) => (Some(ends), into, Some(gone)),
+            None => (None, End::Gone, None),
+        };
+        made += i64::from(!fails);
+        let machine = Machine {
+            n,
+            account: cx.account,
+            region: region.to_owned(),
+            zone: zone.clone(),
+            name,
+            spec: spec_number,
+            next_spec: None,
+            counted: if fails { 0 } else { charge.units(kind) },
+            created_ms: cx.now,
+            op: Op::Run,
+            op_start: cx.now,
+            op_until: until,
+            op_error: fails.then(|| "no host could take the instance".to_owned()),
+            op_request: cx.request_id.clone(),
+            was: Power::Off,
+            becomes: Power::On,
+            boot_ms: Some(until),
+            off_ms: script.off_at(until),
+            gone_ms,
+            address,
+            hidden: cx.settings.empty_first_read,
+            ordinal,
+            ends_ms,
+            ends_into,
+            placement_group: wanted.placement_group.clone().filter(|_| !fails),
+        };
+        machine.insert(cx.db)?;
+        let id = machine.id(cx.seed);
+        tags::attach(cx, ids::resource(Kind::Instance, n), region, &wanted.tags)?;
+        ids.push(id);
+    }
+    charge.take(cx, &zone, kind, made)?;
+    if let Some(token) = token {
+        cx.db
+            .prepare_cached("INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![cx.account, region, token, digest, first, count, cx.now])?;
+    }
+    Ok(RunInstancesAnswer { instance_id_set: ids, ..RunInstancesAnswer::default() })
+}
+
+/// When and how an instance goes away by itself, and when it is gone then.
+fn ending(cx: &mut Context<'_>, spec: &Spec, name: &str, running: Millis) -> Option<(Millis, End, Millis)> {
+    if spec.charge == charge::SPOT {
+        let struck = cx.strike(|i| matches!(i, Injection::TakenBack { name: wanted, .. } if wanted == name));
+        let after = match struck {
+            Some(Injection::TakenBack { after_ms, .. }) => Some(after_ms),
+            _ => cx.settings.spot_taken_back_after_ms,
+        };
+        let ends = running + after?.clamp(0, LONGEST_MS);
+        return Some((ends, End::Gone, ends + cx.settings.pace.terminate_ms));
+    }
+    let ends = charge::end(spec, cx.now)?;
+    Some((ends, End::Bin, ends.saturating_add(RECYCLE_BIN_MS)))
+}
+
+/// Checks what a launch asks for, all but quotas.
+pub(super) fn check(cx: &Context<'_>, r: RunInstances, most: i64) -> Done<Wanted> {
     refuse_what_is_not_here(&r)?;
     let region = cx.region()?;
     let placement = required(r.placement, "Placement")?;
@@ -53,8 +153,8 @@ pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAns
         return refuse("InvalidProjectId.NotFound", "there is only the default project, 0");
     }
     let count = r.instance_count.unwrap_or(1);
-    if !(1..=MAX_COUNT).contains(&count) {
-        return refuse("InvalidParameterValue.Range", format!("InstanceCount is 1 to {MAX_COUNT}"));
+    if !(1..=most).contains(&count) {
+        return refuse("InvalidParameterValue.Range", format!("InstanceCount is 1 to {most}"));
     }
     if r.min_count.is_some_and(|least| !(1..=count).contains(&least)) {
         return refuse("InvalidParameterValue.InvalidParameterMinCount", "MinCount is 1 to InstanceCount");
@@ -67,62 +167,39 @@ pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAns
         let text = format!("`{image_id}` does not run on {}", kind.name);
         return refuse("InvalidParameterValue.InvalidImageForGivenInstanceType", text);
     }
-    let charge = r.instance_charge_type.unwrap_or_else(|| "POSTPAID_BY_HOUR".to_owned());
-    let (mut renew, mut months) = (None, None);
-    match charge.as_str() {
-        "POSTPAID_BY_HOUR" => {}
-        "PREPAID" => {
-            let prepaid = required(r.instance_charge_prepaid, "InstanceChargePrepaid")?;
-            let period = required(prepaid.period, "InstanceChargePrepaid.Period")?;
-            if !MONTHS.contains(&period) && period != 60 {
-                return refuse("InvalidPeriod", "Period is 1 to 12, 24, 36, 48 or 60 months");
-            }
-            months = Some(period);
-            renew = Some(prepaid.renew_flag.unwrap_or_else(|| "NOTIFY_AND_MANUAL_RENEW".to_owned()));
-        }
-        "SPOTPAID" => {
-            return refuse("UnsupportedOperation.SpotUnsupportedRegion", "there are no spot instances here");
-        }
-        other => return refuse("InvalidParameterValue", format!("`{other}` is not sold here")),
-    }
+    let charge =
+        charge::read(region.region, r.instance_charge_type, r.instance_charge_prepaid, r.instance_market_options)?;
     let system = system_disk(r.system_disk.unwrap_or_default(), &image_id, &image)?;
-    let data = data_disks(cx, r.data_disks.unwrap_or_default(), &charge)?;
+    let data = data_disks(cx, r.data_disks.unwrap_or_default(), &charge.word)?;
     let addresses = r.virtual_private_cloud.as_ref().and_then(|vpc| vpc.private_ip_addresses.clone());
     let addresses = private_addresses(cx, addresses.unwrap_or_default(), count)?;
     let (vpc, subnet) = network::place(cx, r.virtual_private_cloud.as_ref(), &zone)?;
     let groups = network::groups(cx, r.security_group_ids, "InvalidParameterValue.LimitExceeded")?;
-    let internet = internet(r.internet_accessible.unwrap_or_default())?;
+    let internet = internet(r.internet_accessible.unwrap_or_default(), &charge)?;
     let keys = check_login(cx, &r.login_settings.unwrap_or_default(), &image)?;
-    if let Some(name) = &r.host_name {
-        check_host_name(name, &image.content, true)?;
-    }
+    let host_name = r.host_name.map(|name| names::host_pattern(name, count, &image.content)).transpose()?;
     let user_data = r.user_data.filter(|text| !text.is_empty());
     check_user_data(user_data.as_deref(), "InvalidParameterValue.TooLarge")?;
     let name = r.instance_name.filter(|name| !name.is_empty());
     if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
         return refuse("InvalidInstanceName.TooLong", format!("a name has at most {MAX_NAME} characters"));
     }
-    let names = names(name.as_deref(), count);
+    let names = names::names(name.as_deref(), count);
+    let placement_group = network::placement_group(cx, r.disaster_recover_group_ids, count)?;
+    let cam_role = r.cam_role_name.filter(|name| !name.is_empty());
+    if let Some(role) = &cam_role {
+        network::check_role(cx, role)?;
+    }
     let tags = tags::specified(cx, r.tag_specification, "instance")?;
-    if charge == "POSTPAID_BY_HOUR" {
-        let most = i64::from(cx.settings.limits.instances_per_zone);
-        let used = quotas::instances_used(cx, &zone)?;
-        if used + count > most {
-            let text = format!("{used} of {most} pay-as-you-go instances of {zone} are used, {count} more asked for");
-            return refuse("LimitExceeded.InstanceQuota", text);
-        }
-    }
-    if r.dry_run == Some(true) {
-        return cx.dry_run();
-    }
     let script = Script::of(user_data.as_deref());
     let spec = Spec {
         instance_type: kind.name.to_owned(),
         content: image.content.after(&image_id, user_data.as_deref().map(machines::digest)),
         image: image_id,
-        charge,
-        renew,
-        months,
+        charge: charge.word.clone(),
+        renew: charge.renew.clone(),
+        months: charge.months,
+        max_price: charge.max_price.clone(),
         system,
         data,
         vpc,
@@ -131,71 +208,28 @@ pub(crate) fn run(cx: &mut Context<'_>, r: RunInstances) -> Done<RunInstancesAns
         keys,
         internet,
         protected: r.disable_api_termination.unwrap_or(false),
-        host_name: r.host_name,
+        host_name,
+        cam_role,
+        encrypted: image.encrypted,
         script: script.into(),
     };
-    let spec_number = spec.insert(cx.db, user_data.as_deref())?;
-    let first = db::take_numbers(cx.db, Kind::Instance, count)?;
-    let mut ids = Vec::with_capacity(names.len());
-    let mut counted_now = 0;
-    for ((n, name), address) in (first..).zip(names).zip(addresses) {
-        let until = cx.now + cx.takes(cx.settings.pace.launch_ms, n);
-        let fails = cx.strike(|i| matches!(i, Injection::LaunchFails { name: wanted } if *wanted == name)).is_some();
-        let counted = !fails && spec.charge == "POSTPAID_BY_HOUR";
-        counted_now += i64::from(counted);
-        let machine = Machine {
-            n,
-            account: cx.account,
-            region: region.region.to_owned(),
-            zone: zone.clone(),
-            name,
-            spec: spec_number,
-            next_spec: None,
-            counted,
-            created_ms: cx.now,
-            op: Op::Run,
-            op_start: cx.now,
-            op_until: until,
-            op_error: fails.then(|| "no host could take the instance".to_owned()),
-            op_request: cx.request_id.clone(),
-            was: Power::Off,
-            becomes: Power::On,
-            boot_ms: Some(until),
-            off_ms: script.off_at(until),
-            gone_ms: fails.then_some(until + LAUNCH_FAILED_LISTED_MS),
-            address,
-            hidden: cx.settings.empty_first_read,
-        };
-        machine.insert(cx.db)?;
-        let id = machine.id(cx.seed);
-        tags::attach(cx, ids::resource(Kind::Instance, n), region.region, &tags)?;
-        ids.push(id);
+    let hourly = spec.hourly(region.region, kind);
+    charge.check_bid(&hourly)?;
+    Ok(Wanted { zone, count, kind, charge, hourly, spec, user_data, script, names, addresses, placement_group, tags })
+}
+
+/// A token, where one is given (1.10).
+pub(super) fn check_token(token: Option<&str>) -> Done<Option<&str>> {
+    let token = token.filter(|token| !token.is_empty());
+    if token.is_some_and(|token| token.len() > MAX_TOKEN || !token.is_ascii()) {
+        return refuse("InvalidClientToken.TooLong", format!("a token has at most {MAX_TOKEN} ASCII characters"));
     }
-    cx.db
-        .prepare_cached(
-            "INSERT INTO usage VALUES (?1, ?2, ?3) ON CONFLICT (account, zone) DO UPDATE SET used = used + excluded.used",
-        )?
-        .execute(params![cx.account, zone, counted_now])?;
-    if let Some(token) = r.client_token.filter(|token| !token.is_empty()) {
-        cx.db.prepare_cached("INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
-            cx.account,
-            region.region,
-            token,
-            digest,
-            first,
-            count,
-            cx.now
-        ])?;
-    }
-    Ok(RunInstancesAnswer { instance_id_set: ids, ..RunInstancesAnswer::default() })
+    Ok(token)
 }
 
 /// The ids that a token gave before (1.10).
 fn remembered(cx: &Context<'_>, token: Option<&str>, digest: &str) -> Done<Option<Vec<String>>> {
-    let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
-    if token.len() > MAX_TOKEN || !token.is_ascii() {
-        return refuse("InvalidClientToken.TooLong", format!("a token has at most {MAX_TOKEN} ASCII characters"));
-    }
+    let Some(token) = check_token(token)? else { return Ok(None) };
     let found: Option<(String, i64, i64)> = cx
         .db
         .prepare_cached("SELECT digest, first, count FROM token WHERE account = ?1 AND region = ?2 AND token = ?3")?
@@ -232,19 +266,9 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
     some(r.hpc_cluster_id.is_some(), "ResourceNotFound.HpcCluster", "there are no HPC clusters here")?;
     some(listed(&r.chc_ids), "InvalidParameterValue.ChcHostsNotFound", "there are no CHC servers here")?;
     some(
-        listed(&r.disaster_recover_group_ids),
-        "FailedOperation.DisasterRecoverGroupNotFound",
-        "there are no placement groups here",
-    )?;
-    some(
         r.network_interfaces.is_some(),
         "InvalidParameterValue.InstanceTypeNotSupportElasticNetworks",
         "NetworkInterfaces is not for these types",
-    )?;
-    some(
-        r.cam_role_name.as_ref().is_some_and(|name| !name.is_empty()),
-        "AuthFailure.CamRoleNameAuthenticateFailed",
-        "there are no CAM roles here",
     )?;
     some(
         r.enable_jumbo_frame == Some(true),
@@ -257,8 +281,7 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
         "there are no scheduled actions here",
     )?;
     let beta = r.metadata.is_some() || r.cpu_topology.is_some() || r.partition_number.is_some();
-    let spot = r.instance_market_options.is_some();
-    some(beta || spot, "UnsupportedOperation", "the embedded cloud has no Metadata, CpuTopology, partitions and spot")
+    some(beta, "UnsupportedOperation", "the embedded cloud has no Metadata, CpuTopology and partitions")
 }
 
 /// A type of the catalogue.
@@ -348,7 +371,7 @@ fn data_disks(cx: &Context<'_>, asked: Vec<DataDisk>, charge: &str) -> Done<Vec<
             }
         }
         let keep = disk.delete_with_instance == Some(false);
-        if keep && charge != "POSTPAID_BY_HOUR" {
+        if keep && charge != charge::HOURLY {
             return refuse("InvalidParameterValue", "DeleteWithInstance is for pay-as-you-go disks");
         }
         disks.push(DiskSpec { kind, size, name: disk_name(disk.disk_name)?, keep });
@@ -382,9 +405,11 @@ fn private_addresses(cx: &Context<'_>, asked: Vec<String>, count: i64) -> Done<V
     Ok(asked.into_iter().map(Some).collect())
 }
 
-fn internet(mut asked: InternetAccessible) -> Done<InternetAccessible> {
+/// Access from the internet; how it is paid for follows the instance, where that is not said (3.7).
+fn internet(mut asked: InternetAccessible, charge: &Charge) -> Done<InternetAccessible> {
     let kinds = ["BANDWIDTH_PREPAID", "TRAFFIC_POSTPAID_BY_HOUR", "BANDWIDTH_POSTPAID_BY_HOUR", "BANDWIDTH_PACKAGE"];
-    let kind = asked.internet_charge_type.get_or_insert_with(|| "TRAFFIC_POSTPAID_BY_HOUR".to_owned());
+    let fallback = if charge.word == charge::PREPAID { "BANDWIDTH_PREPAID" } else { "TRAFFIC_POSTPAID_BY_HOUR" };
+    let kind = asked.internet_charge_type.get_or_insert_with(|| fallback.to_owned());
     if !kinds.contains(&kind.as_str()) {
         return refuse("InvalidParameterValue", format!("`{kind}` is no InternetChargeType"));
     }
@@ -450,67 +475,6 @@ pub(crate) fn check_user_data(text: Option<&str>, too_large: &str) -> Done<()> {
     }
 }
 
-/// Rules of host names (5.1).
-pub(crate) fn check_host_name(name: &str, content: &Content, patterns: bool) -> Done<()> {
-    let bare = if patterns { without_patterns(name) } else { name.to_owned() };
-    let part = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !text.contains("--")
-    };
-    let ends = |c: char| c == '-' || c == '.';
-    let good = if content.is_windows() {
-        (2..=15).contains(&bare.len()) && part(&bare) && !bare.chars().all(|c| c.is_ascii_digit())
-    } else {
-        (2..=60).contains(&bare.len()) && bare.split('.').all(part)
-    };
-    if good && !bare.starts_with(ends) && !bare.ends_with(ends) {
-        return Ok(());
-    }
-    refuse("InvalidParameterValue.IllegalHostName", format!("`{name}` cannot be a host name"))
-}
-
-fn without_patterns(name: &str) -> String {
-    let numbered = numbered_name(name, 0).unwrap_or_else(|| name.to_owned());
-    numbered.replace("{IP}", "10-0-0-1")
-}
-
-/// The names of a launch: patterns number them, else 1, 2, … is appended where there are several.
-fn names(name: Option<&str>, count: i64) -> Vec<String> {
-    let Some(name) = name else { return (0..count).map(|_| DEFAULT_NAME.to_owned()).collect() };
-    (0..count)
-        .map(|n| match numbered_name(name, n) {
-            Some(name) => name,
-            None if count > 1 => format!("{name}{}", n + 1),
-            None => name.to_owned(),
-        })
-        .collect()
-}
-
-/// The name of the `n`th instance, where there are patterns `{R:x}` or `{R:x,F:y}` in it.
-fn numbered_name(name: &str, n: i64) -> Option<String> {
-    let mut rest = name;
-    let mut text = String::new();
-    let mut found = false;
-    while let Some(start) = rest.find("{R:") {
-        let Some(length) = rest[start..].find('}') else { break };
-        let inner = &rest[start + 3..start + length];
-        let (first, width) = match inner.split_once(",F:") {
-            Some((first, width)) => (first.parse::<i64>(), width.parse::<usize>().ok().filter(|width| *width <= 8)),
-            None => (inner.parse::<i64>(), Some(0)),
-        };
-        text.push_str(&rest[..start]);
-        match (first, width) {
-            (Ok(first), Some(width)) if first >= 0 => {
-                found = true;
-                text.push_str(&format!("{:0width$}", first.saturating_add(n)));
-            }
-            _ => text.push_str(&rest[start..=start + length]),
-        }
-        rest = &rest[start + length + 1..];
-    }
-    text.push_str(rest);
-    found.then_some(text)
-}
-
 impl Content {
     /// What is on a machine that was made from an image, and ran user data.
     pub(crate) fn after(&self, image: &str, digest: Option<String>) -> Self {
@@ -524,16 +488,6 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_number_and_else_a_suffix_does() {
-        assert_eq!(names(Some("web-{R:3}"), 2), ["web-3", "web-4"]);
-        assert_eq!(names(Some("w{R:9,F:3}-{R:1}"), 2), ["w009-1", "w010-2"]);
-        assert_eq!(names(Some("web"), 2), ["web1", "web2"]);
-        assert_eq!(names(Some("web"), 1), ["web"]);
-        assert_eq!(names(Some("{R:x}"), 1), ["{R:x}"]);
-        assert_eq!(names(None, 2), [DEFAULT_NAME, DEFAULT_NAME]);
-    }
 
     #[test]
     fn passwords_follow_the_rules_of_their_system() {

@@ -1,7 +1,10 @@
 //! Instances: their rows, and what state they are in at a time (API text 2.2).
 
 pub(crate) mod change;
+pub(crate) mod charge;
+pub(crate) mod inquire;
 pub(crate) mod launch;
+mod names;
 pub(crate) mod power;
 pub(crate) mod read;
 
@@ -14,10 +17,12 @@ use super::api::Context;
 use super::catalogue::Content;
 use super::ids::{self, Kind};
 use super::machines::Script;
+use super::prices::{self, Hourly};
 use super::refusal::{Done, refuse, required};
 use super::settings::Settings;
 use crate::cloud::cvm::wire::shapes::InternetAccessible;
 use crate::model::Millis;
+use crate::model::catalog::TypeEntry;
 
 /// The most ids of a request (8.9).
 const MAX_IDS: usize = 100;
@@ -42,6 +47,8 @@ pub(crate) struct Spec {
     pub(crate) charge: String,
     pub(crate) renew: Option<String>,
     pub(crate) months: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_price: Option<String>,
     pub(crate) system: DiskSpec,
     pub(crate) data: Vec<DiskSpec>,
     pub(crate) vpc: String,
@@ -50,7 +57,13 @@ pub(crate) struct Spec {
     pub(crate) keys: Vec<String>,
     pub(crate) internet: InternetAccessible,
     pub(crate) protected: bool,
+    /// With the patterns of its launch.
     pub(crate) host_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cam_role: Option<String>,
+    /// Whether its system disk is encrypted, as that of its image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) encrypted: bool,
     pub(crate) content: Content,
     pub(crate) script: ScriptTimes,
 }
@@ -93,12 +106,18 @@ pub(crate) use numbered;
 
 numbered! {
     /// What was last done to an instance. The numbers are in files: only append.
-    Op { Run, Start, Stop, Terminate, Reset, Resize, Modify, Rename, Capture, CaptureOff }
+    Op { Run, Start, Stop, Terminate, Reset, Resize, Modify, Rename, Capture, CaptureOff, Isolate, Reboot }
 }
 
 numbered! {
     /// Whether a machine is on, as far as was asked for. The numbers are in files: only append.
     Power { On, Off, Isolated }
+}
+
+numbered! {
+    /// What becomes of an instance that the cloud takes away by itself: it is gone, or lies in the recycle bin first.
+    /// The numbers are in files: only append.
+    End { Gone, Bin }
 }
 
 impl Op {
@@ -108,7 +127,8 @@ impl Op {
             Self::Run => "RunInstances",
             Self::Start => "StartInstances",
             Self::Stop => "StopInstances",
-            Self::Terminate => "TerminateInstances",
+            Self::Terminate | Self::Isolate => "TerminateInstances",
+            Self::Reboot => "RebootInstances",
             Self::Reset => "ResetInstance",
             Self::Resize => "ResetInstancesType",
             Self::Modify | Self::Rename => "ModifyInstancesAttribute",
@@ -157,7 +177,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) spec: i64,
     pub(crate) next_spec: Option<i64>,
-    pub(crate) counted: bool,
+    /// How much of its zone's quota it gives back when it is gone.
+    pub(crate) counted: i64,
     pub(crate) created_ms: Millis,
     pub(crate) op: Op,
     pub(crate) op_start: Millis,
@@ -171,10 +192,17 @@ pub(crate) struct Machine {
     pub(crate) gone_ms: Option<Millis>,
     pub(crate) address: Option<String>,
     pub(crate) hidden: bool,
+    /// Its place in its launch, from 0.
+    pub(crate) ordinal: i64,
+    /// When the cloud takes it away by itself.
+    pub(crate) ends_ms: Option<Millis>,
+    pub(crate) ends_into: End,
+    pub(crate) placement_group: Option<String>,
 }
 
 const COLUMNS: &str = "n, account, region, zone, name, spec, next_spec, counted, created_ms, op, op_start, op_until, \
-                       op_error, op_request, was, becomes, boot_ms, off_ms, gone_ms, address, hidden";
+                       op_error, op_request, was, becomes, boot_ms, off_ms, gone_ms, address, hidden, ordinal, \
+                       ends_ms, ends_into, placement_group";
 
 fn machine(row: &Row<'_>) -> rusqlite::Result<Machine> {
     Ok(Machine {
@@ -199,6 +227,10 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<Machine> {
         gone_ms: row.get(18)?,
         address: row.get(19)?,
         hidden: row.get(20)?,
+        ordinal: row.get(21)?,
+        ends_ms: row.get(22)?,
+        ends_into: End::of(row.get(23)?),
+        placement_group: row.get(24)?,
     })
 }
 
@@ -228,7 +260,8 @@ impl Machine {
     pub(crate) fn insert(&self, db: &Connection) -> Done<()> {
         db.prepare_cached(
             "INSERT INTO instance VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+              ?22, ?23, ?24, ?25)",
         )?
         .execute(params![
             self.n,
@@ -252,6 +285,10 @@ impl Machine {
             self.gone_ms,
             self.address,
             self.hidden,
+            self.ordinal,
+            self.ends_ms,
+            self.ends_into.number(),
+            self.placement_group,
         ])?;
         Ok(())
     }
@@ -260,7 +297,8 @@ impl Machine {
     pub(crate) fn save(&self, db: &Connection) -> Done<()> {
         db.prepare_cached(
             "UPDATE instance SET name = ?2, spec = ?3, next_spec = ?4, op = ?5, op_start = ?6, op_until = ?7,
-             op_error = ?8, op_request = ?9, was = ?10, becomes = ?11, boot_ms = ?12, off_ms = ?13, gone_ms = ?14
+             op_error = ?8, op_request = ?9, was = ?10, becomes = ?11, boot_ms = ?12, off_ms = ?13, gone_ms = ?14,
+             counted = ?15, ends_ms = ?16
              WHERE n = ?1",
         )?
         .execute(params![
@@ -278,6 +316,8 @@ impl Machine {
             self.boot_ms,
             self.off_ms,
             self.gone_ms,
+            self.counted,
+            self.ends_ms,
         ])?;
         Ok(())
     }
@@ -299,8 +339,19 @@ impl Machine {
         }
     }
 
-    /// InstanceState at a time.
+    /// Whether the cloud has taken it away by itself.
+    pub(crate) fn has_ended(&self, now: Millis) -> bool {
+        self.ends_ms.is_some_and(|ends| ends <= now)
+    }
+
+    /// InstanceState at a time. While a prepaid instance is on its way to the recycle bin it is shut down (assumed).
     pub(crate) fn state(&self, now: Millis, settings: &Settings) -> State {
+        if self.has_ended(now) {
+            return match self.ends_into {
+                End::Gone => State::Terminating,
+                End::Bin => State::Shutdown,
+            };
+        }
         let busy = self.busy(now);
         let failed = self.op_error.is_some();
         let going_down = now < self.op_until.min(self.op_start + settings.pace.power_ms);
@@ -310,7 +361,8 @@ impl Machine {
             Op::Start if busy => State::Starting,
             Op::Stop if busy => State::Stopping,
             Op::Terminate if busy => State::Terminating,
-            Op::Rename if busy => State::Rebooting,
+            Op::Isolate if busy && self.was == Power::On => State::Stopping,
+            Op::Rename | Op::Reboot if busy => State::Rebooting,
             Op::Reset if busy && settings.reset_shows_rebooting => State::Rebooting,
             Op::CaptureOff | Op::Resize if busy && self.was == Power::On => {
                 if going_down {
@@ -328,7 +380,9 @@ impl Machine {
             | Op::Modify
             | Op::Rename
             | Op::Capture
-            | Op::CaptureOff => {
+            | Op::CaptureOff
+            | Op::Isolate
+            | Op::Reboot => {
                 self.powered(if busy || (failed && self.op == Op::Reset) { self.was } else { self.becomes }, now)
             }
         }
@@ -384,6 +438,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Its private address: one out of its number, where none was asked for.
+    pub(crate) fn private_address(&self) -> String {
+        self.address.clone().unwrap_or_else(|| dotted(10, self.n))
+    }
+
+    /// What its host is called.
+    pub(crate) fn host_name(&self, spec: &Spec) -> String {
+        names::host_name(spec.host_name.as_deref(), self.ordinal, &self.private_address(), &spec.content)
+    }
+
     /// Its disks: the system disk first, with their ids.
     pub(crate) fn disks(&self, spec: &Spec, seed: u64) -> Vec<(String, DiskSpec)> {
         std::iter::once(&spec.system)
@@ -392,6 +456,10 @@ impl Machine {
             .map(|(place, disk)| (ids::encode(Kind::Disk, seed, ids::disk_number(self.n, place)), disk.clone()))
             .collect()
     }
+}
+
+fn dotted(first: u8, n: i64) -> String {
+    format!("{first}.{}.{}.{}", (n >> 16) & 255, (n >> 8) & 255, n & 255)
 }
 
 /// The statement that loads a row, put together once.
@@ -411,6 +479,14 @@ impl Spec {
         db.prepare_cached("INSERT INTO spec (body, user_data) VALUES (?1, ?2)")?
             .execute(params![serde_json::to_string(self)?, user_data])?;
         Ok(db.last_insert_rowid())
+    }
+}
+
+impl Spec {
+    /// What such an instance costs an hour.
+    pub(crate) fn hourly(&self, region: &str, kind: &TypeEntry) -> Hourly {
+        let disks = std::iter::once(&self.system).chain(&self.data).map(|disk| (disk.kind.as_str(), disk.size));
+        prices::hourly(region, kind, disks, &self.content)
     }
 }
 
@@ -458,6 +534,7 @@ pub(crate) enum Act {
     Terminate,
     Start,
     Stop,
+    Reboot,
     Reset,
     Modify,
     Resize,
@@ -474,19 +551,25 @@ pub(crate) fn check(cx: &Context<'_>, machine: &Machine, act: Act) -> Done<State
         return refuse("MutexOperation.TaskRunning", format!("another image of `{id}` is being made"));
     }
     let in_progress = "OperationDenied.InstanceOperationInProgress";
+    if busy && machine.op == Op::Isolate && !matches!(act, Act::Resize | Act::Capture) {
+        return refuse("UnsupportedOperation.InstanceStateIsolating", format!("`{id}` goes to the recycle bin"));
+    }
     match (state, act) {
         (State::Pending, Act::Resize | Act::Capture) => return no(in_progress),
-        (State::Pending, Act::Terminate | Act::Start | Act::Stop | Act::Reset | Act::Modify) => {
+        (State::Pending, Act::Terminate | Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify) => {
             return no("UnsupportedOperation.InstanceStatePending");
         }
         (State::LaunchFailed, Act::Terminate) => return no("UnsupportedOperation.InstanceStateLaunchFailed"),
-        (State::LaunchFailed, Act::Start | Act::Stop | Act::Reset | Act::Modify | Act::Resize | Act::Capture)
+        (
+            State::LaunchFailed,
+            Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify | Act::Resize | Act::Capture,
+        )
         | (State::Shutdown, Act::Capture) => return no("InvalidInstance.NotSupported"),
         (State::Starting, _) => return no("UnsupportedOperation.InstanceStateStarting"),
         (State::Stopping, _) => return no("UnsupportedOperation.InstanceStateStopping"),
         (State::Rebooting, _) => return no("UnsupportedOperation.InstanceStateRebooting"),
         (State::Terminating, _) => return no("UnsupportedOperation.InstanceStateTerminating"),
-        (State::Shutdown, Act::Start | Act::Stop | Act::Reset | Act::Modify | Act::Resize) => {
+        (State::Shutdown, Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify | Act::Resize) => {
             return no("UnsupportedOperation.InstanceStateShutdown");
         }
         (State::Shutdown, Act::Terminate) | (State::Running | State::Stopped, _) => {}
@@ -500,7 +583,7 @@ pub(crate) fn check(cx: &Context<'_>, machine: &Machine, act: Act) -> Done<State
     }
     match (state, act) {
         (State::Running, Act::Start) => no("UnsupportedOperation.InstanceStateRunning"),
-        (State::Stopped, Act::Stop) => no("UnsupportedOperation.InstanceStateStopped"),
+        (State::Stopped, Act::Stop | Act::Reboot) => no("UnsupportedOperation.InstanceStateStopped"),
         _ => Ok(state),
     }
 }

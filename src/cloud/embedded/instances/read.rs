@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rusqlite::params;
 
-use super::{MAX_IDS, Machine, Power, Spec, check_count, number, user_data};
+use super::{MAX_IDS, Machine, Power, Spec, State, charge, check_count, dotted, number, user_data};
 use crate::cloud::cvm::wire::answers::{
     DescribeInstancesAnswer, DescribeInstancesAttributesAnswer, DescribeInstancesStatusAnswer,
 };
@@ -268,7 +268,7 @@ impl Reader {
                 // Whether the filter is fuzzy is unconfirmed (9.6); exact is the narrower reading.
                 "instance-name" => filter.has(&machine.name),
                 "instance-state" => filter.has(machine.state(cx.now, cx.settings).word()),
-                "private-ip-address" => filter.has(&private_address(machine)),
+                "private-ip-address" => filter.has(&machine.private_address()),
                 "creation-start-time" => creation(filter)? <= machine.created_ms,
                 "creation-end-time" => creation(filter)? >= machine.created_ms,
                 name => {
@@ -311,14 +311,20 @@ impl Reader {
                 ..DataDisk::default()
             })
             .collect();
-        let expires = spec.months.map(|months| machine.created_ms + months * 30 * 86_400_000);
-        let isolated = state.word() == "SHUTDOWN" || machine.was == Power::Isolated;
+        let expires = charge::expires(&spec, machine.created_ms, cx.now);
+        let expired = state == State::Shutdown && machine.has_ended(cx.now);
+        let isolated = match state {
+            _ if expired => "EXPIRE",
+            State::Shutdown => "MANMADE",
+            _ if machine.was == Power::Isolated => "MANMADE",
+            _ => "NOTISOLATED",
+        };
         Ok(Instance {
             placement: Placement { zone: Some(machine.zone.clone()), project_id: Some(0), ..Placement::default() },
             instance_type: spec.instance_type.clone(),
             cpu: kind.map_or(0, |kind| i64::from(kind.cpu)),
             memory: kind.map_or(0, |kind| i64::from(kind.memory_gib)),
-            restrict_state: "NORMAL".to_owned(),
+            restrict_state: if expired { "EXPIRED" } else { "NORMAL" }.to_owned(),
             instance_name: machine.name.clone(),
             instance_charge_type: spec.charge.clone(),
             system_disk: SystemDisk {
@@ -326,10 +332,11 @@ impl Reader {
                 disk_id: Some(disk_id(0)),
                 disk_size: Some(spec.system.size),
                 disk_name: spec.system.name.clone(),
+                encrypt: spec.encrypted.then_some(true),
                 ..SystemDisk::default()
             },
             data_disks: Some(data_disks),
-            private_ip_addresses: Some(vec![private_address(machine)]),
+            private_ip_addresses: Some(vec![machine.private_address()]),
             public_ip_addresses: public_address(machine, &spec).map(|address| vec![address]),
             internet_accessible: InternetAccessible {
                 internet_charge_type: spec.internet.internet_charge_type.clone(),
@@ -357,10 +364,13 @@ impl Reader {
             latest_operation_state: Some(machine.outcome(cx.now).to_owned()),
             latest_operation_request_id: Some(machine.op_request.clone()),
             latest_operation_error_msg: machine.op_error.clone().filter(|_| !machine.busy(cx.now)),
-            isolated_source: if isolated { "MANMADE" } else { "NOTISOLATED" }.to_owned(),
-            license_type: "TencentCloud".to_owned(),
+            isolated_source: isolated.to_owned(),
+            license_type: spec.content.license().to_owned(),
+            disaster_recover_group_id: machine.placement_group.clone().unwrap_or_default(),
+            disaster_recover_group_ids: Some(machine.placement_group.iter().cloned().collect()),
+            cam_role_name: spec.cam_role.clone(),
             disable_api_termination: spec.protected,
-            host_name: spec.host_name.clone(),
+            host_name: Some(machine.host_name(&spec)),
             default_login_user: if windows { "Administrator" } else { "root" }.to_owned(),
             default_login_port: if windows { 3389 } else { 22 },
             instance_id: id,
@@ -377,15 +387,6 @@ fn creation(filter: &Asked) -> Done<i64> {
     Ok(jiff::tz::TimeZone::UTC.to_timestamp(civil).map(|time| time.as_millisecond()).unwrap_or_default())
 }
 
-/// An address out of the number of the machine, where none was asked for.
-fn private_address(machine: &Machine) -> String {
-    machine.address.clone().unwrap_or_else(|| dotted(10, machine.n))
-}
-
 fn public_address(machine: &Machine, spec: &Spec) -> Option<String> {
     (spec.internet.public_ip_assigned == Some(true)).then(|| dotted(43, machine.n))
-}
-
-fn dotted(first: u8, n: i64) -> String {
-    format!("{first}.{}.{}.{}", (n >> 16) & 255, (n >> 8) & 255, n & 255)
 }
