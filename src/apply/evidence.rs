@@ -216,13 +216,7 @@ fn tags_of<'f>(found: &'f Found, resource: &TagTarget) -> Option<&'f BTreeMap<St
 }
 
 /// Names are unique among an account's images in a region, and this one was free before the call.
-fn named(
-    found: &Found,
-    region: &Region,
-    name: &str,
-    about: &Circumstances<'_>,
-    fits: impl Fn(&Image) -> bool,
-) -> Took {
+fn named(found: &Found, region: &Region, name: &str, about: &Circumstances<'_>, fits: impl Fn(&Image) -> bool) -> Took {
     let there = found.images.get(region).into_iter().flatten().map(|(_, image)| image);
     let mine = |image: &&Image| image.name == name && !about.ids_ever.contains(image.id.as_str()) && fits(image);
     match there.filter(mine).map(|image| &image.id).next() {

@@ -103,8 +103,6 @@ codes! {
     IMAGE_OWNER "image-owner" Config "A received image belongs to another account than the config says: the cloud does not vet shared images."
     IMAGE_KIND "image-kind" Config "A looked-up image is of another kind than the config says."
     IMAGE_MISFIT "image-misfit" Config "An image does not run on an instance type."
-    NOT_SHAREABLE "not-shareable" Config "An encrypted image, or one under its owner's own licence, cannot be shared."
-    UNKNOWN_OS "unknown-os" Config "The cloud does not import this system, this version of it, or it for these processors."
     PIN_GONE "pin-gone" Config "The image that a look-up is pinned to is no longer there."
     SOURCE_NOT_FOUND "source-not-found" Config "The machine that an image is captured from is not there."
     DISK_TOO_SMALL "disk-too-small" Config "The system disk is smaller than the image."

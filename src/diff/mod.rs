@@ -4,9 +4,11 @@
 //! decided what its change means.
 
 mod image;
+mod image_fields;
 mod slot;
 mod tags;
 
 pub use image::{ImageDiff, image};
+pub use image_fields::{ImageField, OnChange, OnDrift, image_field, image_table};
 pub use slot::{Attr, Shown, SlotDiff, Takes, Wanted, made_with, show_tags, slot, tag_attr};
 pub use tags::{TagDiff, tags};

@@ -85,8 +85,6 @@ pub struct Pace {
     pub resize_ms: i64,
     /// From `CreateImage` to NORMAL.
     pub capture_ms: i64,
-    /// From `ImportImage` to NORMAL.
-    pub import_ms: i64,
     /// From `SyncImages` until copy and source are NORMAL.
     pub copy_ms: i64,
     /// From `ImportImage` to NORMAL.
@@ -106,7 +104,6 @@ impl Pace {
         reset_ms: 0,
         resize_ms: 0,
         capture_ms: 0,
-        import_ms: 0,
         copy_ms: 0,
         import_ms: 0,
         delete_ms: 0,
@@ -120,7 +117,6 @@ impl Pace {
         reset_ms: 2000,
         resize_ms: 1000,
         capture_ms: 2500,
-        import_ms: 3000,
         copy_ms: 2000,
         import_ms: 3000,
         delete_ms: 300,
@@ -134,7 +130,6 @@ impl Pace {
         reset_ms: 600_000,
         resize_ms: 60_000,
         capture_ms: 600_000,
-        import_ms: 900_000,
         copy_ms: 900_000,
         import_ms: 900_000,
         delete_ms: 10_000,

@@ -7,7 +7,7 @@ use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
 use super::images::{forget, is_gone, is_kept};
 use super::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Resource, Target, Value};
 use crate::cloud::call::{Arg, Body, StepId};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Share, Undeclared};
 use crate::model::ids::{CloudId, ImageId, Name, Region, Uin};
@@ -26,9 +26,9 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .map(|((_, region), at)| (region.clone(), at.clone()))
         .collect();
     let bar = places.iter().find_map(|(_, at)| not_shareable(&at.nature));
-    if let Some(why) = bar {
+    if let Some((code, why)) = bar {
         draft.faults.push(
-            Diagnostic::error(codes::NOT_SHAREABLE, format!("image.{} cannot be shared", share.image))
+            Diagnostic::error(code, format!("image.{} cannot be shared", share.image))
                 .at(Desired::path(Kind::Share, name).key("image"))
                 .why(why),
         );
@@ -48,11 +48,11 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
 }
 
 /// Why an image cannot be shared, where that is known (API text 4.8).
-fn not_shareable(nature: &Nature) -> Option<&'static str> {
+fn not_shareable(nature: &Nature) -> Option<(Code, &'static str)> {
     if nature.encrypted {
-        Some("its disk is encrypted")
+        Some((codes::ENCRYPTED_IMAGE, "its disk is encrypted"))
     } else if nature.own_licence {
-        Some("it runs under its owner's own licence (BYOL)")
+        Some((codes::BYOL_IMAGE, "it runs under its owner's own licence (BYOL)"))
     } else {
         None
     }

@@ -3,3 +3,4 @@
 mod images;
 mod instances;
 mod shares;
+mod sources;

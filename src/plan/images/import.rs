@@ -30,19 +30,19 @@ pub(super) fn check(draft: &mut Draft<'_>, name: &Name, home: &Region, source: &
         let told = match wrong(known, os, os_version, *architecture) {
             Ok(told) => told,
             Err(Wrong::System(all)) => {
-                let fault = Diagnostic::error(codes::UNKNOWN_OS, format!("{home} imports no system {os:?}"));
+                let fault = Diagnostic::error(codes::UNKNOWN_SYSTEM, format!("{home} imports no system {os:?}"));
                 draft.faults.push(meant(fault, os, &all).at(path.key("os")));
                 return None;
             }
             Err(Wrong::Version(all)) => {
                 let what = format!("{home} imports no {os} {os_version:?}");
-                let fault = Diagnostic::error(codes::UNKNOWN_OS, what).why(format!("it imports {}", offered(&all)));
+                let fault = Diagnostic::error(codes::UNKNOWN_SYSTEM, what).why(format!("it imports {}", offered(&all)));
                 draft.faults.push(meant(fault, os_version, &all).at(path.key("os_version")));
                 return None;
             }
             Err(Wrong::Architecture(all)) => {
                 let what = format!("{home} does not import {os} for {}", architecture.word());
-                let fault = Diagnostic::error(codes::UNKNOWN_OS, what).why(format!("only for {}", offered(&all)));
+                let fault = Diagnostic::error(codes::UNKNOWN_SYSTEM, what).why(format!("only for {}", offered(&all)));
                 draft.faults.push(fault.at(path.key("architecture")));
                 return None;
             }
@@ -75,10 +75,15 @@ enum Wrong {
 /// Whether the cloud says that it imports this; `Ok(false)`: it does not say which versions.
 fn wrong(known: &ImportOs, os: &str, version: &str, architecture: Architecture) -> Result<bool, Wrong> {
     let ImportOs { systems, versions } = known;
-    if !systems.contains(os) && !versions.contains_key(os) {
-        return Err(Wrong::System(systems.iter().chain(versions.keys()).cloned().collect()));
+    // Some systems stand among the versions only; but what stands there for several editions is none of them.
+    let edition = |name: &String| name.strip_prefix(os).is_some_and(|rest| rest.starts_with(' '));
+    if !systems.contains(os) && (!versions.contains_key(os) || systems.iter().any(edition)) {
+        return Err(Wrong::System(systems.clone()));
     }
-    let Some(ImportVersions { versions, architectures }) = versions.get(os) else { return Ok(false) };
+    let family = || os.split_once(' ').map_or(os, |(family, _)| family);
+    let Some(ImportVersions { versions, architectures }) = versions.get(os).or_else(|| versions.get(family())) else {
+        return Ok(false);
+    };
     if !versions.is_empty() && !versions.contains(version) {
         return Err(Wrong::Version(versions.clone()));
     }
@@ -114,10 +119,11 @@ mod tests {
 
     fn told() -> ImportOs {
         let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
+        let windows = ImportVersions { versions: texts(&["9"]), architectures: texts(&["x86_64"]) };
         let versions = ImportVersions { versions: texts(&["6", "7"]), architectures: texts(&["x86_64", "arm"]) };
         ImportOs {
-            systems: texts(&["CentOS", "Other Linux"]),
-            versions: std::iter::once(("CentOS".to_owned(), versions)).collect(),
+            systems: texts(&["CentOS", "Other Linux", "Windows Server 2016"]),
+            versions: [("CentOS", versions), ("Windows", windows)].map(|(name, all)| (name.to_owned(), all)).into(),
         }
     }
 
@@ -130,6 +136,9 @@ mod tests {
             matches!(check("Other Linux", "8", Architecture::X86_64), Ok(false)),
             "nothing is told of its versions"
         );
+        assert!(matches!(check("Windows Server 2016", "9", Architecture::X86_64), Ok(true)));
+        assert!(matches!(check("Windows Server 2016", "10", Architecture::X86_64), Err(Wrong::Version(_))));
+        assert!(matches!(check("Windows", "9", Architecture::X86_64), Err(Wrong::System(_))), "no edition of it");
         assert!(matches!(check("centos", "7", Architecture::X86_64), Err(Wrong::System(_))));
         assert!(matches!(check("CentOS", "8", Architecture::X86_64), Err(Wrong::Version(_))));
         assert!(matches!(check("CentOS", "7", Architecture::I386), Err(Wrong::Architecture(_))));

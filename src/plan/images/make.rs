@@ -182,11 +182,32 @@ fn duplicate(
     let Planning { name, home, .. } = planning;
     let CopySource { image: from, encryption } = source;
     let at = draft.images.get(&(from.clone(), home.clone()))?.clone();
-    if at.nature.encrypted {
+    let plain = encryption.is_none();
+    let others = matches!(at.use_, ImageUse::Found { .. });
+    let wrong = if at.nature.encrypted {
+        Some((
+            codes::ENCRYPTED_IMAGE,
+            "is encrypted",
+            "the cloud copies no encrypted image, not even within its region",
+        ))
+    } else if others && !at.nature.fees.is_empty() {
+        Some((codes::COPY_NOT_POSSIBLE, "is of the marketplace", "of the images of others only shared ones are copied"))
+    } else if others && !plain {
+        Some((codes::COPY_NOT_POSSIBLE, "is another account's", "only an image of one's own is copied encrypted"))
+    } else if !others && plain {
+        Some((
+            codes::COPY_NOT_POSSIBLE,
+            "is there already",
+            "within its region a custom image is only copied encrypted",
+        ))
+    } else {
+        None
+    };
+    if let Some((code, what, why)) = wrong {
         draft.faults.push(
-            Diagnostic::error(codes::CONFLICT, format!("image.{from} is encrypted: it cannot be copied"))
+            Diagnostic::error(code, format!("image.{from} {what}: it cannot be copied in this way"))
                 .at(Desired::path(Kind::Image, name).key("copy").key("image"))
-                .why("the cloud copies no image whose disk is encrypted, not even within its region"),
+                .why(why),
         );
         return None;
     }

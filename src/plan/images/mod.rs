@@ -194,10 +194,13 @@ fn place_fits(
     }
     if nature.encrypted && regions.len() > 1 {
         draft.faults.push(
-            Diagnostic::error(codes::CONFLICT, format!("image.{name} is encrypted, and is to be in several regions"))
-                .at(path)
-                .why(format!("the cloud copies no image whose disk is encrypted: it stays in {home}"))
-                .help("take `regions` out, and make an encrypted copy in each region that needs one"),
+            Diagnostic::error(
+                codes::ENCRYPTED_IMAGE,
+                format!("image.{name} is encrypted, and is to be in several regions"),
+            )
+            .at(path)
+            .why(format!("the cloud copies no image whose disk is encrypted: it stays in {home}"))
+            .help("take `regions` out, and make an encrypted copy in each region that needs one"),
         );
         return false;
     }
