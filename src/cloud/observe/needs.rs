@@ -189,12 +189,14 @@ fn fleet_regions(fleet: &Name, desired: &Desired, recorded: &Recorded) -> BTreeS
 mod tests {
     use super::*;
     use crate::model::addr::Addr;
-    use crate::model::desired::{Fleet, Latency, Provider, Ready, Strategy, Update};
+    use crate::model::desired::{CopySource, Fleet, Latency, Provider, Ready, Strategy, Update};
     use crate::model::digest::{Digest, context};
     use crate::model::ids::Lineage;
     use crate::model::limits::LimitOverrides;
-    use crate::model::recorded::{Object, Status};
-    use crate::model::spec::{ImageCopySpec, Login, Network, ObjectSpec, SystemDisk};
+    use crate::model::recorded::{Object, Status, VersionRecord};
+    use crate::model::spec::{
+        Architecture, ImageCopySpec, ImportSource, Inputs, Login, Network, ObjectSpec, SystemDisk,
+    };
 
     const HOME: &str = "ap-guangzhou";
     const AWAY: &str = "ap-shanghai";
@@ -345,6 +347,66 @@ mod tests {
             assert_eq!(needs.regions, BTreeMap::from([(HOME.into(), home), (AWAY.into(), away)]));
             assert!(!needs.regions_list);
         }
+    }
+
+    #[test]
+    fn received_images_are_asked_for_by_id_and_whether_they_fit() {
+        let partner = Image::Shared { id: "img-theirs".into(), owner: "100000000002".into() };
+        let bought = Image::Marketplace { id: "img-bought".into() };
+        let images = [("partner", partner), ("bought", bought)];
+        let needs = Needs::of(&desired(&images, &[("guest", fleet("partner", HOME))]), &recorded(&[]));
+        let home = &needs.regions[HOME];
+        assert_eq!(home.images, BTreeSet::from(["img-theirs".into(), "img-bought".into()]));
+        let fits = BTreeMap::from([("S5.MEDIUM4".into(), BTreeSet::from(["img-theirs".into()]))]);
+        assert_eq!(home.fits, fits);
+        assert!(!home.import_os && !home.custom_images);
+    }
+
+    #[test]
+    fn systems_are_asked_for_until_the_file_was_imported_once() {
+        let source = ImportSource {
+            url: "https://b-1.cos.ap-guangzhou.myqcloud.com/f.qcow2".into(),
+            os: "CentOS".into(),
+            os_version: "7".into(),
+            architecture: Architecture::X86_64,
+            boot_mode: None,
+            force: false,
+            license: None,
+        };
+        let Image::Managed(mut image) = managed(InstanceSource::Id("ins-1".into()), Some(&[HOME, AWAY])) else {
+            panic!("a managed image")
+        };
+        image.source = Source::Import(source.clone());
+        let copy = CopySource { image: "legacy".into(), encryption: None };
+        let mine = Image::Managed(ManagedImage { source: Source::Copy(copy), regions: None, ..image.clone() });
+        let desired = desired(&[("legacy", Image::Managed(image)), ("mine", mine)], &[("old", fleet("legacy", AWAY))]);
+        let mut recorded = recorded(&[copy_of_legacy()]);
+        let needs = Needs::of(&desired, &recorded);
+        assert!(needs.regions[HOME].import_os && needs.regions[AWAY].custom_images && !needs.regions[AWAY].import_os);
+        let fits = BTreeMap::from([("S5.MEDIUM4".into(), BTreeSet::from(["img-legacy".into()]))]);
+        assert_eq!(needs.regions[AWAY].fits, fits);
+        let inputs = Inputs {
+            instance: None,
+            base: None,
+            user_data: None,
+            system_disk: SystemDisk::default(),
+            data_disks: Vec::new(),
+            import: Some(source),
+            encryption: None,
+        };
+        recorded.versions.push(VersionRecord {
+            block: Block::image(&"legacy".into()),
+            version: "v1".into(),
+            generation: 1,
+            inputs_digest: Digest::of_value(context::INPUTS, &inputs),
+            inputs,
+            made_ms: 0,
+        });
+        assert!(!Needs::of(&desired, &recorded).regions[HOME].import_os);
+    }
+
+    fn copy_of_legacy() -> (Addr, &'static str, CloudId) {
+        copy("legacy", AWAY, "img-legacy")
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn an_explicit_version_comes_back_with_what_it_was_made_of() {
 #[test]
 fn what_is_to_stay_makes_no_room() {
     let limits = Limits { images_per_region: 2, ..Limits::EMBEDDED };
-    let rig = Rig::with(&[(SHOP, &with("    keep: 1\n")), ("boot.sh", BOOT)], Settings { limits, ..quick() });
+    let rig = Rig::with(&[(SHOP, &with("    keep: 2\n")), ("boot.sh", BOOT)], Settings { limits, ..quick() });
     rig.settle();
     next(&rig, 2);
     rig.settle();
@@ -111,11 +111,11 @@ fn what_is_to_stay_makes_no_room() {
     let mark = rig.mark();
     let refused = rig.fails(Exit::Infeasible).err;
     says(&refused, "error[image-quota]");
-    says(&refused, "this would do: set `keep: 0` in `images.web`");
+    says(&refused, "this would do: set `keep: 1` in `images.web`");
     assert_eq!(rig.mutations(mark), counts(&[]));
-    rig.edit(SHOP, "keep: 1", "keep: 0");
+    rig.edit(SHOP, "keep: 2", "keep: 1");
     rig.change();
-    assert_eq!(marked(&rig, GZ), (1, 0));
+    assert_eq!(marked(&rig, GZ), (2, 0));
 }
 
 #[test]
