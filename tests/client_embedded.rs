@@ -569,6 +569,7 @@ fn an_observer_sees_it_all() {
         lookups: BTreeSet::from([lookup.clone()]),
         shares: BTreeSet::from([image.clone(), "img-00000000".into()]),
         instances: ids.iter().cloned().chain([gone.clone()]).collect(),
+        ..RegionNeeds::default()
     };
     let home = Region::new(HOME);
     let needs = Needs {

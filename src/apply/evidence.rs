@@ -3,10 +3,10 @@
 //! | call | it took when |
 //! |---|---|
 //! | RunInstances | an instance bears the name and the tag, is as young as the intent, and was never recorded |
-//! | CreateImage | an image of that name is there, as young as the intent: the name was free before |
-//! | SyncImages | the copy of that name is there, by destination |
+//! | CreateImage, ImportImage | an image of that name is there, as young as the intent: the name was free before |
+//! | SyncImages | the copy of that name is there, by destination; its source is none |
 //! | ModifyImageSharePermission | the accounts are there, or are not |
-//! | ModifyImageAttribute | the description is there |
+//! | ModifyImageAttribute | description, family and mark are there |
 //! | DeleteImages | the image is not there |
 //! | TerminateInstances | the instance is gone, TERMINATING or SHUTDOWN |
 //! | StopInstances, StartInstances | it is on its way, or there |
@@ -141,12 +141,14 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
         Body::CreateImage { name, .. } | Body::ImportImage { name, .. } => {
             whole(named(found, &call.region, name, about, |image| image.created_ms >= about.intended_ms - SKEW_MS))
         }
-        Body::SyncImages { name, .. } => step
+        Body::SyncImages { image: source, name, .. } => step
             .targets
             .iter()
             .map(|target| match &target.effect {
                 // Which time a copy bears is not documented.
-                Effect::Make(made) => named(found, &made.region, name, about, |_| true),
+                Effect::Make(made) => {
+                    named(found, &made.region, name, about, |image| source.known() != Some(&image.id))
+                }
                 Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => Took::No,
             })
             .collect(),
@@ -216,15 +218,9 @@ fn tags_of<'f>(found: &'f Found, resource: &TagTarget) -> Option<&'f BTreeMap<St
 }
 
 /// Names are unique among an account's images in a region, and this one was free before the call.
-fn named(
-    found: &Found,
-    region: &Region,
-    name: &str,
-    about: &Circumstances<'_>,
-    young: impl Fn(&Image) -> bool,
-) -> Took {
+fn named(found: &Found, region: &Region, name: &str, about: &Circumstances<'_>, fits: impl Fn(&Image) -> bool) -> Took {
     let there = found.images.get(region).into_iter().flatten().map(|(_, image)| image);
-    let mine = |image: &&Image| image.name == name && !about.ids_ever.contains(image.id.as_str()) && young(image);
+    let mine = |image: &&Image| image.name == name && !about.ids_ever.contains(image.id.as_str()) && fits(image);
     match there.filter(mine).map(|image| &image.id).next() {
         Some(id) => Took::Yes(Some(CloudId::Image(id.clone()))),
         None => Took::No,

@@ -1,7 +1,7 @@
 //! `fleetwright explain`.
 
 use super::{Exit, Shell};
-use crate::config::nearest;
+use crate::diagnostic::nearest;
 use crate::diagnostic::{Class, Diagnostic, SourceMap, codes};
 use crate::ops::Problem;
 use crate::report::explain;

@@ -324,6 +324,13 @@ pub enum Query {
         /// The ids.
         ids: Vec<ImageId>,
     },
+    /// Those of some images, at most 100, that fit an instance type.
+    ImagesFitting {
+        /// The ids.
+        ids: Vec<ImageId>,
+        /// The type.
+        instance_type: InstanceType,
+    },
     /// One page of the account's custom images.
     CustomImages {
         /// How many to pass over.
@@ -425,6 +432,7 @@ impl Query {
             Self::ImageQuota => "DescribeImageQuota",
             Self::AccountQuota => "DescribeAccountQuota",
             Self::ImagesById { .. }
+            | Self::ImagesFitting { .. }
             | Self::CustomImages { .. }
             | Self::CustomImagesNamed { .. }
             | Self::PublicImages { .. } => "DescribeImages",

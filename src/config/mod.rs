@@ -28,7 +28,6 @@ mod typing;
 mod user_data;
 
 pub use files::read_dir;
-pub use language::nearest;
 
 use std::collections::{BTreeMap, BTreeSet};
 

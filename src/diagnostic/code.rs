@@ -137,6 +137,10 @@ codes! {
     UNKNOWN_TYPE "unknown-type" Config "No such instance type is known in the zone; `plan` asks the cloud."
     IMAGE_NOT_IN_REGION "image-not-in-region" Config "A fleet's image is not in the fleet's region."
     IMAGE_NOT_FOUND "image-not-found" Config "A look-up finds no usable image."
+    IMAGE_NOT_SHARED "image-not-shared" Config "A received image is not shared with this account, or is no longer there."
+    IMAGE_OWNER "image-owner" Config "A received image belongs to another account than the config says: the cloud does not vet shared images."
+    IMAGE_KIND "image-kind" Config "A looked-up image is of another kind than the config says."
+    IMAGE_MISFIT "image-misfit" Config "An image does not run on an instance type."
     PIN_GONE "pin-gone" Config "The image that a look-up is pinned to is no longer there."
     SOURCE_NOT_FOUND "source-not-found" Config "The machine that an image is captured from is not there."
     REGION_CHANGED "region-changed" Config "A fleet that exists stays in its region."
@@ -178,5 +182,7 @@ codes! {
     SELF_CHECK "self-check" Failed "The plan failed its second check; this is a fault of the program."
     NEWER_MATCH "newer-match" Config "A look-up is pinned, and a newer image matches it. Only a note."
     CONFIG_CHANGED "config-changed" Foreign "The config or `fleetwright.lock` has changed since a saved plan was made. Only a note: the plan is carried out as it is."
+    IMPORT_FAILED "import-failed" Config "The cloud could not import a file. Only a note: it is tried again."
+    NAME_LATER "name-later" Config "A new `name` is borne by what is made from now on. Only a note: what is there keeps its name."
     BUILDER_REMOVED "builder-removed" Config "What an image was captured from is no longer in the config. Only a warning: the image stays."
 }

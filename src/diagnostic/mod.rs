@@ -1,10 +1,12 @@
 //! A fault as data: what, where, why, and what to do. The command line decides how it looks.
 
 mod code;
+mod nearest;
 mod page;
 mod source;
 
 pub use code::{Class, Code, codes};
+pub use nearest::nearest;
 pub use page::{Page, Part};
 pub use source::{Entry, Source, SourceMap, Span};
 

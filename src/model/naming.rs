@@ -28,6 +28,17 @@ pub fn image_name(project: &Name, env: &Name, image: &Name, version: &Version, g
     shorten(format!("{project}-{env}-{image}-{version}{again}"), 0)
 }
 
+/// What stands for the version in a pattern of names.
+pub const VERSION: &str = "{version}";
+
+/// The name of a managed image's version after a pattern of the config. A version that was made anew is told apart as
+/// it is in [`image_name`].
+#[must_use]
+pub fn image_name_by(pattern: &str, version: &Version, generation: u32) -> String {
+    let again = if generation > 1 { format!("-r{generation}") } else { String::new() };
+    shorten(pattern.replace(VERSION, &format!("{version}{again}")), 0)
+}
+
 /// What comes before the ordinal in the names of a fleet's slots in a zone: `<project>-<env>-<fleet>-<zone tail>-`.
 /// Leaves room for an ordinal of any length.
 #[must_use]
@@ -44,15 +55,15 @@ pub fn instance_name(project: &Name, env: &Name, fleet: &Name, zone: &Zone, ordi
     format!("{}{ordinal}", instance_prefix(project, env, fleet, zone))
 }
 
-/// Names are ASCII, so a character is a byte.
 fn shorten(name: String, reserve: usize) -> String {
     const HASH_DIGITS: usize = 8;
     let room = MAX_NAME_CHARS - reserve;
-    if name.len() <= room {
+    if name.chars().count() <= room {
         return name;
     }
     let hash = Digest::of(context::NAME, name.as_bytes()).short(HASH_DIGITS);
-    format!("{}-{hash}", &name[..room - HASH_DIGITS - 1])
+    let head: String = name.chars().take(room - HASH_DIGITS - 1).collect();
+    format!("{head}-{hash}")
 }
 
 #[cfg(test)]
@@ -80,5 +91,16 @@ mod tests {
             instance_name(&Name::new("shop"), &Name::new("default"), &Name::new("web"), &zone, 7),
             "shop-default-web-3-7"
         );
+    }
+
+    #[test]
+    fn a_pattern_holds_the_version_and_is_cut_like_any_name() {
+        let named = |pattern: &str, generation| image_name_by(pattern, &Version::new("3f9a1c02"), generation);
+        assert_eq!(named("acme-{version}", 1), "acme-3f9a1c02");
+        assert_eq!(named("{version}-acme", 2), "3f9a1c02-r2-acme");
+        let long = format!("{}{{version}}", "é".repeat(52));
+        assert_eq!(named(&long, 1).chars().count(), MAX_NAME_CHARS);
+        assert_eq!(named(&long, 2).chars().count(), MAX_NAME_CHARS);
+        assert_ne!(named(&long, 2), named(&long, 3));
     }
 }

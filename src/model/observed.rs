@@ -67,6 +67,8 @@ pub struct RegionSeen {
     pub spot_quota: Option<BTreeMap<Zone, Quota>>,
     /// Which systems can be imported, where asked.
     pub import_os: Option<ImportOs>,
+    /// Whether images fit types, where asked.
+    pub fits: BTreeMap<(ImageId, InstanceType), bool>,
     /// Answers to look-ups.
     pub lookups: BTreeMap<Lookup, Vec<Image>>,
     /// The accounts that images are shared with.

@@ -5,7 +5,7 @@ use super::load::store_problem;
 use super::{Problem, Site};
 use crate::apply::events::Outcome;
 use crate::cloud::call::{Arg, StepId};
-use crate::config::nearest;
+use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::addr::{Addr, Block};
 use crate::model::recorded::{Object, Recorded, RunId, VersionRecord};

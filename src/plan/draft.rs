@@ -16,7 +16,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::naming;
-use crate::model::observed::InstanceState;
+use crate::model::observed::{Image, InstanceState};
 use crate::model::recorded::Object;
 use crate::model::spec::ImageUse;
 
@@ -31,6 +31,37 @@ pub(super) struct ImageAt {
     pub(super) ready: Vec<Need>,
     /// Its size in GiB; a system disk is no smaller.
     pub(super) size_gib: u32,
+    /// What else is known of it, or follows from what it is made of.
+    pub(super) nature: Nature,
+}
+
+/// What an image is, or what it will be as far as that follows from what it is made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Nature {
+    /// For which processors, in the cloud's word.
+    pub(super) architecture: Option<String>,
+    /// The system.
+    pub(super) platform: Option<String>,
+    /// The image blocks of the marketplace whose fee it carries.
+    pub(super) fees: BTreeSet<Name>,
+    /// The image blocks of other accounts that it comes from.
+    pub(super) received: BTreeSet<Name>,
+    /// Whether its disk is encrypted.
+    pub(super) encrypted: bool,
+    /// Whether it runs under its owner's own licence.
+    pub(super) own_licence: bool,
+}
+
+impl Nature {
+    /// The same with what was seen of the image itself in the place of what followed from its origin.
+    pub(super) fn seen(&self, image: &Image) -> Self {
+        let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self {
+            architecture: told(&image.architecture).or_else(|| self.architecture.clone()),
+            platform: told(&image.platform).or_else(|| self.platform.clone()),
+            ..self.clone()
+        }
+    }
 }
 
 /// A slot that an image is captured from.
@@ -51,6 +82,8 @@ pub(super) struct Current {
     pub(super) version: Version,
     /// Which capture of it.
     pub(super) generation: u32,
+    /// Where it is made.
+    pub(super) home: Region,
     /// Steps by which it comes to be everywhere; the version before goes after them.
     pub(super) made_by: Vec<StepId>,
 }
@@ -73,6 +106,12 @@ pub(super) struct Draft<'a> {
     pub(super) images: BTreeMap<(Name, Region), ImageAt>,
     /// Managed images by block.
     pub(super) current: BTreeMap<Name, Current>,
+    /// Copies of older versions that stay.
+    pub(super) kept: BTreeSet<(Region, ImageId)>,
+    /// Copies that would have to go and are protected, by image block.
+    pub(super) guarded: BTreeMap<Name, BTreeSet<Addr>>,
+    /// Received images that nothing can be made from, each with why.
+    pub(super) unusable: BTreeMap<(Region, ImageId), Diagnostic>,
     /// Slots that images are captured from.
     pub(super) slots: BTreeMap<(Name, u32), SlotAt>,
     /// Steps after which nothing runs from an old version of an image any more, by image block.
@@ -114,6 +153,9 @@ impl<'a> Draft<'a> {
             assumptions: BTreeSet::new(),
             images: BTreeMap::new(),
             current: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            guarded: BTreeMap::new(),
+            unusable: BTreeMap::new(),
             slots: BTreeMap::new(),
             moved: BTreeMap::new(),
             hasty: BTreeMap::new(),

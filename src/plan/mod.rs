@@ -17,6 +17,7 @@ mod lookups;
 mod order;
 mod outside;
 mod quota;
+mod received;
 mod rollout;
 mod shares;
 mod suggest;
@@ -87,6 +88,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };
     let mut draft = Draft::new(input);
     lookups::public_images(&mut draft);
+    received::images(&mut draft);
     for block in order {
         one_block(&mut draft, desired, block);
     }
@@ -94,6 +96,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     rollout::terminate_going(&mut draft);
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);
+    received::settle(&mut draft);
     guard::tell(&mut draft);
     let peaks = quota::fit(&mut draft);
     let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
-use super::images::{forget, is_gone};
+use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
+use super::images::{forget, is_gone, is_kept};
 use super::types::{
     Action, AttrChange, Do, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
 };
 use crate::cloud::call::{Arg, Body, StepId};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Share, Undeclared};
 use crate::model::ids::{CloudId, ImageId, Name, Region, Uin};
@@ -27,6 +27,15 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .filter(|((image, _), _)| *image == share.image)
         .map(|((_, region), at)| (region.clone(), at.clone()))
         .collect();
+    let bar = places.iter().find_map(|(_, at)| not_shareable(&at.nature));
+    if let Some((code, why)) = bar {
+        draft.faults.push(
+            Diagnostic::error(code, format!("image.{} cannot be shared", share.image))
+                .at(Desired::path(Kind::Share, name).key("image"))
+                .why(why),
+        );
+        return;
+    }
     for (region, at) in places {
         let addr = Addr::copy(block.clone(), version.clone(), region.clone());
         let rows = draft.objects_of(&block);
@@ -37,6 +46,17 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         let generation = row.map_or(last + 1, |row| row.generation);
         let planning = Planning { name, share, addr, generation, region, at, row };
         one_copy(draft, &planning);
+    }
+}
+
+/// Why an image cannot be shared, where that is known (API text 4.8).
+fn not_shareable(nature: &Nature) -> Option<(Code, &'static str)> {
+    if nature.encrypted {
+        Some((codes::ENCRYPTED_IMAGE, "its disk is encrypted"))
+    } else if nature.own_licence {
+        Some((codes::BYOL_IMAGE, "it runs under its owner's own licence (BYOL)"))
+    } else {
+        None
     }
 }
 
@@ -282,6 +302,14 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                     forget(draft, object, Reason::Vanished, Vec::new());
                     continue;
                 }
+                // An older version that stays is for us alone: whoever has it now has the current one before it is lost.
+                Some(row) if is_kept(draft, row) => {
+                    let needs = successors(draft, row);
+                    let there = seen(draft, &object.region, image);
+                    let accounts: BTreeSet<Uin> = ours(Some(object)).intersection(&there).cloned().collect();
+                    cancel(draft, object, image, &accounts, &there, vec![object], Reason::OldVersion, needs);
+                    continue;
+                }
                 // The shares of an image that goes are cancelled together with it.
                 Some(row) if !stays(draft, row) => continue,
                 Some(row) if taken_over(draft, row) => {
@@ -298,6 +326,14 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
             cancel(draft, object, image, &accounts, &there, vec![object], reason, Vec::new());
         }
     }
+}
+
+/// What has to be over before an older version is taken away from those whom it is shared with.
+fn successors(draft: &Draft<'_>, copy: &Object) -> Vec<Need> {
+    let name = &copy.addr.block.name;
+    let made = draft.current.get(name).map(|current| current.made_by.clone()).unwrap_or_default();
+    let shared = draft.shared.get(&(name.clone(), copy.region.clone())).into_iter().flatten().copied();
+    made.into_iter().chain(shared).map(Need::Success).collect()
 }
 
 /// The copy, where it is one of ours, that a share is of.

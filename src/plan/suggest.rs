@@ -25,6 +25,8 @@ enum Edit {
     Count(Name, u32),
     /// One region less.
     DropRegion(Name, Region),
+    /// Fewer older versions.
+    Keep(Name, u32),
     /// These accounts less.
     Accounts(Name, BTreeSet<Uin>),
     /// One block less.
@@ -77,6 +79,11 @@ enum Candidate {
         least: u32,
         now: u32,
     },
+    /// How many older versions stay, fewer than now.
+    Keep {
+        image: Name,
+        now: u32,
+    },
     /// A list of accounts, those that are given up last in front.
     Accounts {
         share: Name,
@@ -90,6 +97,7 @@ impl Candidate {
         match self {
             Self::Fixed(_) => 0,
             Self::Count { least, now, .. } => (now - least - 1) as usize,
+            Self::Keep { now, .. } => (now - 1) as usize,
             Self::Accounts { accounts, .. } => accounts.len() - 2,
         }
     }
@@ -108,6 +116,7 @@ impl Candidate {
             Self::Count { fleet, least, .. } => {
                 Edit::Count(fleet.clone(), least + u32::try_from(kept).unwrap_or(u32::MAX - least))
             }
+            Self::Keep { image, .. } => Edit::Keep(image.clone(), u32::try_from(kept).unwrap_or(u32::MAX)),
             Self::Accounts { share, accounts } => {
                 Edit::Accounts(share.clone(), accounts.iter().skip(kept + 1).cloned().collect())
             }
@@ -139,6 +148,11 @@ fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate>
     for (name, image) in &desired.images {
         let Image::Managed(image) = image else { continue };
         let block = Block::image(name);
+        // What was older than that has gone already.
+        let there = older_versions(input, &block);
+        if image.keep.min(there) > 0 {
+            add(&block, Candidate::Keep { image: name.clone(), now: image.keep.min(there) });
+        }
         for region in image.regions.iter().flatten() {
             add(&block, Candidate::Fixed(Edit::DropRegion(name.clone(), region.clone())));
         }
@@ -146,6 +160,13 @@ fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate>
     }
     candidates.sort_by_key(|(other, _)| *other);
     candidates.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// How many versions of an image the state has beside one.
+fn older_versions(input: &PlanInput<'_>, block: &Block) -> u32 {
+    let rows = input.recorded.objects.iter().filter(|object| object.addr.block == *block);
+    let versions: BTreeSet<_> = rows.filter_map(|object| object.addr.version.as_ref()).collect();
+    u32::try_from(versions.len()).unwrap_or(u32::MAX)
 }
 
 fn captured_slots<'d>(desired: &'d Desired, fleet: &'d Name) -> impl Iterator<Item = u32> + 'd {
@@ -299,6 +320,11 @@ impl Edit {
                     regions.remove(region);
                 }
             }
+            Self::Keep(name, keep) => {
+                if let Some(Image::Managed(image)) = desired.images.get_mut(name) {
+                    image.keep = *keep;
+                }
+            }
             Self::Accounts(name, fewer) => {
                 if let Some(share) = desired.shares.get_mut(name) {
                     share.accounts.retain(|uin| !fewer.contains(uin));
@@ -316,6 +342,7 @@ impl Edit {
         match self {
             Self::Count(name, count) => format!("set `count: {count}` in `fleets.{name}`"),
             Self::DropRegion(name, region) => format!("take {region} out of `images.{name}.regions`"),
+            Self::Keep(name, keep) => format!("set `keep: {keep}` in `images.{name}`"),
             Self::Accounts(name, fewer) => {
                 let fewer: Vec<&str> = fewer.iter().map(Uin::as_str).collect();
                 format!("take {} out of `shares.{name}.accounts`", fewer.join(", "))
@@ -331,6 +358,10 @@ impl Edit {
         match self {
             Self::Count(name, count) => fleet(name).saturating_sub(*count),
             Self::DropRegion(..) => 1,
+            Self::Keep(name, keep) => {
+                let now = desired.images.get(name).and_then(Image::managed).map_or(0, |image| image.keep);
+                now.saturating_sub(*keep)
+            }
             Self::Accounts(_, fewer) => of(fewer.len()),
             Self::Drop(block) => match block.kind {
                 Kind::Fleet => fleet(&block.name),

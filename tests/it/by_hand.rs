@@ -4,3 +4,4 @@ mod fields;
 mod images;
 mod instances;
 mod shares;
+mod sources;

@@ -3,6 +3,9 @@
 pub(crate) mod fields;
 mod fleets;
 mod guarded;
+mod image_fields;
 mod images;
+mod older;
 mod shares;
+mod sources;
 mod together;

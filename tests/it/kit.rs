@@ -69,6 +69,38 @@ fleets:
     type: S5.MEDIUM4
 "#;
 
+/// A file that is imported and copied, an encrypted copy of it, an image that another account shares, our own copy of
+/// that, one of the marketplace, and fleets that run from them.
+pub(crate) const SOURCES: &str = r#"project: shop
+cloud: { provider: embedded, region: ap-guangzhou }
+trusted_owners: ["100000000002"]
+images:
+  legacy:
+    import:
+      url: "https://files-1250000000.cos.ap-guangzhou.myqcloud.com/legacy.qcow2"
+      os: CentOS
+      os_version: "7"
+      architecture: x86_64
+    regions: [ap-guangzhou, ap-shanghai]
+    description: "from the old hall"
+    family: legacy
+    keep: 1
+    deprecate_kept: true
+  locked:
+    copy: { image: legacy, encrypt: true }
+  partner:
+    shared: { id: img-8toqc6s3, owner: "100000000002" }
+  mine:
+    copy: { image: partner }
+  wordpress:
+    marketplace: { id: img-kx1vn3zd, accept_fee: true }
+fleets:
+  old: { image: legacy, count: 2, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }
+  vault: { image: locked, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }
+  guest: { image: partner, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }
+  blog: { image: wordpress, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }
+"#;
+
 /// What machines boot with: the builder switches itself off.
 pub(crate) const BOOT: &str = "#!/bin/sh\necho shop > /srv/name\n# sim: poweroff after=2s\n";
 
@@ -89,6 +121,11 @@ pub(crate) fn image() -> Rig {
     let rig = Rig::new(&[("shop.yaml", IMAGE), ("boot.sh", BOOT)]);
     rig.settle();
     rig
+}
+
+/// A world with images from everywhere, before its first apply.
+pub(crate) fn sources() -> Rig {
+    Rig::new(&[("shop.yaml", SOURCES)])
 }
 
 /// A change that was planned and applied.

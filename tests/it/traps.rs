@@ -14,7 +14,7 @@ use fleetwright::ops::Hooks;
 use fleetwright::store::{Record, Store, StoreFault};
 use serde_json::json;
 
-use crate::kit::{BOOT, FLEET, GZ, IMAGE, SH, counts, fleet, image, quick, says};
+use crate::kit::{BOOT, FLEET, GZ, IMAGE, SH, SOURCES, counts, fleet, image, quick, says, sources};
 use crate::rig::{OWNER, Rig};
 
 const SHOP: &str = "shop.yaml";
@@ -143,6 +143,76 @@ fn trap_5_a_quota_is_known_before_anything_is_made() {
     let refused = rig.fails(Exit::Infeasible);
     says(&refused.err, "error[instance-quota]");
     assert_eq!(rig.mutations(mark), counts(&[]));
+}
+
+#[test]
+fn trap_5_a_quota_of_images_is_known_before_anything_is_made() {
+    let limits = Limits { images_per_region: 2, ..Limits::EMBEDDED };
+    let rig = Rig::with(&[(SHOP, SOURCES)], Settings { limits, ..quick() });
+    let mark = rig.mark();
+    let refused = rig.fails(Exit::Infeasible);
+    says(&refused.err, "error[image-quota]: 3 custom images in ap-guangzhou at the worst moment, and 2 are allowed");
+    assert_eq!(rig.mutations(mark), counts(&[]));
+}
+
+#[test]
+fn trap_2_another_image_on_an_instance_from_a_received_one_is_drift() {
+    let rig = sources();
+    rig.settle();
+    for fleet in ["guest", "blog"] {
+        rig.edit(
+            SHOP,
+            &format!("  {fleet}: {{"),
+            &format!("  {fleet}: {{ update: {{ strategy: reset }}, login: {{ key_ids: [skey-8a7c6b5d] }},"),
+        );
+    }
+    rig.run("apply --auto-approve").expect(Exit::Done);
+    rig.wait_ms(10_000);
+    for fleet in ["guest", "blog"] {
+        let id = rig.id(&format!("fleet.{fleet}[0]"));
+        let other = public_image_id(GZ, "CentOS 7.9 64bit");
+        rig.by_hand(GZ, "ResetInstance", &json!({"InstanceId": id, "ImageId": other}));
+        rig.wait_ms(10_000);
+        rig.change().closes(0, 0, 1, 0).says("changed outside (image)").took(&[("ResetInstance", 1)]);
+    }
+}
+
+#[test]
+fn trap_6_copies_within_a_region_wait_for_their_source_and_are_looked_after() {
+    let rig = sources();
+    let mark = rig.mark();
+    rig.settle();
+    let refused: Vec<_> = rig.since(mark).into_iter().filter(|entry| entry.code.is_some()).collect();
+    assert!(refused.is_empty(), "nothing is asked of an image that is busy: {refused:#?}");
+    let holdings = rig.holdings();
+    let home = &holdings.of(OWNER, GZ).expect("a region").images;
+    assert!(home.values().all(|image| image.state == "NORMAL"));
+    // A lost answer copies once.
+    for action in ["SyncImages", "ImportImage"] {
+        let rig = sources();
+        let mark = rig.mark();
+        rig.run_with("apply --auto-approve", losing(&rig, action)).expect(Exit::Done);
+        let calls = rig.mutations(mark);
+        assert_eq!((calls["SyncImages"], calls["ImportImage"]), (3, 1), "{action}");
+        assert_eq!((rig.images(GZ).len(), rig.images(SH).len()), (3, 1), "{action}");
+        rig.expect_no_changes();
+        rig.expect_in_step();
+    }
+}
+
+#[test]
+fn trap_7_an_import_is_known_by_its_id_and_deleted() {
+    let rig = sources();
+    rig.settle();
+    let id = rig.addrs().into_iter().find(|addr| addr.starts_with("image.legacy@") && addr.ends_with(GZ));
+    let id = rig.id(&id.expect("an import"));
+    assert!(rig.images(GZ).values().any(|held| *held == id), "{id}");
+    rig.edit(SHOP, "legacy.qcow2", "other.qcow2");
+    rig.edit(SHOP, "    keep: 1\n    deprecate_kept: true\n", "");
+    rig.change();
+    assert!(rig.images(GZ).values().all(|held| *held != id), "{id} is gone with its version");
+    rig.run("destroy --auto-approve").expect(Exit::Done);
+    assert!(rig.holdings().nothing_of(OWNER));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn what_is_open_keeps_its_run_and_all_behind_it() {
 
 /// Enters an operation of one action that was done to the instance behind a target.
 fn power(store: &mut SqliteStore, fence: Fence, action: &str, id: &CloudId) {
-    use fleetwright::cloud::call::{Body, Call};
+    use fleetwright::cloud::call::{Arg, Body, Call};
     use fleetwright::plan::Do;
     let run = store.start_run(fence, &samples::run()).expect("a run");
     let number = store.load().expect("loaded").next_op;

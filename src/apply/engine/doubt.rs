@@ -32,6 +32,8 @@ pub(super) struct Doubt {
     under_way: usize,
     found: Found,
     told: bool,
+    /// Since when, in local time, only its ids are missing: the cloud accepted it, and told none.
+    nameless_ms: Option<Millis>,
 }
 
 impl Doubt {
@@ -104,6 +106,16 @@ impl Engine {
             return;
         }
         self.tell_recovering_if(id, "no answer was recorded; looking whether it took effect", out);
+        self.look_at(id, now);
+    }
+
+    /// It was accepted, and the answer tells no id: what it makes is looked for by its name. Until it is found, the journal
+    /// has it as sent; should the process end here, recovery finds it in the same way.
+    pub(super) fn find_by_name(&mut self, now: Millis, id: OpId) {
+        if let Some(op) = self.ops.get_mut(&id) {
+            op.phase = Phase::InDoubt;
+            op.doubt.nameless_ms = Some(now);
+        }
         self.look_at(id, now);
     }
 
@@ -205,6 +217,15 @@ impl Engine {
         }
         if took.iter().all(|took| matches!(took, Took::Yes(_))) {
             self.took(now, id, &took, out);
+            return;
+        }
+        if let Some(since_ms) = op.doubt.nameless_ms {
+            if now - since_ms < self.set.visible_ms {
+                self.look_at(id, now + LOOK_AGAIN_MS);
+            } else {
+                let why = "the cloud accepted it and told no id, and lists nothing of this name";
+                self.leave_in_doubt(now, id, why, out);
+            }
             return;
         }
         if source_is_syncing(&call, &op.doubt.found) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::step::{became, full_addr, new_object};
 use super::{After, Command, Engine, Purpose, action_of};
 use crate::apply::events::{Progress, Settled};
-use crate::cloud::call::{Answer, Arg, Call, Class, Executed, Fault, Reply, StepId};
+use crate::cloud::call::{Answer, Arg, Body, Call, Class, Executed, Fault, Reply, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -85,6 +85,14 @@ impl Op {
 
     pub(super) fn addrs(&self) -> Vec<Addr> {
         self.record.step.targets.iter().map(full_addr).collect()
+    }
+
+    /// Whether it makes images, which are found by their names where an answer tells no ids.
+    fn makes_an_image(&self) -> bool {
+        let images = self.call().is_some_and(|call| {
+            matches!(call.body, Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. })
+        });
+        images && self.record.step.targets.iter().any(|target| target.effect.makes().is_some())
     }
 
     pub(super) fn is_untouched(&self) -> bool {
@@ -201,6 +209,10 @@ impl Engine {
             | Reply::ImportOs(_)
             | Reply::Price(_)
             | Reply::UserData(_) => {}
+        }
+        if ids.is_empty() && unbound.is_empty() && op.makes_an_image() {
+            self.find_by_name(now, id);
+            return;
         }
         self.mark_accepted(now, id, unbound, ids, answer.cloud_ms);
         for (n, why) in failed {

@@ -139,7 +139,8 @@ impl Engine {
 
 /// Whether a conflict can come from an attempt of ours. `in_doubt`: there was one that got no answer.
 fn may_be_ours(body: &Body, in_doubt: bool) -> bool {
-    let names_what_it_makes = matches!(body, Body::CreateImage { .. } | Body::SyncImages { .. });
+    let names_what_it_makes =
+        matches!(body, Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. });
     (names_what_it_makes && in_doubt) || matches!(body, Body::ShareImage { .. })
 }
 

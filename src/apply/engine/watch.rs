@@ -270,9 +270,11 @@ impl Engine {
                 Some(_) if *until == Until::ImageGone => Verdict::NotYet,
                 Some(image) => match &image.state {
                     ImageState::Normal => Verdict::Done,
-                    ImageState::CreateFailed | ImageState::ImportFailed => {
-                        Verdict::Failed(format!("the cloud gave up making {}", image.id))
-                    }
+                    ImageState::CreateFailed => Verdict::Failed(format!("the cloud gave up making {}", image.id)),
+                    ImageState::ImportFailed => Verdict::Failed(format!(
+                        "the cloud could not import it as {}, and tells why in its console only",
+                        image.id
+                    )),
                     ImageState::Creating | ImageState::Syncing | ImageState::Importing | ImageState::Other(_) => {
                         Verdict::NotYet
                     }

@@ -210,6 +210,10 @@ fn describe(call: &Call, query: &Query, secrets: &dyn Secrets) -> Result<Outgoin
         Query::ImagesById { ids } => {
             pack(call, &DescribeImages { image_ids: Some(texts(ids)), limit, ..DescribeImages::default() })
         }
+        Query::ImagesFitting { ids, instance_type } => {
+            let (image_ids, instance_type) = (Some(texts(ids)), Some(instance_type.to_string()));
+            pack(call, &DescribeImages { image_ids, instance_type, limit, ..DescribeImages::default() })
+        }
         Query::CustomImages { offset } => pack(call, &images(vec![filter("image-type", ["PRIVATE_IMAGE"])], *offset)),
         Query::CustomImagesNamed { names, offset } => {
             let filters = vec![filter("image-type", ["PRIVATE_IMAGE"]), filter("image-name", names)];

@@ -210,6 +210,10 @@ fn paged_reads_say_their_limit() {
     let private = json!({"Name": "image-type", "Values": ["PRIVATE_IMAGE"]});
     let paged = [
         (Query::ImagesById { ids: vec!["img-1".into()] }, json!({"ImageIds": ["img-1"], "Limit": 100})),
+        (
+            Query::ImagesFitting { ids: vec!["img-1".into()], instance_type: "S5.MEDIUM4".into() },
+            json!({"ImageIds": ["img-1"], "InstanceType": "S5.MEDIUM4", "Limit": 100}),
+        ),
         (Query::CustomImages { offset: 0 }, json!({"Filters": [private], "Limit": 100})),
         (
             Query::CustomImagesNamed { names: vec!["a".to_owned()], offset: 100 },

@@ -174,7 +174,8 @@ impl Observer {
     }
 
     fn ask_region(&mut self, region: &Region, wanted: RegionNeeds) {
-        let RegionNeeds { zones, types, quotas, custom_images, images, lookups, shares, instances } = wanted;
+        let RegionNeeds { zones, types, quotas, custom_images, images, fits, import_os, lookups, shares, instances } =
+            wanted;
         self.seen.by_region.entry(region.clone()).or_default();
         if zones {
             self.ask(region, Query::Zones);
@@ -190,6 +191,14 @@ impl Observer {
         }
         if custom_images {
             self.walk(region, Listing::Custom);
+        }
+        if import_os {
+            self.ask(region, Query::ImportOs);
+        }
+        for (instance_type, images) in fits {
+            for ids in batches(images) {
+                self.ask(region, Query::ImagesFitting { ids, instance_type: instance_type.clone() });
+            }
         }
         for lookup in lookups {
             self.walk(region, Listing::Public(lookup));
@@ -259,6 +268,13 @@ impl Observer {
                 }
             }
             (Query::ImagesById { ids }, Reply::Images(page)) => fold_images(seen, ids, page, asked_ms),
+            (Query::ImagesFitting { ids, instance_type }, Reply::Images(page)) => {
+                for id in ids {
+                    let fits = page.items.iter().any(|image| image.id == *id);
+                    seen.fits.insert((id.clone(), instance_type.clone()), fits);
+                }
+            }
+            (Query::ImportOs, Reply::ImportOs(systems)) => seen.import_os = Some(systems),
             (Query::InstancesById { ids }, Reply::Instances(page)) => fold_instances(seen, ids, page, asked_ms),
             (Query::Shares { image }, Reply::Shares(accounts)) => {
                 seen.shares.insert(image.clone(), accounts);
@@ -342,6 +358,8 @@ impl Observer {
                     fold_images(seen, ids, Page { total: 0, items: Vec::new() }, asked_ms);
                 }
             },
+            // Of a type that is not there, and of an image that is not, others tell.
+            Query::ImagesFitting { .. } if NO_SUCH_TYPE.contains(&code) || code == NO_SUCH_IMAGE => {}
             Query::PublicImages { instance_type: Some(_), .. } if NO_SUCH_TYPE.contains(&code) => {
                 if let Some(listing) = listing_of(query) {
                     self.end_walk((call.region.clone(), listing), BTreeMap::new());
@@ -353,6 +371,7 @@ impl Observer {
             | Query::ImageQuota
             | Query::AccountQuota
             | Query::ImagesById { .. }
+            | Query::ImagesFitting { .. }
             | Query::CustomImages { .. }
             | Query::CustomImagesNamed { .. }
             | Query::PublicImages { .. }
@@ -404,6 +423,7 @@ fn listing_of(query: &Query) -> Option<Listing> {
         | Query::ImageQuota
         | Query::AccountQuota
         | Query::ImagesById { .. }
+        | Query::ImagesFitting { .. }
         | Query::CustomImagesNamed { .. }
         | Query::Shares { .. }
         | Query::InstancesById { .. }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, Source};
-use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Uin};
+use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, ManagedImage, Source};
+use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Name, Region, Uin};
 use crate::model::observed::Lookup;
 use crate::model::pins::{PinKey, Pins};
 use crate::model::recorded::Recorded;
@@ -35,6 +35,10 @@ pub struct RegionNeeds {
     pub custom_images: bool,
     /// Images by id. Only those that neither the listing nor a look-up answers cost a call.
     pub images: BTreeSet<ImageId>,
+    /// Images of which it is asked whether they fit a type.
+    pub fits: BTreeMap<InstanceType, BTreeSet<ImageId>>,
+    /// Which systems can be imported.
+    pub import_os: bool,
     /// Public images by name.
     pub lookups: BTreeSet<Lookup>,
     /// Images whose shares are asked.
@@ -89,25 +93,53 @@ impl Needs {
             region.zones = true;
             region.types = true;
             region.quotas = true;
-            if let Some(Image::Public { name }) = desired.images.get(&fleet.image) {
-                let instance_type = Some(fleet.instance_type.clone());
-                region.lookups.insert(Lookup { name: name.clone(), instance_type });
+            let fitting = |region: &mut RegionNeeds, image: &ImageId| {
+                region.fits.entry(fleet.instance_type.clone()).or_default().insert(image.clone());
+            };
+            match desired.images.get(&fleet.image) {
+                Some(Image::Public { name }) => {
+                    let instance_type = Some(fleet.instance_type.clone());
+                    region.lookups.insert(Lookup { name: name.clone(), instance_type });
+                }
+                Some(Image::Shared { id, .. } | Image::Marketplace { id }) => fitting(region, id),
+                // A file says nothing of itself; once it is imported, the cloud does.
+                Some(Image::Managed(ManagedImage { source: Source::Import(_), .. })) => {
+                    for object in recorded.objects.iter().filter(|object| {
+                        object.addr.block == Block::image(&fleet.image) && object.region == fleet.region
+                    }) {
+                        if let Some(image) = object.cloud_id.image() {
+                            fitting(region, image);
+                        }
+                    }
+                }
+                Some(Image::Managed(_)) | None => {}
             }
         }
-        for image in desired.images.values() {
-            let Image::Managed(image) = image else { continue };
-            needs.regions_list = true;
-            let mut regions = match &image.source {
-                Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) => {
-                    fleet_regions(fleet, desired, recorded)
+        let home = needs.home.clone();
+        for (name, image) in &desired.images {
+            let image = match image {
+                Image::Public { .. } => continue,
+                Image::Shared { id, .. } | Image::Marketplace { id } => {
+                    needs.pin(&home, id);
+                    continue;
                 }
-                Source::Capture(Capture { source: InstanceSource::Id(id), .. }) => {
-                    let home = needs.home.clone();
-                    needs.region(&home).instances.insert(id.clone());
-                    BTreeSet::from([home])
-                }
-                Source::Import(_) | Source::Copy(_) => BTreeSet::from([needs.home.clone()]),
+                Image::Managed(image) => image,
             };
+            needs.regions_list = true;
+            match &image.source {
+                Source::Capture(Capture { source: InstanceSource::Id(id), .. }) => {
+                    needs.region(&home).instances.insert(id.clone());
+                }
+                // What was imported once could be imported.
+                Source::Import(source) => {
+                    let block = Block::image(name);
+                    let known = recorded.versions.iter().filter(|record| record.block == block);
+                    let known = known.filter_map(|record| record.inputs.import.as_ref()).any(|known| known == source);
+                    needs.region(&home).import_os = !known;
+                }
+                Source::Capture(_) | Source::Copy(_) => {}
+            }
+            let mut regions = homes(image, desired, recorded, desired.images.len());
             regions.extend(image.regions.iter().flatten().cloned());
             for region in &regions {
                 let region = needs.region(region);
@@ -161,6 +193,22 @@ impl Needs {
     }
 }
 
+/// Where an image is made: where its fleet is, or was; where what it is copied from is made; else in the region of the
+/// cloud block. `depth`: the most copies of copies, for they may go in a circle.
+fn homes(image: &ManagedImage, desired: &Desired, recorded: &Recorded, depth: usize) -> BTreeSet<Region> {
+    let home = || BTreeSet::from([desired.cloud.region.clone()]);
+    match &image.source {
+        Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) => {
+            fleet_regions(fleet, desired, recorded)
+        }
+        Source::Capture(Capture { source: InstanceSource::Id(_), .. }) | Source::Import(_) => home(),
+        Source::Copy(copy) => match desired.images.get(&copy.image) {
+            Some(Image::Managed(from)) if depth > 0 => homes(from, desired, recorded, depth - 1),
+            Some(_) | None => home(),
+        },
+    }
+}
+
 /// Where a fleet is, or was.
 fn fleet_regions(fleet: &Name, desired: &Desired, recorded: &Recorded) -> BTreeSet<Region> {
     let block = Block::fleet(fleet);
@@ -173,12 +221,14 @@ fn fleet_regions(fleet: &Name, desired: &Desired, recorded: &Recorded) -> BTreeS
 mod tests {
     use super::*;
     use crate::model::addr::Addr;
-    use crate::model::desired::{Fleet, Latency, ManagedImage, Provider, Ready, Strategy, Update};
+    use crate::model::desired::{CopySource, Fleet, Latency, Provider, Ready, Strategy, Update};
     use crate::model::digest::{Digest, context};
     use crate::model::ids::Lineage;
     use crate::model::limits::LimitOverrides;
-    use crate::model::recorded::{Object, Status};
-    use crate::model::spec::{ImageCopySpec, Login, Network, ObjectSpec, SystemDisk};
+    use crate::model::recorded::{Object, Status, VersionRecord};
+    use crate::model::spec::{
+        Architecture, ImageCopySpec, ImportSource, Inputs, Login, Network, ObjectSpec, SystemDisk,
+    };
 
     const HOME: &str = "ap-guangzhou";
     const AWAY: &str = "ap-shanghai";
@@ -329,6 +379,66 @@ mod tests {
             assert_eq!(needs.regions, BTreeMap::from([(HOME.into(), home), (AWAY.into(), away)]));
             assert!(!needs.regions_list);
         }
+    }
+
+    #[test]
+    fn received_images_are_asked_for_by_id_and_whether_they_fit() {
+        let partner = Image::Shared { id: "img-theirs".into(), owner: "100000000002".into() };
+        let bought = Image::Marketplace { id: "img-bought".into() };
+        let images = [("partner", partner), ("bought", bought)];
+        let needs = Needs::of(&desired(&images, &[("guest", fleet("partner", HOME))]), &recorded(&[]));
+        let home = &needs.regions[HOME];
+        assert_eq!(home.images, BTreeSet::from(["img-theirs".into(), "img-bought".into()]));
+        let fits = BTreeMap::from([("S5.MEDIUM4".into(), BTreeSet::from(["img-theirs".into()]))]);
+        assert_eq!(home.fits, fits);
+        assert!(!home.import_os && !home.custom_images);
+    }
+
+    #[test]
+    fn systems_are_asked_for_until_the_file_was_imported_once() {
+        let source = ImportSource {
+            url: "https://b-1.cos.ap-guangzhou.myqcloud.com/f.qcow2".into(),
+            os: "CentOS".into(),
+            os_version: "7".into(),
+            architecture: Architecture::X86_64,
+            boot_mode: None,
+            force: false,
+            license: None,
+        };
+        let Image::Managed(mut image) = managed(InstanceSource::Id("ins-1".into()), Some(&[HOME, AWAY])) else {
+            panic!("a managed image")
+        };
+        image.source = Source::Import(source.clone());
+        let copy = CopySource { image: "legacy".into(), encryption: None };
+        let mine = Image::Managed(ManagedImage { source: Source::Copy(copy), regions: None, ..image.clone() });
+        let desired = desired(&[("legacy", Image::Managed(image)), ("mine", mine)], &[("old", fleet("legacy", AWAY))]);
+        let mut recorded = recorded(&[copy_of_legacy()]);
+        let needs = Needs::of(&desired, &recorded);
+        assert!(needs.regions[HOME].import_os && needs.regions[AWAY].custom_images && !needs.regions[AWAY].import_os);
+        let fits = BTreeMap::from([("S5.MEDIUM4".into(), BTreeSet::from(["img-legacy".into()]))]);
+        assert_eq!(needs.regions[AWAY].fits, fits);
+        let inputs = Inputs {
+            instance: None,
+            base: None,
+            user_data: None,
+            system_disk: SystemDisk::default(),
+            data_disks: Vec::new(),
+            import: Some(source),
+            encryption: None,
+        };
+        recorded.versions.push(VersionRecord {
+            block: Block::image(&"legacy".into()),
+            version: "v1".into(),
+            generation: 1,
+            inputs_digest: Digest::of_value(context::INPUTS, &inputs),
+            inputs,
+            made_ms: 0,
+        });
+        assert!(!Needs::of(&desired, &recorded).regions[HOME].import_os);
+    }
+
+    fn copy_of_legacy() -> (Addr, &'static str, CloudId) {
+        copy("legacy", AWAY, "img-legacy")
     }
 
     #[test]

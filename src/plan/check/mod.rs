@@ -9,7 +9,9 @@ use petgraph::graph::DiGraph;
 
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::desired::Image as DesiredImage;
 use crate::model::ids::{CloudId, ImageId, Name, Region, Version};
+use crate::model::observed::ImageState;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 use crate::plan::input::PlanInput;
@@ -25,6 +27,7 @@ pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
     let mut wrong: Vec<String> = Vec::new();
     let waits = waits(&plan.steps);
     let well_ordered = numbered(plan, &waits, &mut wrong);
+    protected_images(plan, input, &mut wrong);
     if well_ordered {
         fleets::fleets(plan, input, &waits, &mut wrong);
         users_first(plan, input, &waits, &mut wrong);
@@ -57,6 +60,32 @@ fn numbered(plan: &Plan, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) ->
         }
     }
     wrong.len() == before
+}
+
+/// What is protected by the config, now or when it was applied last, is not deleted; but of a creation that the cloud gave
+/// up there is nothing to lose.
+fn protected_images(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
+    let mut protected: BTreeSet<(&Region, &ImageId)> = BTreeSet::new();
+    for row in &input.recorded.objects {
+        let (ObjectSpec::Image(spec), Some(id)) = (row.spec.as_ref(), row.cloud_id.image()) else { continue };
+        let declared = input.desired.images.get(&row.addr.block.name).and_then(DesiredImage::managed);
+        let failed = input.observed.image(&row.region, id).is_some_and(|seen| {
+            let state = seen.present().map(|seen| &seen.state);
+            matches!(state, Some(ImageState::CreateFailed | ImageState::ImportFailed))
+        });
+        if !failed && (spec.protect || declared.is_some_and(|image| image.protect)) {
+            protected.insert((&row.region, id));
+        }
+    }
+    for step in &plan.steps {
+        if let Do::Call(call) = &step.does
+            && let Body::DeleteImages { images } = &call.body
+        {
+            for id in images.iter().filter(|id| protected.contains(&(&call.region, *id))) {
+                wrong.push(format!("{} deletes {id}, which is protected", step.id));
+            }
+        }
+    }
 }
 
 /// An image is deleted after whoever is moved away from it was moved, unless a creation waits for the place that it

@@ -1,17 +1,25 @@
-//! Copies that stay: their descriptions and tags are kept right.
+//! Copies that stay: their descriptions, families, marks and tags are kept right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Planning, copy_spec};
+use super::Planning;
 use crate::cloud::call::{Arg, Body, ImageChange, MAX_TAG_RESOURCES, StepId, TagTarget};
-use crate::diff::{self, ImageDiff};
+use crate::diff::{self, Attr, ImageDiff, Takes};
 use crate::model::desired::Tags;
 use crate::model::observed::Image;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageCopySpec, ObjectSpec};
 use crate::plan::draft::{Draft, NewStep, at_once, detail, known};
-use crate::plan::types::{Action, AttrChange, Do, Drift, Effect, Fact, Handling, Need, Reason, Value};
+use crate::plan::types::{Action, Do, Drift, Effect, Fact, Handling, Need, Reason, Value};
+
+/// One copy that stays.
+pub(super) struct Staying<'a> {
+    pub(super) object: &'a Object,
+    pub(super) seen: &'a Image,
+    /// What it is to be.
+    pub(super) wanted: ImageCopySpec,
+}
 
 /// One copy that changes.
 struct Work<'a> {
@@ -19,17 +27,23 @@ struct Work<'a> {
     diff: ImageDiff,
     /// What it is until the last tag that has to go is gone.
     before_untag: Arc<ObjectSpec>,
+    spec: Arc<ObjectSpec>,
 }
 
-/// Descriptions, by one call a copy, and tags, by one call for all copies that get the same.
-pub(super) fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, kept: &[(&Object, &Image)]) {
-    let wanted = copy_spec(planning.image);
-    let spec = Arc::new(ObjectSpec::Image(wanted.clone()));
+/// What is named of an image, by one call a copy, and tags, by one call for all copies that get the same. `after`: what
+/// has to be over before. `why`: in place of "the config changed", where it did not.
+pub(super) fn keep_right(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    staying: &[Staying<'_>],
+    after: &[Need],
+    why: Option<&Reason>,
+) {
     let (key, value) = draft.tag(&planning.block);
     let mut works = Vec::new();
-    for (object, seen) in kept {
+    for Staying { object, seen, wanted } in staying {
         let ObjectSpec::Image(recorded) = object.spec.as_ref() else { continue };
-        let diff = diff::image(recorded, &wanted, seen, &object.name, (&key, &value));
+        let diff = diff::image(recorded, wanted, seen, &object.name, (&key, &value));
         if let Some(name) = &diff.renamed {
             draft.drift.push(Drift {
                 addr: object.full_addr(),
@@ -43,21 +57,21 @@ pub(super) fn keep_right(draft: &mut Draft<'_>, planning: &Planning<'_>, kept: &
         if diff.is_empty() {
             continue;
         }
-        note(draft, object, seen, &diff);
+        note(draft, object, seen, &diff, why);
         let going = recorded.tags.iter().filter(|(key, _)| diff.tags.unset.contains(*key));
         let mut tags = wanted.tags.clone();
         tags.extend(going.map(|(key, value)| (key.clone(), value.clone())));
         let before_untag = Arc::new(ObjectSpec::Image(ImageCopySpec { tags, ..wanted.clone() }));
-        works.push(Work { object, diff, before_untag });
+        works.push(Work { object, diff, before_untag, spec: Arc::new(ObjectSpec::Image(wanted.clone())) });
     }
-    steps(draft, planning, &works, &spec);
+    steps(draft, planning, &works, after);
 }
 
-fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spec: &Arc<ObjectSpec>) {
+fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], after: &[Need]) {
     let mut before: BTreeMap<usize, Vec<Need>> = BTreeMap::new();
     let mut tag: BTreeMap<&Tags, Vec<usize>> = BTreeMap::new();
     let mut untag: BTreeMap<&BTreeSet<String>, Vec<usize>> = BTreeMap::new();
-    for (n, Work { object, diff, before_untag }) in works.iter().enumerate() {
+    for (n, Work { object, diff, before_untag, spec: _ }) in works.iter().enumerate() {
         if !diff.tags.set.is_empty() {
             tag.entry(&diff.tags.set).or_default().push(n);
         }
@@ -65,13 +79,14 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spe
             untag.entry(&diff.tags.unset).or_default().push(n);
         }
         let target = known(object, Effect::Become(Arc::clone(before_untag)));
-        if let (Some(description), Some(id)) = (&diff.description, object.cloud_id.image()) {
-            let set = ImageChange { description: Some(description.clone()), ..ImageChange::default() };
+        let ImageDiff { attrs: _, description, family, deprecated, tags: _, renamed: _ } = diff;
+        if let (true, Some(id)) = (diff.modifies(), object.cloud_id.image()) {
+            let set = ImageChange { description: description.clone(), family: family.clone(), deprecated: *deprecated };
             let body = Body::ModifyImage { image: Arg::Known(id.clone()), set };
             let does = draft.call(&object.region, body);
             let expect = vec![Fact::Image { region: object.region.clone(), id: id.clone() }];
             let step = draft.step(NewStep {
-                needs: Vec::new(),
+                needs: after.to_vec(),
                 does,
                 targets: vec![target],
                 expect,
@@ -82,7 +97,7 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spe
         } else if diff.tags.is_empty() {
             // The cloud has all of it already.
             draft.step(NewStep {
-                needs: Vec::new(),
+                needs: after.to_vec(),
                 does: Do::Record,
                 targets: vec![target],
                 expect: Vec::new(),
@@ -95,7 +110,7 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spe
         for chunk in copies.chunks(MAX_TAG_RESOURCES) {
             let body = |resources| Body::TagResources { resources, tags: tags.clone() };
             let targets = |work: &Work<'_>| known(work.object, Effect::Become(Arc::clone(&work.before_untag)));
-            let step = tag_step(draft, planning, works, chunk, Vec::new(), &body, &targets);
+            let step = tag_step(draft, planning, works, chunk, after.to_vec(), &body, &targets);
             for n in chunk {
                 before.entry(*n).or_default().push(Need::Over(step));
             }
@@ -104,8 +119,9 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], spe
     for (keys, copies) in untag {
         for chunk in copies.chunks(MAX_TAG_RESOURCES) {
             let body = |resources| Body::UntagResources { resources, keys: keys.clone() };
-            let targets = |work: &Work<'_>| known(work.object, Effect::Become(Arc::clone(spec)));
-            let needs = chunk.iter().filter_map(|n| before.get(n)).flatten().copied().collect();
+            let targets = |work: &Work<'_>| known(work.object, Effect::Become(Arc::clone(&work.spec)));
+            let mut needs: Vec<Need> = chunk.iter().filter_map(|n| before.get(n)).flatten().copied().collect();
+            needs.extend(after);
             tag_step(draft, planning, works, chunk, needs, &body, &targets);
         }
     }
@@ -135,34 +151,33 @@ fn tag_step(
 }
 
 /// Notes what changes on a copy and why.
-fn note(draft: &mut Draft<'_>, object: &Object, seen: &Image, diff: &ImageDiff) {
-    let ImageDiff { description, description_drifted, tags, already, renamed: _ } = diff;
-    let mut attrs = Vec::new();
-    let mut changed = Vec::new();
-    let mut drifted = Vec::new();
-    if let Some(description) = description {
-        if *description_drifted { &mut drifted } else { &mut changed }.push("description".to_owned());
-        attrs.push(AttrChange {
-            name: "description".into(),
-            before: Value::Text(seen.description.clone()),
-            after: Value::Text(description.clone()),
-        });
+fn note(draft: &mut Draft<'_>, object: &Object, seen: &Image, diff: &ImageDiff, why: Option<&Reason>) {
+    let ImageDiff { attrs: all, description: _, family: _, deprecated: _, tags, renamed: _ } = diff;
+    let (modified, learnt): (Vec<&Attr>, Vec<&Attr>) = all.iter().partition(|attr| attr.takes == Takes::Modify);
+    let mut changed: Vec<String> = Vec::new();
+    let mut drifted: Vec<String> = Vec::new();
+    for attr in &modified {
+        if attr.drifted { &mut drifted } else { &mut changed }.push(attr.name.to_owned());
     }
+    let mut attrs = draft.show_attrs(modified.iter().copied(), None);
     if !tags.is_empty() {
         if tags.drifted { &mut drifted } else { &mut changed }.push("tags".to_owned());
         let shown = diff::tag_attr(tags, &seen.tags);
         attrs.extend(draft.show_attrs([&shown], None));
     }
-    changed.extend(already.iter().map(|attr| attr.name.to_owned()));
-    attrs.extend(draft.show_attrs(already, None));
+    changed.extend(learnt.iter().map(|attr| attr.name.to_owned()));
+    attrs.extend(draft.show_attrs(learnt.iter().copied(), None));
     let mut reasons = Vec::new();
     if !changed.is_empty() {
-        reasons.push(Reason::Changed { attrs: changed });
+        reasons.push(match why.filter(|_| changed.iter().all(|name| name == "deprecated")) {
+            Some(why) => why.clone(),
+            None => Reason::Changed { attrs: changed },
+        });
     }
     if !drifted.is_empty() {
         reasons.push(Reason::Drifted { attrs: drifted });
     }
-    if description.is_none() && tags.is_empty() {
+    if modified.is_empty() && tags.is_empty() {
         reasons.push(Reason::Already);
     }
     let detail = detail(reasons, attrs);

@@ -1,7 +1,11 @@
 //! Managed images: which version the config asks for, where copies of it are, and how the missing ones come to be.
 
 mod capture;
+mod copy;
+mod import;
 mod keep;
+mod make;
+mod retain;
 mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,19 +13,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
+use crate::model::Millis;
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, ManagedImage};
+use crate::model::desired::{Desired, ManagedImage, Source};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::naming;
 use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
-use crate::model::spec::{ImageCopySpec, ImageUse};
-use crate::plan::draft::{Current, Draft, ImageAt, NewStep, at_once, detail, known, settle};
+use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
+use crate::plan::draft::{Current, Draft, ImageAt, Nature, NewStep, at_once, detail, known, settle};
 use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
 
-use capture::{capture, copy};
-use keep::keep_right;
-use version::{builder_removed, check_reuse, source, version};
+use copy::copy;
+use keep::{Staying, keep_right};
+use make::{Making, make, unknown_inputs};
+use version::{Origin, builder_removed, check_reuse, origin, version};
+
+pub(super) use retain::is_kept;
 
 /// How a recorded copy was found.
 enum Found<'a> {
@@ -43,28 +51,21 @@ pub(super) struct Planning<'a> {
     home: Region,
     regions: BTreeSet<Region>,
     size_gib: u32,
+    nature: Nature,
 }
 
-/// Plans the current version of a managed image: captures it or copies it where it is missing, and keeps descriptions
-/// and tags right where it is.
+/// Plans the current version of a managed image: makes it or copies it where it is missing, and keeps what is named of it
+/// right where it is. Chooses the older versions that stay.
 pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) {
     let block = Block::image(name);
     let path = Desired::path(Kind::Image, name);
     let objects = draft.objects_of(&block);
-    let Some((home, inputs, size_gib)) = source(draft, name, image) else { return };
-    let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([home.clone()]));
-    if !regions.contains(&home) {
-        draft.faults.push(
-            Diagnostic::error(
-                codes::CONFLICT,
-                format!("image.{name} is captured in {home}, which is not among its regions"),
-            )
-            .at(path.key("regions"))
-            .why("an image is always there where it is captured; copies are made from it")
-            .help(format!("add {home} to `regions`")),
-        );
+    let Some(origin) = origin(draft, name, image) else { return };
+    let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([origin.home.clone()]));
+    if !place_fits(draft, name, image, &origin, &regions) {
         return;
     }
+    let Origin { home, made_of: inputs, size_gib, nature } = origin;
     for (n, region) in regions.iter().enumerate() {
         if draft.input.observed.regions.as_ref().is_some_and(|known| !known.contains(region)) {
             draft.faults.push(
@@ -74,7 +75,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
         }
     }
 
-    let planning = Planning { name, image, block, home, regions, size_gib };
+    let planning = Planning { name, image, block, home, regions, size_gib, nature };
     let Some((version, inputs)) = version(draft, &planning, inputs, &objects) else { return };
     let mine: Vec<&Object> =
         objects.iter().copied().filter(|object| object.addr.version.as_ref() == Some(&version)).collect();
@@ -83,14 +84,19 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     let mut under_way: Vec<&Object> = Vec::new();
     let mut failed: Vec<&Object> = Vec::new();
     let mut gone: Vec<&Object> = Vec::new();
-    let mut kept = Vec::new();
+    let mut staying = Vec::new();
+    let mut seen_as = None;
     for object in mine.iter().copied().filter(|object| object.generation == generation) {
         let Some(id) = object.cloud_id.image() else { continue };
         match found(draft, object) {
             Found::Usable(seen) => {
                 usable.insert(object.region.clone(), id.clone());
-                if planning.regions.contains(&object.region) {
-                    kept.push((object, seen));
+                seen_as.get_or_insert(seen);
+                if let (true, ObjectSpec::Image(recorded)) =
+                    (planning.regions.contains(&object.region), object.spec.as_ref())
+                {
+                    let deprecated = retain::mark(image, recorded, false);
+                    staying.push(Staying { object, seen, wanted: ImageCopySpec { deprecated, ..copy_spec(image) } });
                 }
             }
             Found::UnderWay => under_way.push(object),
@@ -98,7 +104,8 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             Found::Gone => gone.push(object),
         }
     }
-    keep_right(draft, &planning, &kept);
+    keep_right(draft, &planning, &staying, &[], None);
+    named_otherwise(draft, &planning, &version, generation, &staying);
     if let Some(inputs) = inputs.as_ref().filter(|_| !usable.is_empty()) {
         check_reuse(draft, &planning, &version, generation, inputs);
     }
@@ -121,32 +128,103 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     if inputs.is_none() && !ready.is_empty() {
         builder_removed(draft, &planning, &version);
     }
+    let mut forgotten = Vec::new();
     if ready.is_empty() {
-        // All copies vanished: what is captured now is not what was, though it bears the version.
+        // All copies vanished: what is made now is not what was, though it bears the version. Only a copy of the same image
+        // is what it was.
         let vanished = !gone.is_empty();
-        if vanished {
+        let same = matches!(image.source, Source::Copy(_));
+        if vanished && same {
+            forgotten.extend(gone.iter().map(|object| forget(draft, object, Reason::Vanished, Vec::new())));
+            gone.clear();
+        } else if vanished {
             generation += 1;
         }
-        let Some(capture) = capture(draft, &planning, &version, generation, inputs, vanished, &removed) else { return };
-        made_by.push(capture);
+        let Some(inputs) = inputs else { return unknown_inputs(draft, &planning, &version, vanished) };
+        if matches!(image.source, Source::Import(_)) && !failed.is_empty() {
+            import::failed(draft, name, &planning.home);
+        }
+        let making =
+            Making { version: &version, generation, inputs, vanished, removed: &removed, forgotten: &forgotten };
+        let Some((making, steps)) = make(draft, &planning, &making) else { return };
+        made_by.extend(steps);
         // Until then the old rows are what tells that this is another capture of the version.
-        forget_after.push(Need::Success(capture));
-        let id = Arg::Output { step: capture, target: 0 };
-        ready.insert(planning.home.clone(), (id, vec![Need::Success(capture)]));
+        forget_after.push(Need::Success(making));
+        let id = Arg::Output { step: making, target: 0 };
+        ready.insert(planning.home.clone(), (id, vec![Need::Success(making)]));
     }
-    let forgotten: Vec<StepId> =
-        gone.iter().map(|object| forget(draft, object, Reason::Vanished, forget_after.clone())).collect();
+    forgotten.extend(gone.iter().map(|object| forget(draft, object, Reason::Vanished, forget_after.clone())));
     copy(draft, &planning, &version, generation, &mut ready, &mut made_by, (&gone, &removed, &forgotten));
 
-    for (region, (id, needs)) in ready {
+    retain::choose(draft, &planning, &version, &objects);
+    let size_gib = seen_as.map_or(planning.size_gib, |seen| seen.size_gib);
+    let nature = seen_as.map_or_else(|| planning.nature.clone(), |seen| planning.nature.seen(seen));
+    for (region, (id, ready)) in ready {
         if planning.regions.contains(&region) {
             let use_ = ImageUse::Made { image: name.clone(), version: version.clone(), generation };
-            draft
-                .images
-                .insert((name.clone(), region), ImageAt { use_, id, ready: needs, size_gib: planning.size_gib });
+            let at = ImageAt { use_, id, ready, size_gib, nature: nature.clone() };
+            draft.images.insert((name.clone(), region), at);
         }
     }
-    draft.current.insert(name.clone(), Current { version, generation, made_by });
+    draft.current.insert(name.clone(), Current { version, generation, home: planning.home, made_by });
+}
+
+/// Whether an image can be where the config wants it.
+fn place_fits(
+    draft: &mut Draft<'_>,
+    name: &Name,
+    image: &ManagedImage,
+    origin: &Origin,
+    regions: &BTreeSet<Region>,
+) -> bool {
+    let Origin { home, made_of: _, size_gib: _, nature } = origin;
+    let path = Desired::path(Kind::Image, name).key("regions");
+    if !regions.contains(home) {
+        let made = if image.capture().is_some() { "captured" } else { "made" };
+        draft.faults.push(
+            Diagnostic::error(
+                codes::CONFLICT,
+                format!("image.{name} is {made} in {home}, which is not among its regions"),
+            )
+            .at(path)
+            .why(format!("an image is always there where it is {made}; copies are made from it"))
+            .help(format!("add {home} to `regions`")),
+        );
+        return false;
+    }
+    if nature.encrypted && regions.len() > 1 {
+        draft.faults.push(
+            Diagnostic::error(
+                codes::ENCRYPTED_IMAGE,
+                format!("image.{name} is encrypted, and is to be in several regions"),
+            )
+            .at(path)
+            .why(format!("the cloud copies no image whose disk is encrypted: it stays in {home}"))
+            .help("take `regions` out, and make an encrypted copy in each region that needs one"),
+        );
+        return false;
+    }
+    true
+}
+
+/// Says that copies keep the names that they were made with: a new `name` is borne by what is made from now on.
+fn named_otherwise(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    version: &Version,
+    generation: u32,
+    staying: &[Staying<'_>],
+) {
+    let wanted = physical_name(draft, planning, version, generation);
+    let Some(other) = staying.iter().find(|copy| copy.object.name != wanted) else { return };
+    draft.notes.push(
+        Diagnostic::note(
+            codes::NAME_LATER,
+            format!("image.{}@{version} keeps the name {}", planning.name, other.object.name),
+        )
+        .at(Desired::path(Kind::Image, planning.name).key("name"))
+        .why(format!("`name` makes it {wanted}: that is for what is made from now on")),
+    );
 }
 
 fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
@@ -178,12 +256,30 @@ fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
         does: Do::Await { region: object.region.clone() },
         targets: vec![known(object, Effect::Arrive)],
         expect: Vec::new(),
-        settle: settle(Until::Normal, draft.input.pace.capture_ms),
+        settle: settle(Until::Normal, awaited_ms(draft, object)),
         holds: Vec::new(),
     });
-    let detail = detail(vec![Reason::UnderWay], Vec::new());
+    let image = object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id));
+    let percent = image.and_then(|seen| seen.present().and_then(|seen| seen.sync_percent));
+    let progress = percent.map(|percent| AttrChange {
+        name: "progress".into(),
+        before: Value::Text(format!("{percent} %")),
+        after: Value::Text("100 %".into()),
+    });
+    let detail = detail(vec![Reason::UnderWay], progress.into_iter().collect());
     draft.change(object.full_addr(), Action::Await, Some(object.cloud_id.clone()), &object.name, &detail);
     step
+}
+
+/// How long what is on its way may take.
+fn awaited_ms(draft: &Draft<'_>, object: &Object) -> Millis {
+    let seen =
+        object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id)?.present().copied());
+    if seen.is_some_and(|seen| seen.state == ImageState::Importing) {
+        draft.input.pace.import_ms
+    } else {
+        draft.input.pace.capture_ms
+    }
 }
 
 /// Takes what is gone out of the state.
@@ -232,7 +328,7 @@ fn copy_spec(image: &ManagedImage) -> ImageCopySpec {
         description: image.description.clone(),
         tags: image.tags.clone(),
         family: image.family.clone(),
-        deprecated: None,
+        deprecated: image.deprecate_kept.then_some(false),
         protect: image.protect,
     }
 }
@@ -246,6 +342,9 @@ fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
             after: Value::Text(description.clone()),
         });
     }
+    if let Some(family) = &image.family {
+        attrs.push(AttrChange { name: "family".into(), before: Value::None, after: Value::Text(family.clone()) });
+    }
     if !image.tags.is_empty() {
         let after = draft.show(&diff::show_tags(&image.tags), None);
         attrs.push(AttrChange { name: "tags".into(), before: Value::None, after });
@@ -255,7 +354,10 @@ fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
 
 fn physical_name(draft: &Draft<'_>, planning: &Planning<'_>, version: &Version, generation: u32) -> String {
     let desired = draft.input.desired;
-    naming::image_name(&desired.project, &desired.env, planning.name, version, generation)
+    match &planning.image.name {
+        Some(pattern) => naming::image_name_by(pattern, version, generation),
+        None => naming::image_name(&desired.project, &desired.env, planning.name, version, generation),
+    }
 }
 
 /// Refuses a name that something else bears already. A failed copy of ours that goes first frees it.
@@ -293,7 +395,7 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             let key = (object.addr.version.clone(), object.generation);
             let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
             let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));
-            if is_current && wanted_here {
+            if (is_current && wanted_here) || is_kept(draft, object) {
                 continue;
             }
             let reason = if draft.input.options.destroy {
@@ -312,7 +414,9 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             }
             leftover(draft, object, reason);
         }
+        retain::keep_older_right(draft, &block.name);
     }
+    retain::guard(draft);
 }
 
 fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
@@ -321,6 +425,10 @@ fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
     match found(draft, object) {
         Found::Gone => {
             forget(draft, object, Reason::Vanished, Vec::new());
+            return;
+        }
+        Found::UnderWay | Found::Usable(_) if retain::is_protected(draft, object) => {
+            draft.guarded.entry(name.clone()).or_default().insert(object.full_addr());
             return;
         }
         Found::UnderWay => needs.push(Need::Over(await_copy(draft, object))),

@@ -1,16 +1,18 @@
 //! Versions: what an image is made of, and what that makes it be called.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Capture, Desired, InstanceSource, ManagedImage};
+use crate::model::desired::{Capture, CopySource, Desired, InstanceSource, ManagedImage, Source};
 use crate::model::digest::{Digest, context};
-use crate::model::ids::{Name, Region, Version};
+use crate::model::ids::{InstanceId, Name, Region, Version};
 use crate::model::observed::Seen;
 use crate::model::recorded::Object;
-use crate::model::spec::{DataDisk, ImageUse, Inputs, SystemDisk};
-use crate::plan::draft::Draft;
+use crate::model::spec::{DataDisk, Encryption, ImageUse, ImportSource, Inputs, License, ObjectSpec, SystemDisk};
+use crate::plan::draft::{Draft, Nature};
 
 use super::Planning;
 
@@ -19,11 +21,20 @@ const DEFAULT_DISK_GIB: u32 = 50;
 /// Hexadecimal digits of a derived version.
 const VERSION_DIGITS: usize = 8;
 
-/// What an image is captured from: where, what it is made of (unknown where the builder is no longer in the config, and
-/// with the version that is derived from it, where one is), and how large it will be in GiB.
-pub(super) type Source = (Region, Option<(Inputs, Option<Digest>)>, u32);
+/// Where a managed image comes from.
+pub(super) struct Origin {
+    /// Where it is made.
+    pub(super) home: Region,
+    /// What it is made of, and the version that is derived from that, where one is. Unknown where the builder is no
+    /// longer in the config.
+    pub(super) made_of: Option<(Inputs, Option<Digest>)>,
+    /// How large it will be, as far as that is known.
+    pub(super) size_gib: u32,
+    /// What else it will be.
+    pub(super) nature: Nature,
+}
 
-/// What a version is derived from. Contents, not references: the same in every state.
+/// What the version of a capture is derived from. Contents, not references: the same in every state.
 #[derive(Serialize)]
 struct VersionInputs<'a> {
     base: &'a ImageUse,
@@ -32,64 +43,130 @@ struct VersionInputs<'a> {
     data_disks: &'a [DataDisk],
 }
 
-/// Where the image is captured, what it is made of, and how large it will be. The inputs are unknown where the builder
-/// is no longer in the config.
-pub(super) fn source(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<Source> {
-    let desired = draft.input.desired;
-    match &image.capture()?.source {
-        InstanceSource::Id(id) => {
-            let home = desired.cloud.region.clone();
-            let size =
-                draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
-            let inputs = Inputs {
-                instance: Some(id.clone()),
-                base: None,
-                user_data: None,
-                system_disk: SystemDisk::default(),
-                data_disks: Vec::new(),
-                import: None,
-                encryption: None,
-            };
-            Some((home, Some((inputs, None)), size.unwrap_or(DEFAULT_DISK_GIB)))
-        }
-        InstanceSource::Slot { fleet: fleet_name, slot: _ } => {
-            if let Some(fleet) = desired.fleets.get(fleet_name) {
-                // An image that could not be planned has said so already.
-                let base = draft.images.get(&(fleet.image.clone(), fleet.region.clone()))?;
-                let content = fleet.user_data.as_ref().and_then(|secret| secret.content);
-                let derived = Digest::of_value(
-                    context::INPUTS,
-                    &VersionInputs {
-                        base: &base.use_,
-                        user_data: content,
-                        system_disk: &fleet.system_disk,
-                        data_disks: &fleet.data_disks,
-                    },
-                );
-                let inputs = Inputs {
-                    instance: None,
-                    base: Some(base.use_.clone()),
-                    user_data: fleet.user_data.as_ref().map(|secret| secret.digest),
-                    system_disk: fleet.system_disk.clone(),
-                    data_disks: fleet.data_disks.clone(),
-                    import: None,
-                    encryption: None,
-                };
-                let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib);
-                return Some((fleet.region.clone(), Some((inputs, Some(derived))), size));
-            }
-            let home = draft
-                .objects_of(&Block::image(name))
-                .iter()
-                .max_by_key(|object| (object.accepted_ms, object.generation))
-                .map(|object| object.region.clone());
-            if let Some(home) = home {
-                return Some((home, None, DEFAULT_DISK_GIB));
-            }
-            builder_gone(draft, name, fleet_name);
-            None
-        }
+/// What the version of a copy is derived from.
+#[derive(Serialize)]
+struct CopyInputs<'a> {
+    copy_of: &'a ImageUse,
+    encryption: &'a Option<Encryption>,
+}
+
+/// What the version of an import is derived from: all that is said of it.
+#[derive(Serialize)]
+struct ImportInputs<'a> {
+    import: &'a ImportSource,
+}
+
+/// Nothing that anything could be made of.
+fn no_inputs() -> Inputs {
+    Inputs {
+        instance: None,
+        base: None,
+        user_data: None,
+        system_disk: SystemDisk::default(),
+        data_disks: Vec::new(),
+        import: None,
+        encryption: None,
     }
+}
+
+/// Where the image is made, of what, and what it will be.
+pub(super) fn origin(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<Origin> {
+    match &image.source {
+        Source::Capture(capture) => match &capture.source {
+            InstanceSource::Id(id) => Some(by_hand(draft, id)),
+            InstanceSource::Slot { fleet, slot: _ } => of_slot(draft, name, fleet),
+        },
+        Source::Import(source) => Some(of_import(draft, source)),
+        Source::Copy(source) => of_copy(draft, source),
+    }
+}
+
+fn by_hand(draft: &Draft<'_>, id: &InstanceId) -> Origin {
+    let home = draft.input.desired.cloud.region.clone();
+    let size = draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
+    let inputs = Inputs { instance: Some(id.clone()), ..no_inputs() };
+    Origin {
+        home,
+        made_of: Some((inputs, None)),
+        size_gib: size.unwrap_or(DEFAULT_DISK_GIB),
+        nature: Nature::default(),
+    }
+}
+
+fn of_slot(draft: &mut Draft<'_>, name: &Name, fleet_name: &Name) -> Option<Origin> {
+    if let Some(fleet) = draft.input.desired.fleets.get(fleet_name) {
+        // An image that could not be planned has said so already.
+        let base = draft.images.get(&(fleet.image.clone(), fleet.region.clone()))?;
+        let content = fleet.user_data.as_ref().and_then(|secret| secret.content);
+        let derived = Digest::of_value(
+            context::INPUTS,
+            &VersionInputs {
+                base: &base.use_,
+                user_data: content,
+                system_disk: &fleet.system_disk,
+                data_disks: &fleet.data_disks,
+            },
+        );
+        let inputs = Inputs {
+            base: Some(base.use_.clone()),
+            user_data: fleet.user_data.as_ref().map(|secret| secret.digest),
+            system_disk: fleet.system_disk.clone(),
+            data_disks: fleet.data_disks.clone(),
+            ..no_inputs()
+        };
+        let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib);
+        return Some(Origin {
+            home: fleet.region.clone(),
+            made_of: Some((inputs, Some(derived))),
+            size_gib: size,
+            // A capture of an encrypted disk is refused; whether a licence passes on is not documented.
+            nature: Nature { encrypted: false, own_licence: false, ..base.nature.clone() },
+        });
+    }
+    let home = draft
+        .objects_of(&Block::image(name))
+        .iter()
+        .max_by_key(|object| (object.accepted_ms, object.generation))
+        .map(|object| object.region.clone());
+    if let Some(home) = home {
+        return Some(Origin { home, made_of: None, size_gib: DEFAULT_DISK_GIB, nature: Nature::default() });
+    }
+    builder_gone(draft, name, fleet_name);
+    None
+}
+
+fn of_import(draft: &Draft<'_>, source: &ImportSource) -> Origin {
+    let derived = Digest::of_value(context::INPUTS, &ImportInputs { import: source });
+    Origin {
+        home: draft.input.desired.cloud.region.clone(),
+        made_of: Some((Inputs { import: Some(source.clone()), ..no_inputs() }, Some(derived))),
+        // Nobody knows before it is there.
+        size_gib: 0,
+        nature: Nature {
+            architecture: Some(source.architecture.seen_as().to_owned()),
+            platform: Some(source.os.clone()),
+            own_licence: source.license == Some(License::Byol),
+            ..Nature::default()
+        },
+    }
+}
+
+/// A copy is made where its source is made. A source that could not be planned has said so already.
+fn of_copy(draft: &Draft<'_>, source: &CopySource) -> Option<Origin> {
+    let home = match draft.current.get(&source.image) {
+        Some(current) => current.home.clone(),
+        None => draft.input.desired.cloud.region.clone(),
+    };
+    let from = draft.images.get(&(source.image.clone(), home.clone()))?;
+    let CopySource { image: _, encryption } = source;
+    let derived = Digest::of_value(context::INPUTS, &CopyInputs { copy_of: &from.use_, encryption });
+    let inputs = Inputs { base: Some(from.use_.clone()), encryption: encryption.clone(), ..no_inputs() };
+    Some(Origin {
+        home,
+        made_of: Some((inputs, Some(derived))),
+        size_gib: from.size_gib,
+        nature: Nature { encrypted: encryption.is_some(), ..from.nature.clone() },
+    })
 }
 
 pub(super) fn builder_gone(draft: &mut Draft<'_>, name: &Name, fleet: &Name) {
@@ -128,8 +205,13 @@ pub(super) fn version(
         };
         return Some((version, Some(inputs)));
     }
-    // The builder is gone: what was captured last stays.
-    let last = objects.iter().max_by_key(|object| (object.accepted_ms, object.generation));
+    // The builder is gone: what was current last stays. Of several versions that is the one in use; where none is, the
+    // one that was made last.
+    let used = versions_in_use(draft, &planning.block);
+    let last = objects.iter().max_by_key(|object| {
+        let in_use = object.addr.version.as_ref().is_some_and(|version| used.contains(version));
+        (!marked_as_old(object), in_use, object.accepted_ms, object.generation)
+    });
     let last = last.and_then(|object| object.addr.version.clone());
     let version = match (&image.version, last) {
         (Some(version), _) => version.clone(),
@@ -137,6 +219,26 @@ pub(super) fn version(
         (None, None) => return None,
     };
     Some((version, None))
+}
+
+/// Whether a copy was marked as deprecated, for a newer version had taken its place.
+fn marked_as_old(object: &Object) -> bool {
+    matches!(object.spec.as_ref(), ObjectSpec::Image(spec) if spec.deprecated == Some(true))
+}
+
+/// The versions of an image that instances of ours run from, or that are shared.
+fn versions_in_use(draft: &Draft<'_>, block: &Block) -> BTreeSet<Version> {
+    let slots = draft.rows_of(Kind::Fleet).filter_map(|row| match row.spec.as_ref() {
+        ObjectSpec::Slot(spec) => match &spec.image {
+            ImageUse::Made { image, version, generation: _ } => (*image == block.name).then(|| version.clone()),
+            ImageUse::Found { .. } => None,
+        },
+        ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
+    });
+    let copies: BTreeSet<_> =
+        draft.objects_of(block).into_iter().map(|object| (&object.region, &object.cloud_id)).collect();
+    let shares = draft.rows_of(Kind::Share).filter(|row| copies.contains(&(&row.region, &row.cloud_id)));
+    slots.chain(shares.filter_map(|row| row.addr.version.clone())).collect()
 }
 
 /// Says that the builder is no longer in the config, and what that means for a version that is there.
@@ -183,14 +285,21 @@ pub(super) fn check_reuse(
         });
     let Some(recorded) = recorded.filter(|recorded| recorded.inputs != *inputs) else { return };
     let changed = changed_inputs(&recorded.inputs, inputs).join(", ");
+    let newer = draft.input.recorded.versions.iter().any(|record| {
+        record.block == planning.block && record.version != *version && record.made_ms > recorded.made_ms
+    });
+    let (what, help) = if newer {
+        let what = format!("version {version} of image.{} is there already, made of something else", planning.name);
+        (what, "to go back to it, put back what it was made of as well; or give the image a new version".to_owned())
+    } else {
+        let what = format!("image.{} is still version {version}, but what it is made of changed", planning.name);
+        (what, "give it a new version, or none: then it is derived from what the image is made of".to_owned())
+    };
     draft.faults.push(
-        Diagnostic::error(
-            codes::VERSION_REUSED,
-            format!("image.{} is still version {version}, but what it is made of changed: {changed}", planning.name),
-        )
-        .at(Desired::path(Kind::Image, planning.name).key("version"))
-        .why("whoever runs this version would not get what the config says")
-        .help("give it a new version, or none: then it is derived from what the image is made of"),
+        Diagnostic::error(codes::VERSION_REUSED, format!("{what}: {changed}"))
+            .at(Desired::path(Kind::Image, planning.name).key("version"))
+            .why("whoever runs this version would not get what the config says")
+            .help(help),
     );
 }
 

@@ -22,9 +22,10 @@ use trial::{Base, Trial};
 use wire::{Fate, Trap, When};
 
 /// The rows of the table: actions that change something and that this build makes.
-const SUPPORTED: [&str; 14] = [
+const SUPPORTED: [&str; 15] = [
     "CreateImage",
     "DeleteImages",
+    "ImportImage",
     "ModifyImageAttribute",
     "ModifyImageSharePermission",
     "ModifyInstancesAttribute",
@@ -123,17 +124,21 @@ fn report() -> MutexGuard<'static, Report> {
 
 /// Every point of a scenario, and after some of the crashes every point of the recovery.
 fn try_all(scenario: &Scenario) {
-    let base = Base::of(scenario);
+    try_base(scenario.name, scenario.every, &Base::of(scenario));
+}
+
+/// Every point of what is done in a world, and after one of `every` crashes every point of the recovery.
+fn try_base(name: &'static str, every: usize, base: &Base) {
     let mut faults = Vec::new();
-    let traps = traps(&base);
+    let traps = traps(base);
     for (trap, remote, action) in &traps {
-        let result = Trial::new(&base, *remote).once(*trap);
+        let result = Trial::new(base, *remote).once(*trap);
         let mut report = report();
         let kind = match trap {
             Trap::Call(..) | Trap::Interrupt(..) => 0,
             Trap::Write(..) | Trap::Stolen(_) => 1,
         };
-        report.points.entry(scenario.name).or_default()[kind] += 1;
+        report.points.entry(name).or_default()[kind] += 1;
         if let (Trap::Call(_, fate), Some(action)) = (trap, action) {
             *report.table.entry((action, fate.way())).or_default() += 1;
         }
@@ -142,12 +147,12 @@ fn try_all(scenario: &Scenario) {
         }
     }
     let deaths = traps.iter().filter(|(trap, _, _)| trap.kills());
-    for (first, remote, _) in deaths.step_by(scenario.every) {
-        let (points, more) = Trial::new(&base, *remote).twice(*first);
-        report().points.entry(scenario.name).or_default()[2] += points;
+    for (first, remote, _) in deaths.step_by(every) {
+        let (points, more) = Trial::new(base, *remote).twice(*first);
+        report().points.entry(name).or_default()[2] += points;
         faults.extend(more.into_iter().map(|why| format!("{first:?} remote={remote}, then {why}")));
     }
-    assert!(faults.is_empty(), "{}: {} points failed:\n{}", scenario.name, faults.len(), shown(&faults));
+    assert!(faults.is_empty(), "{}: {} points failed:\n{}", name, faults.len(), shown(&faults));
     let mut report = report();
     report.over += 1;
     if report.over == SCENARIOS {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::try_all;
+use super::trial::Base;
+use super::{try_all, try_base};
+use crate::kit::sources;
 use crate::rig::Rig;
 
 const HOME: &str = "ap-guangzhou";
@@ -24,7 +26,7 @@ const QUICK: &str = "01-quickstart";
 const GOLDEN: &str = "02-golden-image";
 
 /// How many scenarios there are.
-pub(crate) const SCENARIOS: usize = 9;
+pub(crate) const SCENARIOS: usize = 11;
 
 #[test]
 fn quickstart_new() {
@@ -111,6 +113,23 @@ fn golden_image_gone() {
         command: DESTROY,
         every: 60,
     });
+}
+
+/// A file, an encrypted copy of what comes of it, our own copy of what is shared with us, and fleets from all of them.
+#[test]
+fn sources_new() {
+    try_base("sources: new", 60, &Base::new("sources: new", sources(), APPLY));
+}
+
+/// New versions of all of them, the old ones kept and marked.
+#[test]
+fn sources_changed() {
+    let rig = sources();
+    rig.settle();
+    rig.wait_ms(600_000);
+    rig.edit("shop.yaml", "legacy.qcow2", "legacy-2.qcow2");
+    rig.edit("shop.yaml", "from the old hall", "from the older hall");
+    try_base("sources: changed", 120, &Base::new("sources: changed", rig, APPLY));
 }
 
 fn nothing(_: &Rig) {}

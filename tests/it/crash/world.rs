@@ -20,8 +20,15 @@ pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
     for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
         for image in held.images.values() {
             lines.insert(format!(
-                "{region} image {} {} shared with {:?} tags {:?} made by {:?}",
-                image.name, image.state, image.shared_with, image.tags, image.content.provisioned
+                "{region} image {} {} {:?} deprecated {} encrypted {} shared with {:?} tags {:?} made by {:?}",
+                image.name,
+                image.state,
+                image.family,
+                image.deprecated,
+                image.encrypted,
+                image.shared_with,
+                image.tags,
+                image.content.provisioned
             ));
         }
         for one in held.instances.values().filter(|one| one.state != LAUNCH_FAILED) {

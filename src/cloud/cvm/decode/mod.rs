@@ -110,6 +110,7 @@ impl<'a> Reading<'a> {
             }),
             Query::AccountQuota => self.reply(|answer: read::AccountQuota<'_>| Ok(account_quota(&answer))),
             Query::ImagesById { .. }
+            | Query::ImagesFitting { .. }
             | Query::CustomImages { .. }
             | Query::CustomImagesNamed { .. }
             | Query::PublicImages { .. } => self.reply(|answer: read::Images<'_>| {
