@@ -8,7 +8,10 @@ use crate::rig::{OWNER, Rig};
 
 /// Plan, apply, nothing to do, a change, destroy; and nothing of ours is left in any account.
 fn walk(name: &str, change: impl FnOnce(&Rig)) {
-    let rig = Rig::of_example(name);
+    walk_in(&Rig::of_example(name), name, change);
+}
+
+fn walk_in(rig: &Rig, name: &str, change: impl FnOnce(&Rig)) {
     rig.run("validate").expect(Exit::Done);
     let plan = rig.run("plan").expect(Exit::Done);
     golden(name, &plan.out);
@@ -22,7 +25,7 @@ fn walk(name: &str, change: impl FnOnce(&Rig)) {
     assert!(again.out.contains("No changes."), "{}", again.out);
     assert_eq!(rig.mutations(mark).len(), 0, "an apply without changes changes nothing");
 
-    change(&rig);
+    change(rig);
     rig.run("plan --detailed-exitcode").expect(Exit::Changes);
     rig.settle();
     rig.run("destroy --auto-approve").expect(Exit::Done);
@@ -52,4 +55,26 @@ fn quickstart() {
 #[test]
 fn golden_image() {
     walk("02-golden-image", |rig| rig.edit("provision.sh", "hello from the shop", "hello again"));
+}
+
+/// What is protected stays until the config says that it need not; what is prepaid stays in the recycle bin for a week.
+#[test]
+fn import() {
+    walk("03-import", |rig| {
+        let refused = rig.run("destroy --auto-approve").expect(Exit::Guard);
+        for what in ["fleet.ledger[0]", "image.ledger"] {
+            assert!(refused.err.contains(what), "{}", refused.err);
+        }
+        rig.edit("images.yaml", "protect: true                   #", "protect: false                  #");
+        rig.edit("fleets.yaml", "    protect: true\n", "    protect: false\n");
+        rig.run("apply --auto-approve").expect(Exit::Done);
+        rig.edit("fleets.yaml", "hostname: \"standby-{ordinal}\"", "hostname: \"spare-{ordinal}\"");
+    });
+}
+
+#[test]
+fn shared_and_marketplace() {
+    walk("04-shared-and-marketplace", |rig| {
+        rig.edit("config.yaml", "count: 2\n    zones: [ap-guangzhou-3]\n", "count: 3\n    zones: [ap-guangzhou-3]\n")
+    });
 }

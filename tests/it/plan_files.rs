@@ -102,8 +102,10 @@ fn json_stays_json() {
     let planned = rig.json("plan --json --out plan.json");
     assert_eq!((&planned["refreshed"], &planned["counts"]["add"]), (&Value::Bool(true), &Value::from(5)));
     let applied = rig.run("apply plan.json --json").expect(Exit::Done);
-    let plan: Value = serde_json::from_str(&applied.out).expect("JSON");
-    assert_eq!(plan["lineage"], planned["lineage"]);
+    let events: Vec<Value> = applied.out.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let plan = events.iter().find(|event| event["type"] == "plan").expect("the plan");
+    assert_eq!(plan["plan"]["lineage"], planned["lineage"]);
+    assert_eq!(events.last().expect("an end")["type"], "outcome");
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn show_tells_what_is_not_there() {
     let rig = fleet();
     says(&rig.run("show plan.json").expect(Exit::Failed).err, "error[plan-file]: plan.json cannot be read");
     let ran = rig.run("show 7").expect(Exit::Failed);
-    says(&ran.err, "there is no file 7");
+    says(&ran.err, "there is no run 7 in the history");
     says(&rig.run("show shop.yaml").expect(Exit::Foreign).err, "error[damaged-plan]: shop.yaml is not a plan file");
     says(&rig.run("apply plan.json").expect(Exit::Failed).err, "fleetwright plan --out plan.json");
 }

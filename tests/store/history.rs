@@ -101,7 +101,7 @@ fn what_is_open_keeps_its_run_and_all_behind_it() {
 /// Enters an operation of one action that was done to the instance behind a target.
 fn power(store: &mut SqliteStore, fence: Fence, action: &str, id: &CloudId) {
     use fleetwright::cloud::call::{Arg, Body, Call};
-    use fleetwright::plan::Do;
+    use fleetwright::plan::{Do, Effect};
     let run = store.start_run(fence, &samples::run()).expect("a run");
     let number = store.load().expect("loaded").next_op;
     let mut record = op(number.0, run, 0);
@@ -112,6 +112,8 @@ fn power(store: &mut SqliteStore, fence: Fence, action: &str, id: &CloudId) {
     };
     record.step.does = Do::Call(Call { account: samples::uin(1), region: samples::region(), body });
     record.state = OpState::Intended;
+    // Nothing became of it by the stop itself: it was for something else.
+    record.step.targets[0].effect = Effect::Nothing;
     record.ids[0] = Some(id.clone());
     let records = [
         Record::Intend(Box::new(record)),
