@@ -74,7 +74,7 @@ pub fn image(
     };
     let declared = |text: &Option<String>| text.clone().map_or(Shown::None, Shown::Text);
     let seen = |text: &str| Shown::Text(text.to_owned());
-    let marked = |mark: Option<bool>| mark.map_or(Shown::None, |mark| yes_or_no(mark));
+    let marked = |mark: Option<bool>| mark.map_or(Shown::None, yes_or_no);
     let describe =
         compare("description", declared(&recorded.description), declared(description), seen(&observed.description));
     let name_family = compare("family", declared(&recorded.family), declared(family), seen(&observed.family));
