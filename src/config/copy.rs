@@ -46,17 +46,20 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
     let fault = |message: String| value.fault(codes::COPY_NOT_POSSIBLE, message);
     match kind {
         ImageKind::Unclear => {}
-        ImageKind::Public | ImageKind::Marketplace => {
-            let (what, why) = match kind {
-                ImageKind::Public => ("public", "public images are in every region already, and belong to the cloud"),
-                _ => ("marketplace", "the cloud copies custom images, and images that another account shares"),
-            };
-            cx.tell(
-                fault(format!("`{source}` is a {what} image and cannot be copied"))
-                    .why(why)
-                    .help("run a fleet of one instance from it, and make an image `from_instance` of that"),
-            );
-        }
+        // The circle is told as a whole.
+        _ if cx.index.copied_in_a_circle(name.as_str()) => {}
+        ImageKind::Public => cannot_be_copied(
+            cx,
+            value,
+            &format!("`{source}` is a public image and cannot be copied"),
+            "public images are in every region already, and belong to the cloud",
+        ),
+        ImageKind::Marketplace => cannot_be_copied(
+            cx,
+            value,
+            &format!("`{source}` is a marketplace image and cannot be copied"),
+            "the cloud copies custom images, and images that another account shares",
+        ),
         ImageKind::Shared if encrypt == Some(true) => cx.tell(
             fault(format!("`{source}` is a shared image and cannot be encrypted in one step"))
                 .why("only a custom image can be copied encrypted")
@@ -74,16 +77,25 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
                 );
             } else if encrypt == Some(false) {
                 cx.tell(
-                    fault(format!("`{source}` is a custom image, and a plain copy of it would be no other image"))
-                        .why("within its region a custom image can only be copied encrypted")
+                    fault(format!("custom image `{source}` cannot be copied as it is within its region"))
+                        .why("within a region the cloud copies a shared image as it is, and a custom image encrypted")
                         .help(format!(
-                            "add `encrypt: true`; for other regions name them in `regions` of image `{source}`"
+                            "add `encrypt: true`; if it is other regions that are meant, add them to `regions` of `{source}`"
                         )),
                 );
             }
         }
     }
     Some(source)
+}
+
+fn cannot_be_copied(cx: &mut Context<'_>, value: &Value<'_>, message: &str, why: &str) {
+    cx.tell(
+        value
+            .fault(codes::COPY_NOT_POSSIBLE, message)
+            .why(why)
+            .help("run a fleet of one instance from it, and make an image `from_instance` of that"),
+    );
 }
 
 /// An encrypted copy is where its source is made, and nowhere else.

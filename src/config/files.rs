@@ -51,7 +51,20 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
         } else {
             format!("{}/{name}", shown.trim_end_matches('/'))
         };
-        if name.starts_with('.') || path.is_dir() {
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            if name.ends_with(".yaml") {
+                faults.push(
+                    Diagnostic::warning(
+                        codes::NOT_READ,
+                        format!("`{shown}` is a directory, and what is in it is not read"),
+                    )
+                    .why("a config is all *.yaml files of one directory, not of those below it")
+                    .help("rename the directory, or move its files up"),
+                );
+            }
             continue;
         }
         if name.ends_with(".yml") {

@@ -4,26 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::charge::charge;
 use super::context::{Context, unlisted};
+use super::disks::{data_disks, system_disk};
+use super::ignored::ignore_changes;
 use super::index::{ImageKind, Where};
-use super::language::{self, DISK_TYPES, listed};
+use super::language::{self, listed};
 use super::names::hostname;
 use super::node::Data;
 use super::read::{Fields, Value, shown};
 use super::user_data::user_data;
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::addr::Block;
-use crate::model::attrs::FleetAttr;
 use crate::model::catalog;
 use crate::model::desired::{Fleet, Strategy, Update};
-use crate::model::ids::{
-    DiskType, InstanceType, KeyId, Name, PlacementGroupId, Region, SecurityGroupId, SubnetId, VpcId, Zone,
-};
-use crate::model::spec::{Charge, DataDisk, Internet, InternetCharge, Login, Network, Power, SystemDisk};
+use crate::model::ids::{InstanceType, KeyId, Name, PlacementGroupId, Region, SecurityGroupId, SubnetId, VpcId, Zone};
+use crate::model::spec::{Charge, Internet, InternetCharge, Login, Network, Power, SystemDisk};
 
 const MOST_INSTANCES: u32 = 100_000;
-/// Beside at most one local disk (RunInstances.DataDisks, API text 5.1).
-const MOST_CLOUD_DISKS: usize = 20;
-const LARGEST_DISK_GIB: u32 = 32_000;
 const MOST_SECURITY_GROUPS: usize = 5;
 
 pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Fleet> {
@@ -151,64 +147,6 @@ fn state(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Power> {
     })
 }
 
-/// Attributes whose changes instances that are there do not follow.
-fn ignore_changes(cx: &mut Context<'_>, value: &Value<'_>) -> Option<BTreeSet<FleetAttr>> {
-    let words: Vec<&str> =
-        FleetAttr::ALL.iter().filter(|attr| never_ignored(**attr).is_none()).map(|a| a.word()).collect();
-    let mut whole = true;
-    let attrs = cx.set(value, |cx, item| {
-        let attr = match item.node.raw().and_then(FleetAttr::of) {
-            Some(attr) => Some(attr),
-            None => cx.faults.word(item, &words, &[]).and_then(FleetAttr::of),
-        };
-        whole &= attr.is_some();
-        let attr = attr?;
-        if let Some(why) = never_ignored(attr) {
-            cx.tell(
-                item.fault(codes::CANNOT_BE_IGNORED, format!("changes of `{attr}` cannot be ignored"))
-                    .why(why)
-                    .help("remove the word"),
-            );
-        }
-        Some(attr)
-    })?;
-    whole.then(|| attrs.into_iter().collect())
-}
-
-/// Why changes of an attribute cannot be ignored, where they cannot.
-fn never_ignored(attr: FleetAttr) -> Option<&'static str> {
-    match attr {
-        FleetAttr::Count => {
-            Some("it says how many instances there are, and no single instance could keep to another number")
-        }
-        FleetAttr::Zones => {
-            Some("the zones say where instances may be; an instance whose zone is gone from them must move")
-        }
-        FleetAttr::Region => Some("a fleet never changes its region: that is another fleet"),
-        FleetAttr::Protect => Some("protection guards what is there: it holds for all instances or for none"),
-        FleetAttr::Image
-        | FleetAttr::Type
-        | FleetAttr::SystemDiskType
-        | FleetAttr::SystemDiskSize
-        | FleetAttr::DataDisks
-        | FleetAttr::Subnet
-        | FleetAttr::SecurityGroups
-        | FleetAttr::Internet
-        | FleetAttr::Login
-        | FleetAttr::UserData
-        | FleetAttr::Hostname
-        | FleetAttr::ChargeType
-        | FleetAttr::PrepaidMonths
-        | FleetAttr::PrepaidRenew
-        | FleetAttr::SpotMaxPrice
-        | FleetAttr::PlacementGroup
-        | FleetAttr::CamRole
-        | FleetAttr::State
-        | FleetAttr::Tags
-        | FleetAttr::Name => None,
-    }
-}
-
 /// The zones; none where one of them is faulty, so that nothing is compared with half of them.
 fn zones(cx: &mut Context<'_>, value: &Value<'_>, region: Option<&Region>) -> Option<Vec<Zone>> {
     let mut whole = true;
@@ -239,63 +177,6 @@ fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType
         cx.tell(unlisted(value, codes::UNKNOWN_TYPE, "type", text, all));
     }
     Some(InstanceType::new(text))
-}
-
-fn disk_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DiskType> {
-    cx.faults.word(value, DISK_TYPES, &[]).map(DiskType::new)
-}
-
-fn system_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<SystemDisk> {
-    let fields = cx.faults.fields(value, &language::DISK)?;
-    let kind = fields.get("type").map_or(Some(None), |value| disk_type(cx, &value).map(Some));
-    let size = fields.get("size").map_or(Some(None), |value| cx.faults.number(&value, 1, LARGEST_DISK_GIB).map(Some));
-    Some(SystemDisk { kind: kind?, size_gib: size? })
-}
-
-fn data_disks(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Vec<DataDisk>> {
-    let items = cx.faults.list(value)?;
-    let local = |item: &&Value<'_>| {
-        item.node.get("type").and_then(super::node::Node::raw).is_some_and(|kind| kind.starts_with("LOCAL_"))
-    };
-    let mut locals = items.iter().filter(local);
-    if let (Some(first), Some(second)) = (locals.next(), locals.next()) {
-        cx.tell(
-            second
-                .fault(codes::INVALID_VALUE, "a second local data disk")
-                .related(Place::Span(first.node.span), "the first")
-                .why("an instance takes at most one local data disk")
-                .help("use a cloud disk, such as `type: CLOUD_PREMIUM`"),
-        );
-    }
-    let cloud = items.iter().filter(|item| !local(item)).count();
-    if cloud > MOST_CLOUD_DISKS {
-        cx.tell(
-            value
-                .fault(codes::INVALID_VALUE, format!("{cloud} data disks are too many"))
-                .why(format!("an instance takes at most {MOST_CLOUD_DISKS} cloud disks, and one local disk"))
-                .help("use fewer, larger disks"),
-        );
-    }
-    items.iter().map(|item| data_disk(cx, item)).collect::<Vec<_>>().into_iter().collect()
-}
-
-fn data_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DataDisk> {
-    let fields = cx.faults.fields(value, &language::DISK)?;
-    let kind = fields.need("type", "CLOUD_PREMIUM", &mut cx.faults).and_then(|value| disk_type(cx, &value));
-    let size = fields.need("size", "100", &mut cx.faults).and_then(|value| {
-        let size = cx.faults.number(&value, 1, LARGEST_DISK_GIB)?;
-        if size % 10 != 0 {
-            let (below, above) = (size / 10 * 10, size.div_ceil(10) * 10);
-            cx.tell(
-                value
-                    .fault(codes::INVALID_VALUE, format!("a data disk cannot have {size} GiB"))
-                    .why("data disks come in steps of 10 GiB")
-                    .help(if below == 0 { format!("write {above}") } else { format!("write {below} or {above}") }),
-            );
-        }
-        Some(size)
-    });
-    Some(DataDisk { kind: kind?, size_gib: size? })
 }
 
 fn network(

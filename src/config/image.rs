@@ -72,7 +72,7 @@ fn check_sources(
                     Diagnostic::error(codes::MISSING_KEY, format!("image `{name}` does not say where it comes from"))
                         .at_span(value.key)
                         .label(format!("one of {} is missing", either(SOURCES)))
-                        .help("add `public: { name: … }` to look an image up, or `from_instance: { instance: … }` to make one"),
+                        .help("to look an image up add `public: { name: … }`, to make one `from_instance: { instance: … }`"),
                 );
             }
         }
@@ -138,9 +138,10 @@ fn about(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>) -> Option<About
         let text = cx.faults.shaped(&value, codes::INVALID_VALUE, VERSION_RULE, Version::is_valid)?;
         Some(Some(Version::new(text)))
     });
-    let pattern = fields
-        .get("name")
-        .map_or(Some(None), |value| names::image_name(cx, &value, version.clone().flatten().as_ref()).map(Some));
+    // Where no source is named, `name` may well be that of a public image; what is missing is told already.
+    let pattern = fields.get("name").filter(|_| SOURCES.iter().any(|key| fields.key(key).is_some()));
+    let pattern =
+        pattern.map_or(Some(None), |value| names::image_name(cx, &value, version.clone().flatten().as_ref()).map(Some));
     let family = fields.get("family").map_or(Some(None), |value| family(cx, &value).map(Some));
     let keep = fields.get("keep").map_or(Some(0), |value| cx.faults.number(&value, 0, MOST_KEPT));
     let deprecate_kept = fields.get("deprecate_kept").map_or(Some(false), |value| {
@@ -202,7 +203,8 @@ fn regions(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Vec<R
     if regions.len() < items.len() {
         return None;
     }
-    if let Some(home) = cx.home(name.as_str())
+    let ours = cx.index.images.get(name.as_str()).is_some_and(|facts| facts.kind.is_ours());
+    if let Some(home) = cx.home(name.as_str()).filter(|_| ours)
         && !regions.iter().any(|region| region.as_str() == home)
     {
         cx.tell(

@@ -2,7 +2,7 @@
 
 use super::context::{Context, unlisted};
 use super::language;
-use super::read::{Fields, Value, shown};
+use super::read::{Fields, Value, cannot_be, shown};
 use crate::diagnostic::{Place, Span, codes};
 use crate::model::catalog;
 use crate::model::spec::{Architecture, BootMode, ImportSource, License};
@@ -88,7 +88,7 @@ fn url(cx: &mut Context<'_>, import: &Fields<'_>, value: &Value<'_>, force: Opti
     }
     let rest = place.strip_prefix("https://").or_else(|| place.strip_prefix("http://"));
     let Some(rest) = rest else {
-        let fault = value.fault(codes::INVALID_VALUE, format!("`url` cannot be `{}`", shown(place)));
+        let fault = value.fault(codes::INVALID_VALUE, cannot_be(value, place));
         cx.tell(
             fault
                 .why("the cloud fetches the file itself, by https or http")
@@ -119,7 +119,7 @@ fn url(cx: &mut Context<'_>, import: &Fields<'_>, value: &Value<'_>, force: Opti
         };
         cx.tell(
             value
-                .fault(codes::INVALID_VALUE, format!("`url` cannot be `{}`", shown(place)))
+                .fault(codes::INVALID_VALUE, cannot_be(value, place))
                 .why(reason)
                 .help("write the URL of one file, with spaces as %20"),
         );
@@ -161,7 +161,7 @@ fn format(cx: &mut Context<'_>, import: &Fields<'_>, value: &Value<'_>, file: &s
     }
 }
 
-/// The fault of a line that must not be shown has no use for the text of it.
+/// Puts asterisks in the place of stretches that no message may show, so that all else stays where it is.
 pub(super) fn hide(text: &mut String, spans: impl Iterator<Item = Span>) {
     let mut bytes = std::mem::take(text).into_bytes();
     for span in spans {

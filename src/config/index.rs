@@ -23,6 +23,16 @@ pub(super) enum ImageKind {
     Unclear,
 }
 
+impl ImageKind {
+    /// Whether it is a custom image of ours.
+    pub(super) fn is_ours(self) -> bool {
+        match self {
+            Self::Captured | Self::Imported | Self::Copied => true,
+            Self::Public | Self::Shared | Self::Marketplace | Self::Unclear => false,
+        }
+    }
+}
+
 /// Where an image is, as far as the config tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Where {
@@ -103,6 +113,20 @@ impl Index {
             }
         }
         None
+    }
+
+    /// Whether an image is a copy of a copy … of itself.
+    pub(super) fn copied_in_a_circle(&self, image: &str) -> bool {
+        let copy_of = |image: &str| self.images.get(image)?.copy_of.as_deref();
+        let mut at = image;
+        for _ in 0..self.images.len() {
+            match copy_of(at) {
+                Some(source) if source == image => return true,
+                Some(source) => at = source,
+                None => return false,
+            }
+        }
+        false
     }
 
     /// Where an image is. `cloud` is the region of the cloud block.

@@ -330,6 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn the_case_of_the_whole_language_shows_every_key() {
+        let texts = [
+            include_str!("../../tests/cases/config/ok-whole-language/a_images.yaml"),
+            include_str!("../../tests/cases/config/ok-whole-language/b_fleets.yaml"),
+        ];
+        let shown = |key: &str| {
+            let key = format!("{key}:");
+            texts.iter().any(|text| text.split([' ', '\n', '{']).any(|word| word == key))
+        };
+        for keys in TABLES {
+            let missing: Vec<_> = keys.known.iter().filter(|key| !shown(key)).collect();
+            assert!(missing.is_empty(), "{} with {missing:?}", keys.what);
+        }
+    }
+
+    #[test]
     fn no_key_is_both_known_and_later() {
         for keys in TABLES {
             assert!(keys.later.iter().all(|later| !keys.known.contains(later)), "{}", keys.what);

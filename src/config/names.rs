@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
+use super::index::Where;
 use super::language::{either, listed, nearest};
-use super::read::{Value, shown};
+use super::read::{Value, cannot_be, shown};
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::addr::Kind;
-use crate::model::desired::{Desired, Image, ManagedImage};
+use crate::model::desired::{Capture, Desired, Image, InstanceSource, ManagedImage, Source};
 use crate::model::ids::{Name, Version, Zone};
 use crate::model::naming::{MAX_NAME_CHARS, image_name as default_name};
 use crate::model::spec::HostnamePattern;
@@ -60,11 +61,15 @@ pub(super) fn image_name(cx: &mut Context<'_>, value: &Value<'_>, version: Optio
         return None;
     }
     let fault = |message: String| value.fault(codes::INVALID_IMAGE_NAME, message);
+    if text.is_empty() {
+        cx.tell(fault(cannot_be(value, text)).help(format!("for example \"web-{VERSION}\", or remove the line")));
+        return None;
+    }
     if !text.contains(VERSION) {
         cx.tell(
             fault(format!("there is no `{VERSION}` in `{}`", shown(text)))
                 .why("names are unique in a region, and a new version is made while the old one is still there")
-                .help(format!("for example \"{}-{VERSION}\"", shown(if text.is_empty() { "web" } else { text }))),
+                .help(format!("for example \"{}-{VERSION}\"", shown(text))),
         );
         return None;
     }
@@ -99,25 +104,27 @@ pub(super) fn image_name(cx: &mut Context<'_>, value: &Value<'_>, version: Optio
 
 /// Tells which images would bear one name in one region.
 pub(super) fn same_image_names(cx: &mut Context<'_>, project: &Name, env: &Name, images: &BTreeMap<Name, Image>) {
-    let mut taken: BTreeMap<(String, String), &Name> = BTreeMap::new();
+    let mut taken: BTreeMap<(String, String, String), &Name> = BTreeMap::new();
     let place = |name: &Name, image: &ManagedImage| {
         let path = Desired::path(Kind::Image, name);
         if image.name.is_some() { Place::Value(path.key("name")) } else { Place::Key(path) }
     };
     for (name, image) in images {
         let Some(image) = image.managed() else { continue };
-        // A derived version is another one for every image, unless the two are made of the same things.
         let version = image.version.clone().unwrap_or_else(|| Version::new(VERSION));
         let filled = match &image.name {
             Some(pattern) => pattern.replace(VERSION, version.as_str()),
             None => default_name(project, env, name, &version, 1),
         };
-        let super::index::Where::In(regions) = cx.regions_of(name.as_str()) else { continue };
+        // Derived versions are the same where they are derived from the same.
+        let derived_from = if image.version.is_some() { String::new() } else { origin(&image.source) };
+        let Where::In(regions) = cx.regions_of(name.as_str()) else { continue };
         let mut earlier: BTreeMap<&Name, Vec<String>> = BTreeMap::new();
         for region in regions {
-            match taken.get(&(region.clone(), filled.clone())) {
+            let key = (region.clone(), filled.clone(), derived_from.clone());
+            match taken.get(&key) {
                 Some(other) => earlier.entry(*other).or_default().push(region),
-                None => _ = taken.insert((region, filled.clone()), name),
+                None => taken.extend([(key, name)]),
             }
         }
         for (other, regions) in earlier {
@@ -137,6 +144,16 @@ pub(super) fn same_image_names(cx: &mut Context<'_>, project: &Name, env: &Name,
             }
             cx.tell(fault);
         }
+    }
+}
+
+/// What a version is derived from: a fleet, a file, or another image.
+fn origin(source: &Source) -> String {
+    match source {
+        Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) => fleet.to_string(),
+        Source::Capture(capture) => format!("{:?}", capture.source),
+        Source::Import(import) => format!("{import:?}"),
+        Source::Copy(copy) => format!("{copy:?}"),
     }
 }
 
@@ -207,7 +224,11 @@ fn host_fault(name: &str) -> Option<String> {
         });
     }
     if !(SHORTEST_HOST..=LONGEST_HOST).contains(&name.len()) {
-        return Some(format!("it has {} characters", name.len()));
+        return Some(match name.len() {
+            0 => "it is empty".to_owned(),
+            1 => "it has one character only".to_owned(),
+            many => format!("it has {many} characters"),
+        });
     }
     if name.starts_with(sign) || name.ends_with(sign) {
         return Some("it starts or ends with `.` or `-`".to_owned());

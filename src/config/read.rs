@@ -2,9 +2,12 @@
 //! at the first fault.
 
 use super::language::{Keys, either, listed, nearest};
-use super::node::{Data, Node, Pair, ScalarKind};
+use super::node::{Data, Node, Pair, Scalar, ScalarKind};
 use crate::diagnostic::{Code, Diagnostic, Span, codes};
 use crate::model::path::{Path, Seg};
+
+/// More words than this are only listed where none of them is near.
+const MANY_WORDS: usize = 8;
 
 /// The faults so far.
 #[derive(Debug, Default)]
@@ -80,7 +83,12 @@ impl<'a> Fields<'a> {
     /// Whether an unknown key was probably meant to be this one: that is told already.
     pub(super) fn misspelt(&self, key: &str) -> bool {
         let all = || self.keys.known.iter().chain(self.keys.later).copied();
-        self.pairs.iter().any(|pair| all().all(|known| known != pair.key) && nearest(&pair.key, all()) == Some(key))
+        // A key that could not be read, such as `<<`, may have been, or have brought, any.
+        self.pairs.iter().any(|pair| pair.void)
+            || self
+                .pairs
+                .iter()
+                .any(|pair| all().all(|known| known != pair.key) && nearest(&pair.key, all()) == Some(key))
     }
 
     /// The value of a key that must be there; `example` says how it is written.
@@ -318,11 +326,12 @@ impl Faults {
             return None;
         }
         let fault = value.fault(codes::INVALID_VALUE, cannot_be(value, text));
-        let fault = match nearest(text, words.iter().copied()) {
-            Some(near) => fault.label(format!("did you mean `{near}`?")),
-            None => fault,
-        };
-        self.tell(fault.help(format!("write {}", either(words.iter().copied()))));
+        let all = || format!("write {}", either(words.iter().copied()));
+        self.tell(match nearest(text, words.iter().copied()) {
+            Some(near) if words.len() > MANY_WORDS => fault.help(format!("did you mean `{near}`?")),
+            Some(near) => fault.label(format!("did you mean `{near}`?")).help(all()),
+            None => fault.help(all()),
+        });
         None
     }
 
@@ -343,9 +352,14 @@ impl Faults {
             }
             Data::Scalar(_) | Data::Map(_) => {
                 let fault = self.wrong_type(value, "a list")?;
-                self.tell(match value.node.raw() {
-                    Some(text) => fault.help(format!("write it in brackets: [{}]", shown(text))),
-                    None => fault.help("write the items in brackets, or each in a line of its own after `- `"),
+                self.tell(match &value.node.data {
+                    Data::Scalar(Scalar { text, plain: true, .. }) => {
+                        fault.help(format!("write it in brackets: [{}]", shown(text)))
+                    }
+                    Data::Scalar(scalar) => fault.help(format!("write it in brackets: [\"{}\"]", shown(&scalar.text))),
+                    Data::Void | Data::List(_) | Data::Map(_) => {
+                        fault.help("write the items in brackets, or each in a line of its own after `- `")
+                    }
                 });
                 None
             }
@@ -353,7 +367,8 @@ impl Faults {
     }
 }
 
-fn cannot_be(value: &Value<'_>, text: &str) -> String {
+/// That a value cannot be this text.
+pub(super) fn cannot_be(value: &Value<'_>, text: &str) -> String {
     if text.is_empty() {
         return format!("`{}` cannot be empty", value.name());
     }

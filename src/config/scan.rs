@@ -255,7 +255,9 @@ fn syntax_fault(info: &str, span: Span) -> Diagnostic {
             .at_span(span)
             .help("write the value out here; text that starts with `*` must be in quotes");
     }
-    let help = if info.contains("tab") {
+    let help = if info.contains("unprintable") {
+        "remove the character that cannot be seen, or write it with a backslash in double quotes"
+    } else if info.contains("tab") {
         "indent with spaces, never with tabs"
     } else if info.contains("mapping values are not allowed") {
         "put a text with `: ` in it in quotes, or look at the indentation of this line"

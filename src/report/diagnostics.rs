@@ -10,6 +10,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::diagnostic::{Class, Diagnostic, Severity, SourceMap, Span, codes};
 use crate::model::path::Path;
 
+/// What stands before a line: its number and the bar.
+const GUTTER: usize = 8;
 /// Lines further apart than this are shown as two snippets.
 const FARTHEST_LINES: usize = 200;
 /// Of longer lines only an excerpt is rendered.
@@ -121,9 +123,17 @@ fn snippets<'a>(
     for mark in marks {
         let lines = &lines[mark.span.file];
         let line = lines.number(mark.span.start);
+        let column = |span: Span| span.start - lines.start(lines.number(span.start));
+        // Lines of one snippet are cut at the same columns, so that both marks must be within what is left of them.
+        let beside = |other: &Mark<'_>| {
+            let ends = [mark.span, other.span].map(|span| column(span) + (span.end - span.start));
+            ends.iter().all(|end| end + GUTTER < width)
+                || column(mark.span).abs_diff(column(other.span)) + width / 4 + GUTTER < width
+        };
         let near = |marks: &&mut Vec<Mark<'_>>| {
             marks[0].span.file == mark.span.file
                 && lines.number(marks[0].span.start).abs_diff(line) <= FARTHEST_LINES / 2
+                && marks.iter().all(beside)
         };
         match shared.iter_mut().find(near) {
             Some(marks) => marks.push(mark),

@@ -160,7 +160,7 @@ fn an_image_leaves_a_region_where_a_fleet_runs_from_it() {
     rig.edit(SHOP, "[ap-guangzhou, ap-shanghai]", "[ap-guangzhou]");
     says(&rig.fails(Exit::Config).err, "error[image-not-in-region]");
     rig.edit(SHOP, "[ap-guangzhou]\n", "[ap-shanghai]\n");
-    says(&rig.fails(Exit::Config).err, "which is not among its regions");
+    says(&rig.fails(Exit::Config).err, "image `web` is made in `ap-guangzhou`, which is not among");
 }
 
 #[test]
