@@ -15,7 +15,7 @@ use fleetwright::store::{Holder, Record, SqliteStore, Store};
 
 use world::{World, desired, fleet};
 
-const ROOMY: Limits = Limits { images_per_region: 500, accounts_per_image: 500, instances_per_zone: 1_000_000 };
+const ROOMY: Limits = Limits { instances_per_zone: 1_000_000, ..Limits::TENCENT };
 
 fn timed<T>(what: &str, work: impl Fn() -> T) -> T {
     let mut best = u128::MAX;

@@ -19,8 +19,12 @@ use fleetwright::model::desired::Latency;
 use fleetwright::model::digest::{SecretKey, SecretRef, SecretSource};
 use fleetwright::model::ids::{CloudId, ImageId, InstanceId, Lineage, Region, Uin};
 use fleetwright::model::limits::Limits;
-use fleetwright::model::observed::{Image, ImageState, Instance, InstanceState, Lookup, Seen};
-use fleetwright::model::spec::{DataDisk, Internet, InternetCharge, Login, SlotNetwork, SystemDisk};
+use fleetwright::model::observed::{Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Seen};
+use fleetwright::model::price::{ChargeUnit, ItemPrice, Micros, Price};
+use fleetwright::model::spec::{
+    Architecture, BootMode, Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, InternetCharge,
+    License, Login, Renew, SlotNetwork, SystemDisk,
+};
 
 const HOME: &str = "ap-guangzhou";
 const AWAY: &str = "ap-shanghai";
@@ -48,8 +52,12 @@ impl World {
     }
 
     fn with_key(key: Option<&str>) -> Self {
+        Self::of(key, Settings::new(Latency::Quick, Limits::EMBEDDED, 7))
+    }
+
+    fn of(key: Option<&str>, settings: Settings) -> Self {
         let clock = Arc::new(VirtualClock::at(1_795_000_000_000));
-        let cloud = Embedded::open(None, Settings::new(Latency::Quick, Limits::EMBEDDED, 7)).expect("a cloud");
+        let cloud = Embedded::open(None, settings).expect("a cloud");
         let transport = Loopback { cloud: Arc::new(cloud), clock: Arc::clone(&clock) as Arc<dyn Clock> };
         let known = credentials(ME).expect("keys");
         let credentials = Credentials {
@@ -92,7 +100,11 @@ impl World {
     }
 
     fn launch(&self, count: u32, token: &str) -> Body {
-        Body::RunInstances(Box::new(Launch {
+        Body::RunInstances(Box::new(self.launch_of(count, token)))
+    }
+
+    fn launch_of(&self, count: u32, token: &str) -> Launch {
+        Launch {
             zone: "ap-guangzhou-3".into(),
             image: Arg::Known(self.ubuntu()),
             instance_type: "S5.MEDIUM4".into(),
@@ -112,17 +124,21 @@ impl World {
             user_data: Some(secret()),
             token: Some(token.to_owned()),
             hostname: None,
-            charge: fleetwright::model::spec::Charge::Hourly,
+            charge: Charge::Hourly,
             placement_group: None,
             cam_role: None,
             protect: false,
-        }))
+        }
+    }
+
+    fn made(&self, launch: Launch) -> Vec<InstanceId> {
+        let Reply::Ids(made) = self.ask(Body::RunInstances(Box::new(launch))) else { panic!("no ids") };
+        self.settle();
+        made.iter().map(|id| id.instance().expect("an instance").clone()).collect()
     }
 
     fn launched(&self, count: u32) -> Vec<InstanceId> {
-        let Reply::Ids(made) = self.ask(self.launch(count, "a token")) else { panic!("no ids") };
-        self.settle();
-        made.iter().map(|id| id.instance().expect("an instance").clone()).collect()
+        self.made(self.launch_of(count, "a token"))
     }
 
     fn instances(&self, ids: &[InstanceId]) -> Vec<Instance> {
@@ -329,6 +345,197 @@ fn images_are_captured_copied_shared_and_deleted() {
     world.settle();
     assert_eq!(images(world.read(Query::ImagesById { ids: vec![image.clone()] })).items, []);
     assert_eq!(world.refused(Body::Describe(Query::Shares { image })).0, Class::NotFound);
+}
+
+fn legacy(path: &str) -> Body {
+    Body::ImportImage {
+        name: "legacy".to_owned(),
+        source: Box::new(ImportSource {
+            url: format!("https://bucket-1250000000.cos.ap-guangzhou.myqcloud.com/{path}"),
+            os: "CentOS".to_owned(),
+            os_version: "7".to_owned(),
+            architecture: Architecture::X86_64,
+            boot_mode: Some(BootMode::LegacyBios),
+            force: true,
+            license: Some(License::TencentCloud),
+        }),
+        description: Some("from before".to_owned()),
+        family: Some("old".to_owned()),
+        tags: ours(),
+    }
+}
+
+#[test]
+fn images_are_imported_with_and_without_an_id() {
+    let world = World::new();
+    let Reply::ImportOs(known) = world.read(Query::ImportOs) else { panic!("no systems") };
+    assert!(known.systems.contains("CentOS") && known.systems.contains("Windows Server 2016"));
+    assert!(known.versions["CentOS"].versions.contains("7"));
+    assert!(known.versions["CentOS"].architectures.contains("x86_64"));
+    let Reply::Ids(made) = world.ask(legacy("size=40/legacy.qcow2")) else { panic!("no ids") };
+    let id = made[0].image().expect("an image").clone();
+    let by_id = || images(world.read(Query::ImagesById { ids: vec![id.clone()] })).items.remove(0);
+    assert_eq!(by_id().state, ImageState::Importing);
+    assert_eq!(world.refused(legacy("legacy.qcow2")).0, Class::Conflict);
+    world.settle();
+    let seen = by_id();
+    assert_eq!((&seen.state, seen.source.as_str(), seen.size_gib), (&ImageState::Normal, "EXTERNAL_IMPORT", 40));
+    assert_eq!((seen.family.as_str(), seen.description.as_str(), &seen.tags), ("old", "from before", &ours()));
+    assert_eq!((seen.platform.as_str(), seen.architecture.as_str()), ("CentOS", "x86_64"));
+
+    let quiet = Settings { import_answers_id: false, ..Settings::new(Latency::Quick, Limits::EMBEDDED, 7) };
+    let world = World::of(None, quiet);
+    assert_eq!(world.ask(legacy("sim/VirtioNotInstall/legacy.qcow2")), Reply::Done);
+    world.settle();
+    let named = Query::CustomImagesNamed { names: vec!["legacy".to_owned()], offset: 0 };
+    assert_eq!(images(world.read(named)).items[0].state, ImageState::ImportFailed);
+}
+
+#[test]
+fn several_attributes_of_an_image_change_in_one_call() {
+    let world = World::new();
+    let image = world.captured(&world.launched(1)[0], "shop-web-1");
+    let set = ImageChange {
+        description: Some("better".to_owned()),
+        family: Some("shop-web".to_owned()),
+        deprecated: Some(true),
+    };
+    assert_eq!(world.ask(Body::ModifyImage { image: Arg::Known(image.clone()), set }), Reply::Done);
+    let seen = images(world.read(Query::ImagesById { ids: vec![image.clone()] })).items.remove(0);
+    assert_eq!((seen.description.as_str(), seen.family.as_str(), seen.deprecated), ("better", "shop-web", true));
+
+    let safe = |to: &str, key: &str| Body::SyncImages {
+        image: Arg::Known(image.clone()),
+        to: BTreeSet::from([Region::new(to)]),
+        name: "shop-web-safe".to_owned(),
+        encryption: Some(Encryption { kms_key: Some(key.into()) }),
+    };
+    assert_eq!(world.refused(safe(AWAY, "kms-abcd1234")).1, "InvalidParameterValue.InvalidRegion");
+    assert_eq!(world.refused(safe(HOME, "a-key")).1, "InvalidParameter.InvalidKmsKeyId");
+    let Reply::Copies(copies) = world.ask(safe(HOME, "kms-abcd1234")) else { panic!("no copies") };
+    world.settle();
+    let share = Body::ShareImage {
+        image: Arg::Known(copies[0].1.clone()),
+        accounts: BTreeSet::from([Uin::new(YOU)]),
+        cancel: false,
+    };
+    assert_eq!(world.refused(share).1, "UnsupportedOperation.EncryptedImagesNotSupported");
+}
+
+#[test]
+fn images_of_others_are_seen_and_one_of_them_is_copied() {
+    let world = World::new();
+    let ids = || vec!["img-8toqc6s3".into(), "img-kx1vn3zd".into(), "img-p5wq2d7k".into()];
+    let seen = images(world.read(Query::ImagesById { ids: ids() })).items;
+    let kinds: BTreeMap<&str, &ImageKind> = seen.iter().map(|image| (image.id.as_str(), &image.kind)).collect();
+    assert_eq!(kinds, BTreeMap::from([("img-8toqc6s3", &ImageKind::Shared), ("img-kx1vn3zd", &ImageKind::Market)]));
+    let own = Body::SyncImages {
+        image: Arg::Known("img-8toqc6s3".into()),
+        to: BTreeSet::from([Region::new(HOME)]),
+        name: "partner-own".to_owned(),
+        encryption: None,
+    };
+    let Reply::Copies(copies) = world.ask(own) else { panic!("no copies") };
+    world.settle();
+    let copy = images(world.read(Query::ImagesById { ids: vec![copies[0].1.clone()] })).items.remove(0);
+    assert_eq!((&copy.kind, copy.creator.as_str()), (&ImageKind::Private, ME));
+}
+
+#[test]
+fn a_launch_bears_all_attributes_and_they_change() {
+    let world = World::new();
+    let ids = world.made(Launch {
+        hostname: Some(HostnamePattern("web-3-{ordinal}".to_owned())),
+        charge: Charge::Prepaid { months: 2, renew: Renew::NotifyAndAutoRenew },
+        placement_group: Some("ps-abcd1234".into()),
+        cam_role: Some("web-role".to_owned()),
+        protect: true,
+        ..world.launch_of(2, "all")
+    });
+    let seen = world.instances(&ids);
+    let hosts: BTreeSet<Option<&str>> = seen.iter().map(|instance| instance.hostname.as_deref()).collect();
+    assert_eq!(hosts, BTreeSet::from([Some("web-3-4"), Some("web-3-5")]));
+    for instance in &seen {
+        assert_eq!(
+            (instance.charge_type.as_str(), instance.renew.as_deref()),
+            ("PREPAID", Some("NOTIFY_AND_AUTO_RENEW"))
+        );
+        assert_eq!(instance.expires_ms.map(|end| (end - instance.created_ms) / 86_400_000), Some(61));
+        assert_eq!(instance.placement_group, Some("ps-abcd1234".into()));
+        assert_eq!((instance.cam_role.as_deref(), instance.protected), (Some("web-role"), true));
+    }
+    let one = || vec![ids[0].clone()];
+    let end = || Body::TerminateInstances { instances: one() };
+    assert_eq!(world.refused(end()).1, "UnsupportedOperation.InstancesProtected");
+    for set in [
+        InstanceAttr::Hostname("db".to_owned()),
+        InstanceAttr::CamRole(Some("db-role".to_owned())),
+        InstanceAttr::Protection(false),
+    ] {
+        assert_eq!(world.ask(Body::ModifyInstances { instances: one(), set }), Reply::Done);
+        world.settle();
+    }
+    let seen = world.instances(&one()).remove(0);
+    assert_eq!((seen.hostname.as_deref(), seen.cam_role.as_deref()), (Some("db"), Some("db-role")));
+    let unbind = Body::ModifyInstances { instances: one(), set: InstanceAttr::CamRole(None) };
+    assert_eq!(world.ask(unbind), Reply::Done);
+    world.settle();
+    let reset = Body::ResetInstance {
+        instance: ids[0].clone(),
+        image: Arg::Known(world.ubuntu()),
+        with: Box::new(Installation {
+            login: Login::Keys(BTreeSet::from(["skey-12345678".into()])),
+            user_data: None,
+            system_disk_gib: Some(80),
+            hostname: Some("fresh".to_owned()),
+        }),
+    };
+    assert_eq!(world.ask(reset), Reply::Done);
+    world.settle();
+    let seen = world.instances(&one()).remove(0);
+    assert_eq!((seen.hostname.as_deref(), seen.system_disk.size_gib, seen.cam_role), (Some("fresh"), 80, None));
+
+    assert_eq!(world.ask(end()), Reply::Done);
+    world.settle();
+    let seen = world.instances(&one()).remove(0);
+    assert_eq!((&seen.state, seen.isolated.as_deref()), (&InstanceState::Shutdown, Some("MANMADE")));
+    assert_eq!(world.ask(end()), Reply::Done);
+    world.settle();
+    assert_eq!(world.instances(&one()), []);
+}
+
+#[test]
+fn prices_are_told_before_anything_is_bought() {
+    let world = World::new();
+    let ask = |charge: Charge| {
+        let launch = Launch { charge, ..world.launch_of(3, "t") };
+        match world.read(Query::Price(Box::new(launch))) {
+            Reply::Price(price) => price,
+            other => panic!("{other:?}"),
+        }
+    };
+    let unit = |micros: i64, unit| ItemPrice { unit: Some(Micros(micros)), charge_unit: Some(unit), total: None };
+    // 2 cores, 4 GiB, 160 GiB of CLOUD_PREMIUM, and traffic.
+    let traffic = Some(unit(800_000, ChargeUnit::Gb));
+    assert_eq!(
+        ask(Charge::Hourly),
+        Price { instance: Some(unit(320_000, ChargeUnit::Hour)), bandwidth: traffic.clone() }
+    );
+    let spot = Charge::Spot { max_price: Some("0.05".to_owned()) };
+    assert_eq!(ask(spot).instance, Some(unit(128_000, ChargeUnit::Hour)));
+    let year = ask(Charge::Prepaid { months: 12, renew: Renew::NotifyAndManualRenew });
+    assert_eq!(year.instance.and_then(|price| price.total), Some(Micros(1_147_392_000)));
+    assert_eq!(
+        instances(world.read(Query::InstancesTagged {
+            key: "fleetwright".to_owned(),
+            value: "shop/default/fleet.web".to_owned(),
+            offset: 0,
+        }))
+        .total,
+        0
+    );
+    let cheap = Launch { charge: Charge::Spot { max_price: Some("0.01".to_owned()) }, ..world.launch_of(1, "cheap") };
+    assert_eq!(world.refused(Body::RunInstances(Box::new(cheap))).1, "InvalidParameterValue.InsufficientPrice");
 }
 
 #[test]

@@ -264,28 +264,6 @@ fn terminating_takes_a_while_and_a_batch_is_refused_as_a_whole() {
 }
 
 #[test]
-fn prepaid_instances_go_to_the_recycle_bin_first() {
-    let world = World::new(quick());
-    let prepaid = json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": {"Period": 1}});
-    let id = world.launch(1, prepaid)[0].clone();
-    let hourly = world.launch(1, json!({}))[0].clone();
-    assert_eq!(world.instance(&id)["RenewFlag"], "NOTIFY_AND_MANUAL_RENEW");
-    let both = json!({"InstanceIds": [id, hourly]});
-    assert_eq!(world.code("TerminateInstances", both), "UnsupportedOperation.InstanceMixedPricingModel");
-    world.must("TerminateInstances", json!({"InstanceIds": [id]}));
-    assert_eq!(world.state(&id), "SHUTDOWN");
-    assert_eq!(world.instance(&id)["IsolatedSource"], "MANMADE");
-    assert_eq!(
-        world.code("StartInstances", json!({"InstanceIds": [id]})),
-        "UnsupportedOperation.InstanceStateShutdown"
-    );
-    world.must("TerminateInstances", json!({"InstanceIds": [id]}));
-    assert_eq!(world.state(&id), "TERMINATING");
-    world.wait(800);
-    assert_eq!(world.state(&id), "gone");
-}
-
-#[test]
 fn power_goes_up_and_down() {
     let world = World::new(quick());
     let id = world.launch(1, json!({}))[0].clone();

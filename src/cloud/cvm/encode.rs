@@ -114,7 +114,13 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
             &DeleteImages { image_ids: Some(texts(images)), delete_binded_snap: Some(true), ..DeleteImages::default() },
         ),
         Body::TerminateInstances { instances } => {
-            pack(call, &TerminateInstances { instance_ids: Some(texts(instances)), ..TerminateInstances::default() })
+            // Data disks go with their instance however it is paid for; without this a prepaid one's would be left.
+            let release_prepaid_data_disks = Some(true);
+            let instance_ids = Some(texts(instances));
+            pack(
+                call,
+                &TerminateInstances { instance_ids, release_prepaid_data_disks, ..TerminateInstances::default() },
+            )
         }
         Body::StopInstances { instances } => pack(
             call,

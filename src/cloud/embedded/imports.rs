@@ -7,8 +7,8 @@
 //!   take their own buckets only (8.7).
 //! - The ending of the path is the format: `.raw`, `.vhd`, `.qcow2`, `.vmdk`, or `.iso`, which takes Force. Any other
 //!   file fails with InvalidFormatSize.
-//! - `size=NN` behind the `?` is its virtual size in GiB; else it has 20, and 50 for Windows. Above 500 GiB the import
-//!   fails with InvalidFormatSize (8.7).
+//! - `size=NN`, behind the `?` or as a directory, is its virtual size in GiB; else it has 20, and 50 for Windows. Above
+//!   500 GiB the import fails with InvalidFormatSize (8.7).
 //! - A directory `sim` followed by one of [`REASONS`], as in `/sim/VirtioNotInstall/legacy.qcow2`, makes the import
 //!   fail with that reason. `CloudInitNotInstalled` is a failure for Linux without Force; with Force the image is made
 //!   without cloud-init.
@@ -140,7 +140,7 @@ pub(crate) fn read(url: &str) -> Option<File<'_>> {
         return None;
     }
     let marked = directories.windows(2).find(|pair| pair[0] == "sim").map(|pair| pair[1]);
-    let size = query.split('&').find_map(|pair| pair.strip_prefix("size="));
+    let size = query.split('&').chain(directories.iter().copied()).find_map(|pair| pair.strip_prefix("size="));
     Some(File {
         region,
         format,
@@ -161,6 +161,7 @@ mod tests {
         assert_eq!((file.region, file.format, file.size_gib), ("ap-guangzhou", "qcow2", Some(80)));
         assert_eq!(file.reason, Some("VirtioNotInstall"));
         assert!(read(&format!("{base}/x.iso")).is_some_and(|file| file.is_iso() && file.reason.is_none()));
+        assert!(read(&format!("{base}/size=80/x.raw")).is_some_and(|file| file.size_gib == Some(80)));
         assert!(read(&format!("{base}/x.tar")).is_some_and(|file| !file.is_disk()));
         assert!(read(&format!("{base}/sim/NoReason/x.raw?size=big")).is_some_and(|file| file.size_gib == Some(0)));
         for wrong in [

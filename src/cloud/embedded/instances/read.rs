@@ -313,11 +313,12 @@ impl Reader {
             .collect();
         let expires = charge::expires(&spec, machine.created_ms, cx.now);
         let expired = state == State::Shutdown && machine.has_ended(cx.now);
-        let isolated = match state {
-            _ if expired => "EXPIRE",
-            State::Shutdown => "MANMADE",
-            _ if machine.was == Power::Isolated => "MANMADE",
-            _ => "NOTISOLATED",
+        let isolated = if expired {
+            "EXPIRE"
+        } else if state == State::Shutdown || machine.was == Power::Isolated {
+            "MANMADE"
+        } else {
+            "NOTISOLATED"
         };
         Ok(Instance {
             placement: Placement { zone: Some(machine.zone.clone()), project_id: Some(0), ..Placement::default() },
