@@ -99,7 +99,16 @@ fn every_code_of_the_config_is_in_a_golden() {
 }
 
 /// What only the planner finds, who asks the cloud; its own tests look for these.
-const PLANNER: [Code; 4] = [codes::SOURCE_NOT_FOUND, codes::DISK_TOO_SMALL, codes::REGION_CHANGED, codes::NEWER_MATCH];
+const PLANNER: [Code; 8] = [
+    codes::SOURCE_NOT_FOUND,
+    codes::DISK_TOO_SMALL,
+    codes::REGION_CHANGED,
+    codes::NEWER_MATCH,
+    codes::IMAGE_OWNER,
+    codes::IMAGE_KIND,
+    codes::IMAGE_MISFIT,
+    codes::NAME_LATER,
+];
 
 #[test]
 fn there_are_seventy_goldens_of_faulty_configs() {

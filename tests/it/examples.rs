@@ -29,6 +29,8 @@ fn walk_in(rig: &Rig, name: &str, change: impl FnOnce(&Rig)) {
     rig.run("plan --detailed-exitcode").expect(Exit::Changes);
     rig.settle();
     rig.run("destroy --auto-approve").expect(Exit::Done);
+    // What was paid for in advance stays in the recycle bin for seven days.
+    rig.wait_ms(8 * 24 * 3_600_000);
     let holdings = rig.holdings();
     assert!(holdings.nothing_of(OWNER), "{holdings:#?}");
     let state = rig.run("state list").expect(Exit::Done);

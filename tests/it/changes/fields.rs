@@ -174,7 +174,9 @@ fn try_one(attr: FleetAttr, case: &Case) {
     }
     if *takes == Takes::Refused {
         let mark = rig.mark();
-        says(&rig.fails(Exit::Config).err, "cannot be moved");
+        let refused = rig.fails(Exit::Config).err;
+        says(&refused, "error[region-changed]");
+        says(&refused, "cannot be moved");
         assert_eq!(rig.mutations(mark), counts(&[]), "{attr}");
         return;
     }

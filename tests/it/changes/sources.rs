@@ -133,6 +133,11 @@ fn what_the_config_says_of_others_images_is_checked() {
         ("img-kx1vn3zd", "img-00000000", "error[image-not-found]"),
         ("owner: \"100000000002\"", "owner: \"100000000003\"", "error[image-owner]"),
         ("trusted_owners: [\"100000000002\"]\nimages:", "images:", "error[untrusted-owner]"),
+        (
+            "guest: { image: partner, count: 1, zones: [ap-guangzhou-3], type: S5",
+            "guest: { image: partner, count: 1, zones: [ap-guangzhou-3], type: SR1",
+            "error[image-misfit]",
+        ),
     ] {
         let rig = sources();
         if to.contains("owner: \"100000000003\"") {
