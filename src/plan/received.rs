@@ -131,7 +131,9 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
             None
         }
     };
-    let other = owner.filter(|owner| !seen.creator.is_empty() && seen.creator != owner.as_str()).map(|owner| {
+    // Of an image of another kind its owner is no longer the question.
+    let told = fault.is_none() && !seen.creator.is_empty();
+    let other = owner.filter(|owner| told && seen.creator != owner.as_str()).map(|owner| {
         Diagnostic::error(
             codes::IMAGE_OWNER,
             format!("image.{name}: {id} belongs to {}, and not to {owner}", seen.creator),

@@ -77,6 +77,6 @@ fn import() {
 #[test]
 fn shared_and_marketplace() {
     walk("04-shared-and-marketplace", |rig| {
-        rig.edit("config.yaml", "count: 2\n    zones: [ap-guangzhou-3]\n", "count: 3\n    zones: [ap-guangzhou-3]\n")
+        rig.edit("config.yaml", "count: 2\n    zones: [ap-guangzhou-3]\n", "count: 3\n    zones: [ap-guangzhou-3]\n");
     });
 }
