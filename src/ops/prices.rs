@@ -9,6 +9,7 @@ use crate::cloud::Cloud;
 use crate::cloud::call::{Call, Class, Reply};
 use crate::model::Millis;
 use crate::model::desired::Desired;
+use crate::model::ids::Region;
 use crate::model::observed::Observed;
 use crate::model::price::Price;
 use crate::model::recorded::Recorded;
@@ -45,13 +46,19 @@ pub(super) fn price(
             calls.push(call.clone());
         }
     }
+    // What is refused for the same reason is told once, with the first request's id.
+    let mut refusals: BTreeMap<(Region, Option<String>, String), String> = BTreeMap::new();
     let told: Vec<(Call, Result<Price, String>)> = ask(site, cloud, calls)
         .into_iter()
         .map(|(call, result)| {
             let told = match result.map(|answer| answer.reply) {
                 Ok(Reply::Price(price)) => Ok(price),
                 Ok(_) => Err(format!("{} in {} got another action's answer", call.body.action(), call.region)),
-                Err(fault) => Err(format!("{} in {} did not work: {fault}", call.body.action(), call.region)),
+                Err(fault) => {
+                    let words = format!("{} in {} did not work: {fault}", call.body.action(), call.region);
+                    let reason = (call.region.clone(), fault.code, fault.message);
+                    Err(refusals.entry(reason).or_insert(words).clone())
+                }
             };
             (call, told)
         })

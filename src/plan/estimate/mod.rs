@@ -8,9 +8,6 @@ mod lineage;
 mod questions;
 mod time;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 pub use questions::{LeftOut, MOST_QUESTIONS, Questions, Side, questions};
