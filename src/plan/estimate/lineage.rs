@@ -77,6 +77,7 @@ impl<'a> Images<'a> {
         for object in recorded.objects.iter().filter(|object| object.kind() == Kind::Image) {
             if let (Some(version), Some(Part::Region(region)), Some(id), Status::Ready) =
                 (&object.addr.version, &object.addr.part, object.cloud_id.image(), object.status)
+                && !gone(observed, region, id)
             {
                 copies.insert(((&object.addr.block.name, version, object.generation), region), id);
             }
@@ -91,6 +92,11 @@ impl<'a> Images<'a> {
             public.insert(&pinned.id, (pinned.name.as_str(), &pinned.region));
         }
         Self { desired, observed, versions, copies, public }
+    }
+
+    /// Whether an image was looked for and is not there.
+    pub(super) fn gone(&self, region: &Region, id: &ImageId) -> bool {
+        gone(self.observed, region, id)
     }
 
     /// Where an image comes from that is used in a region.
@@ -150,6 +156,10 @@ impl<'a> Images<'a> {
             _ => Root::Strange,
         }
     }
+}
+
+fn gone(observed: &Observed, region: &Region, id: &ImageId) -> bool {
+    matches!(observed.image(region, id), Some(Seen::Absent { .. }))
 }
 
 /// The one of several public images that a price is asked with: the newest that can be used.

@@ -147,7 +147,21 @@ impl Asking<'_> {
             Body::ResetInstance { with, .. } if with.system_disk_gib.is_some() => {
                 "a larger system disk of an instance that stays is not priced"
             }
-            _ => return,
+            Body::ResetInstance { .. }
+            | Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::ModifyImage { .. }
+            | Body::DeleteImages { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StopInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ModifyInstances { .. }
+            | Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::Describe(_) => return,
         };
         self.leave_out(step.targets.iter().map(|target| target.addr.clone()), why);
     }
@@ -287,7 +301,12 @@ impl Asking<'_> {
                     self.leave_out(std::iter::once(addr.clone()), "what was paid in advance stays paid");
                 }
                 Some((object, spec, zone, image)) => {
-                    let basis = Basis::Id(image.clone());
+                    let basis = if self.images.gone(&object.region, image) {
+                        let lineage = self.lineage(&spec.image, &object.region);
+                        self.basis(&lineage, &object.region)
+                    } else {
+                        Basis::Id(image.clone())
+                    };
                     let question = self.ask(&object.region, launch_of(spec, zone, image), basis);
                     self.count(Side::Ends, addr, question, None, &spec.charge, None, None);
                 }
