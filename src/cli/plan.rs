@@ -30,23 +30,24 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 
 /// The plan to standard output; warnings and notes beside it.
 pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
-    let Planned { plan, config, texts, .. } = planned;
+    let Planned { plan, config, texts, estimate, .. } = planned;
     let mut notes = config.warnings.clone();
     notes.extend(plan.notes.iter().cloned());
     if shell.json {
-        let text = plan_json::plan(plan);
+        let text = plan_json::plan(plan, estimate.as_ref());
         shell.print(&text);
         return;
     }
     shell.diagnostics(&notes, &config.sources);
-    let text = plan_text::plan(plan, shell.out, &PlanOpts { texts: texts.clone() });
+    let opts = PlanOpts { texts: texts.clone(), estimate: estimate.clone(), verbose: shell.verbose };
+    let text = plan_text::plan(plan, shell.out, &opts);
     shell.print(&text);
 }
 
 /// A saved plan that is about to be carried out: it was shown when it was made.
 pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
     if shell.json {
-        let text = plan_json::plan(&planned.plan);
+        let text = plan_json::plan(&planned.plan, None);
         shell.print(&text);
         return;
     }
@@ -59,7 +60,7 @@ pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
 pub(super) fn show_saved(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
     let plan = ops::read_plan(site, file)?;
     let text =
-        if shell.json { plan_json::plan(&plan) } else { plan_text::plan(&plan, shell.out, &PlanOpts::default()) };
+        if shell.json { plan_json::plan(&plan, None) } else { plan_text::plan(&plan, shell.out, &PlanOpts::default()) };
     shell.print(&text);
     Ok(Exit::Done)
 }

@@ -165,7 +165,7 @@ impl<'s, 'w> Watching<'s, 'w> {
             return;
         };
         let mut lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
-        lines.push_str(&events.plan(now, &planned.plan));
+        lines.push_str(&events.plan(now, &planned.plan, planned.estimate.as_ref()));
         self.print_event(&lines);
     }
 
@@ -230,7 +230,7 @@ impl Watcher for Watching<'_, '_> {
     fn begins(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {
-            let line = events.plan(now, &planned.plan);
+            let line = events.plan(now, &planned.plan, planned.estimate.as_ref());
             self.print_event(&line);
         } else {
             super::plan::begin(self.shell, planned);

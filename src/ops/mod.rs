@@ -12,6 +12,7 @@ mod lockfile;
 mod observe;
 mod plan;
 mod planfile;
+mod prices;
 mod secrets;
 mod state;
 

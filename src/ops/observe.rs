@@ -39,15 +39,16 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
     Ok(Sight { observed, local_ms, cloud_offset_ms })
 }
 
-type Answered = (Call, Result<Answer, Fault>);
+/// A call, and what came of it.
+pub(super) type Answered = (Call, Result<Answer, Fault>);
 
 /// Makes reads, as many at once as the command line allows; in virtual time one after the other.
-fn make(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
+pub(super) fn make(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
     let one = |call: Call| {
         let result = cloud.call(&call, site.clock.now_ms());
         (call, result)
     };
-    if site.clock.is_virtual() || calls.len() == 1 || site.parallelism < 2 {
+    if site.clock.is_virtual() || calls.len() < 2 || site.parallelism < 2 {
         return calls.into_iter().map(one).collect();
     }
     let clock = &site.clock;

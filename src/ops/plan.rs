@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connect::{Connected, connect};
 use super::load::{Config, files, load, state};
 use super::observe::{Sight, observe};
+use super::prices::price;
 use super::{Problem, Site, lockfile};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Body, Call, Query, Reply};
@@ -16,6 +17,7 @@ use crate::model::desired::Desired;
 use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
+use crate::plan::estimate::Estimate;
 use crate::plan::{Action, Do, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
 use crate::store::Stored;
 
@@ -40,6 +42,8 @@ pub struct Planned {
     pub config: Config,
     /// User data that changes, by fleet: as it is, and as it will be.
     pub texts: BTreeMap<Block, (String, String)>,
+    /// What it costs; `None` where it launches nothing, or was not asked.
+    pub estimate: Option<Estimate>,
     pub(super) stored: Stored,
     pub(super) connected: Connected,
     pub(super) sight: Sight,
@@ -126,7 +130,8 @@ pub(super) fn plan_with(
     } else {
         BTreeMap::new()
     };
-    Ok(Planned { plan, texts, stored, connected, sight, config })
+    let estimate = price(site, &connected.cloud, &plan, &desired, &stored.recorded, &sight.observed);
+    Ok(Planned { plan, texts, estimate, stored, connected, sight, config })
 }
 
 /// What was seen, with our own things as the state remembers them. As nobody looked at those, no fact counts as read.

@@ -108,7 +108,7 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
         Some(stored) => stored,
         None => super::load::fresh(plan.lineage.clone()),
     };
-    let planned = Planned { plan, config, texts: BTreeMap::new(), stored, connected, sight };
+    let planned = Planned { plan, config, texts: BTreeMap::new(), estimate: None, stored, connected, sight };
     watcher.begins(&planned);
     if planned.plan.is_empty() {
         return Ok(Applied::Nothing);

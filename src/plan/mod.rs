@@ -7,6 +7,7 @@
 
 mod check;
 mod draft;
+pub mod estimate;
 mod facts;
 pub mod file;
 mod fleets;

@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, SourceMap};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::CloudId;
+use crate::plan::estimate::Estimate;
 use crate::plan::{Action, Plan};
 
 use super::node::{Node, object};
@@ -87,9 +88,9 @@ impl EventLines {
     }
 
     /// The plan, which is carried out from now on if it is approved.
-    pub fn plan(&mut self, now_ms: Millis, plan: &Plan) -> String {
+    pub fn plan(&mut self, now_ms: Millis, plan: &Plan, estimate: Option<&Estimate>) -> String {
         self.planned = true;
-        event(now_ms, "plan").with("plan", plan_json::document(plan)).line()
+        event(now_ms, "plan").with("plan", plan_json::document(plan, estimate)).line()
     }
 
     /// What an interrupted run had left is settled, or could not be.

@@ -34,7 +34,7 @@ fn a_mixed_plan_in_colour_with_user_data() {
     let old = "#!/bin/sh\nset -e\napt-get update\napt-get install -y nginx=1.24\nsystemctl enable nginx\n";
     let new = old.replace("1.24", "1.26") + "echo ready\n";
     let texts = BTreeMap::from([(samples::block("fleet.web"), (old.to_owned(), new))]);
-    let text = plan(&samples::mixed(), Style { width: 80, color: true }, &PlanOpts { texts });
+    let text = plan(&samples::mixed(), Style { width: 80, color: true }, &PlanOpts { texts, ..PlanOpts::default() });
     insta::assert_snapshot!("mixed_80_colour", text.replace('\u{1b}', "\\e"));
 }
 

@@ -25,7 +25,7 @@ use super::{events_json, plan_json, state_text};
 fn plans_as_json() {
     let mut first: Plan = samples::first();
     first.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 1));
-    insta::assert_snapshot!("first_json", plan_json::plan(&first));
+    insta::assert_snapshot!("first_json", plan_json::plan(&first, None));
     let mut mixed: Plan = samples::mixed();
     mixed.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 2));
     mixed.notes = vec![
@@ -33,7 +33,7 @@ fn plans_as_json() {
             .why("image.web stays")
             .help("keep the block if you mean to capture again"),
     ];
-    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed));
+    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed, None));
 }
 
 /// Every key of a document's objects.
@@ -60,8 +60,8 @@ fn every_key_is_documented() {
     mixed.notes = vec![Diagnostic::warning(codes::BUILDER_REMOVED, "gone")];
     let mut found = BTreeSet::new();
     for text in [
-        plan_json::plan(&samples::first()),
-        plan_json::plan(&mixed),
+        plan_json::plan(&samples::first(), None),
+        plan_json::plan(&mixed, None),
         state_text::json(&state()),
         inspect::json(&held()),
     ] {

@@ -316,7 +316,7 @@ pub fn run_json(told: &RunTold, plan: Option<&Plan>, operations: &[OpRow]) -> St
     object! {
         "format" => RUN_FORMAT,
         "run" => run_node(told),
-        "plan" => plan.map(plan_json::document),
+        "plan" => plan.map(|plan| plan_json::document(plan, None)),
         "operations" => Node::list(operations.iter().map(op_node)),
     }
     .pretty()

@@ -11,6 +11,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::Region;
 use crate::model::recorded::OpId;
+use crate::plan::estimate::{Foreseen, foresee};
 use crate::plan::{Do, Plan};
 
 use super::fold::Folding;
@@ -53,14 +54,6 @@ impl Totals {
         let Self { targets, done, failed, skipped, under_way, calls: _, calls_planned: _ } = self;
         targets.saturating_sub(done + failed + skipped + under_way)
     }
-}
-
-/// What the plan says of a step beforehand.
-#[derive(Clone, Copy, Debug, Default)]
-struct Foreseen {
-    expected_ms: Millis,
-    /// How long all that waits for it takes as a rule.
-    after_ms: Millis,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -147,19 +140,10 @@ impl LiveState {
     pub fn follow(&mut self, now_ms: Millis, plan: &Plan) {
         *self = Self::new(now_ms);
         self.planned = true;
-        self.foreseen = vec![Foreseen::default(); plan.steps.len()];
-        // A step's needs stand before it: from the end, each knows already what comes after it.
-        for step in plan.steps.iter().rev() {
+        self.foreseen = foresee(plan);
+        for step in &plan.steps {
             self.totals.targets += step.targets.len();
             self.totals.calls_planned += usize::from(matches!(step.does, Do::Call(_)));
-            let Some(own) = self.foreseen.get_mut(step.id.0 as usize) else { continue };
-            own.expected_ms = step.settle.expected_ms;
-            let all_ms = own.expected_ms + own.after_ms;
-            for need in step.waits_for() {
-                if let Some(need) = self.foreseen.get_mut(need.0 as usize) {
-                    need.after_ms = need.after_ms.max(all_ms);
-                }
-            }
         }
     }
 
@@ -294,7 +278,7 @@ impl LiveState {
         let left = |(doing, running): (&Doing, &Running)| match doing {
             Doing::Op(_) => 0,
             Doing::Step(step) => {
-                let Foreseen { expected_ms, after_ms } =
+                let Foreseen { expected_ms, after_ms, next: _ } =
                     self.foreseen.get(step.0 as usize).copied().unwrap_or_default();
                 (expected_ms - (now_ms - running.since_ms)).max(0) + after_ms
             }

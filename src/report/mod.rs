@@ -21,6 +21,7 @@ pub mod table;
 pub mod things;
 pub mod timing;
 
+mod cost;
 mod diff_text;
 mod groups;
 mod node;

@@ -8,24 +8,26 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, RequestId};
 use crate::model::observed::LatestOperation;
+use crate::plan::estimate::Estimate;
 use crate::plan::{
     Action, AttrChange, Change, Counts, Detail, Do, Drift, Handling, Need, Peak, Pinned, Plan, Reason, Resource, Step,
     Target, Value,
 };
 
+use super::cost;
 use super::node::{Node, object};
 use super::words;
 
 /// What `format` says; the number grows when something that was there changes or goes.
 pub const FORMAT: &str = "fleetwright-plan/1";
 
-/// The plan as JSON, indented, with a line end.
+/// The plan as JSON, indented, with a line end; with what it costs, where that was asked.
 #[must_use]
-pub fn plan(plan: &Plan) -> String {
-    document(plan).pretty()
+pub fn plan(plan: &Plan, estimate: Option<&Estimate>) -> String {
+    document(plan, estimate).pretty()
 }
 
-pub(super) fn document(plan: &Plan) -> Node {
+pub(super) fn document(plan: &Plan, estimate: Option<&Estimate>) -> Node {
     let Plan {
         format: _,
         lineage,
@@ -68,6 +70,8 @@ pub(super) fn document(plan: &Plan) -> Node {
             "total" => total,
             "by_action" => Node::Object(calls.into_iter().map(|(action, count)| (action, count.into())).collect()),
         },
+        "estimate" => estimate.map_or(Node::Null, cost::json),
+        "time" => cost::time_json(plan),
         "lookups" => Node::list(lookups.iter().map(lookup)),
         "changes" => Node::list(changes.iter().map(|each| change(each, &mut details))),
         "drift" => Node::list(drift.iter().filter(|drift| drift.handling == Handling::Left).map(drifted)),

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::observed::LatestOperation;
+use crate::plan::estimate::Estimate;
 use crate::plan::{Action, AttrChange, Change, Do, Drift, Handling, PRESENCE, Peak, Pinned, Plan, Reason, Value};
 
+use super::cost;
 use super::diff_text;
 use super::fold;
 use super::groups::{Group, by_action, by_detail};
@@ -19,6 +21,10 @@ pub struct PlanOpts {
     /// Texts that change, such as user data, before and after: shown as a difference below their block. They may hold
     /// secrets, so they are for a terminal, and never for a file.
     pub texts: BTreeMap<Block, (String, String)>,
+    /// What it costs, where that was asked.
+    pub estimate: Option<Estimate>,
+    /// Whether the parts of its price are told even where there is one only.
+    pub verbose: bool,
 }
 
 const DETAIL_INDENT: usize = 6;
@@ -62,6 +68,10 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
         });
     } else {
         closing(&mut page, plan);
+        if let Some(estimate) = &opts.estimate {
+            cost::cost(&mut page, estimate, opts.verbose);
+        }
+        cost::time(&mut page, plan);
     }
     page.finish()
 }
@@ -443,6 +453,7 @@ pub fn closing_line(plan: &Plan, style: Style) -> String {
         page.plain("No changes: the plan has nothing to do.");
     } else {
         closing(&mut page, plan);
+        cost::time(&mut page, plan);
     }
     page.finish()
 }

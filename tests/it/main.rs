@@ -5,6 +5,7 @@ mod changes;
 mod cli;
 mod crash;
 mod crowded;
+mod estimates;
 mod examples;
 mod kit;
 mod lookups;

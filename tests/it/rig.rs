@@ -235,7 +235,7 @@ impl Rig {
     pub(crate) fn mutations(&self, mark: usize) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for entry in self.since(mark) {
-            if !entry.action.starts_with("Describe") && entry.code.is_none() {
+            if changes_something(&entry.action) && entry.code.is_none() {
                 *counts.entry(entry.action).or_insert(0) += 1;
             }
         }
@@ -245,7 +245,7 @@ impl Rig {
     /// The mutating requests since a mark, whether accepted or not.
     pub(crate) fn mutating(&self, mark: usize) -> Vec<String> {
         let actions = self.since(mark).into_iter().map(|entry| entry.action);
-        actions.filter(|action| !action.starts_with("Describe")).collect()
+        actions.filter(|action| changes_something(action)).collect()
     }
 
     /// How many requests there were since a mark, by action.
@@ -318,6 +318,11 @@ impl Rig {
         let held = holdings.of(OWNER, region);
         held.into_iter().flat_map(|held| &held.images).map(|(id, one)| (one.name.clone(), id.clone())).collect()
     }
+}
+
+/// Whether a request of this action changes something: reads describe, or ask for a price.
+fn changes_something(action: &str) -> bool {
+    !action.starts_with("Describe") && !action.starts_with("InquiryPrice")
 }
 
 /// Standard output, and whoever reads it for a while.

@@ -2,5 +2,6 @@
 
 mod check;
 mod large;
+mod prices;
 mod small;
 mod world;

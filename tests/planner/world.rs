@@ -366,7 +366,14 @@ pub(crate) fn image(id: ImageId, name: &str, kind: ImageKind) -> Image {
     }
 }
 
-fn instance(id: &InstanceId, name: &str, zone: &Zone, from: &ImageId, tags: &BTreeMap<String, String>) -> Instance {
+/// An instance that runs.
+pub(crate) fn instance(
+    id: &InstanceId,
+    name: &str,
+    zone: &Zone,
+    from: &ImageId,
+    tags: &BTreeMap<String, String>,
+) -> Instance {
     Instance {
         id: id.clone(),
         name: name.to_owned(),

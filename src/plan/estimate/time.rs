@@ -1,0 +1,69 @@
+//! How long a plan takes as a rule: the longest way through its steps.
+
+use crate::cloud::call::StepId;
+use crate::model::Millis;
+use crate::plan::Plan;
+
+/// What a plan says of a step beforehand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Foreseen {
+    /// How long it takes as a rule.
+    pub expected_ms: Millis,
+    /// How long all that waits for it takes as a rule.
+    pub after_ms: Millis,
+    /// The first step of that; `None`: nothing that takes any time waits for it.
+    pub next: Option<StepId>,
+}
+
+/// What the plan says of each of its steps, by their numbers.
+#[must_use]
+pub fn foresee(plan: &Plan) -> Vec<Foreseen> {
+    let mut all = vec![Foreseen::default(); plan.steps.len()];
+    // A step's needs stand before it: from the end, each knows already what comes after it.
+    for step in plan.steps.iter().rev() {
+        let Some(own) = all.get_mut(step.id.0 as usize) else { continue };
+        own.expected_ms = step.settle.expected_ms;
+        let all_ms = own.expected_ms + own.after_ms;
+        for need in step.waits_for() {
+            let need = all.get_mut(need.0 as usize);
+            if let Some(need) = need.filter(|need| all_ms > 0 && all_ms >= need.after_ms) {
+                (need.after_ms, need.next) = (all_ms, Some(step.id));
+            }
+        }
+    }
+    all
+}
+
+/// The steps behind one another that take longest together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Longest {
+    /// How long they take as a rule.
+    pub expected_ms: Millis,
+    /// The steps that take any time, in their order, each with how long it takes.
+    pub steps: Vec<(StepId, Millis)>,
+}
+
+/// The longest way through a plan: no apply of it is faster, as a rule. Of ways that are equally long, the one whose
+/// steps come first.
+#[must_use]
+pub fn longest(plan: &Plan) -> Longest {
+    let all = foresee(plan);
+    let whole_ms = |step: &Foreseen| step.expected_ms + step.after_ms;
+    let expected_ms = all.iter().map(whole_ms).max().unwrap_or(0);
+    let first = plan
+        .steps
+        .iter()
+        .map(|step| step.id)
+        .find(|id| expected_ms > 0 && all.get(id.0 as usize).is_some_and(|step| whole_ms(step) == expected_ms));
+    let mut steps = Vec::new();
+    let mut at = first;
+    while let Some(id) = at {
+        let Some(step) = all.get(id.0 as usize) else { break };
+        if step.expected_ms > 0 {
+            steps.push((id, step.expected_ms));
+        }
+        // Whoever waits stands later, so this comes to an end.
+        at = step.next.filter(|next| *next > id);
+    }
+    Longest { expected_ms, steps }
+}
