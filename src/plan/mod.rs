@@ -17,6 +17,7 @@ mod order;
 mod quota;
 mod rollout;
 mod shares;
+mod sound;
 mod suggest;
 mod types;
 
