@@ -7,7 +7,7 @@ use crate::cloud::embedded::{self, Embedded, Holdings, Settings, fixtures};
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::{Region, Uin};
 use crate::model::naming::TAG_KEY;
-use crate::ops::{Problem, Site, cloud_file};
+use crate::ops::{Problem, Site, cloud_file, open_problem};
 use crate::report::inspect::{self, Inspect, InspectImage, InspectInstance, InspectOffer};
 
 fn problem(diagnostic: Diagnostic) -> Problem {
@@ -33,12 +33,10 @@ pub(super) fn inspect(shell: &mut Shell<'_>, site: &Site, args: &InspectArgs) ->
 
 fn holdings(site: &Site) -> Result<Holdings, Problem> {
     let file = cloud_file(site);
-    let refused = |why: &dyn std::fmt::Display| {
-        problem(Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be read: {why}")))
-    };
+    let refused = |why: &dyn std::fmt::Display| open_problem(site, &why.to_string());
     let embedded = match &site.hooks.embedded {
         Some(embedded) => std::sync::Arc::clone(embedded),
-        None if file.exists() => {
+        None if std::fs::symlink_metadata(&file).is_ok() => {
             let opened = Embedded::open(Some(&file), Settings::default()).map_err(|error| refused(&error))?;
             std::sync::Arc::new(opened)
         }
@@ -122,7 +120,7 @@ fn offers(account: Option<&str>, region: Option<&str>) -> Vec<InspectOffer> {
 pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> Result<Exit, Problem> {
     let file = cloud_file(site);
     let shown = site.show(&file);
-    if !file.exists() {
+    if std::fs::symlink_metadata(&file).is_err() {
         shell.print(&format!("There is no embedded cloud in {shown}.\n"));
         return Ok(Exit::Done);
     }

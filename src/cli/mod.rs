@@ -49,6 +49,9 @@ pub fn run(mut world: World<'_>) -> Exit {
         return shell.fail(&Problem { diagnostics: vec![fault], sources: SourceMap::default() });
     }
     let site = shell.site(chdir, Name::new(env.as_str()), &args);
+    if let Err(problem) = there(&site, &args.command) {
+        return shell.fail(&problem);
+    }
     let result = match &args.command {
         Command::Init(options) => init::run(&mut shell, site, options),
         Command::Validate => validate::run(&mut shell, &site),
@@ -78,9 +81,34 @@ pub fn run(mut world: World<'_>) -> Exit {
         }
         Command::Cloud { command: CloudCommand::Credentials { account } } => cloud::credentials(&mut shell, account),
     };
-    match result {
+    let exit = match result {
         Ok(exit) => exit,
         Err(problem) => shell.fail(&problem),
+    };
+    shell.end(exit)
+}
+
+/// Whether the directory is there in which a command looks for a state or a cloud. Those that read a config look for
+/// themselves.
+fn there(site: &Site, command: &Command) -> Result<(), Problem> {
+    match command {
+        Command::Show { what: _ }
+        | Command::History { .. }
+        | Command::State { .. }
+        | Command::ForceUnlock(_)
+        | Command::Cloud { command: CloudCommand::Inspect(_) | CloudCommand::Reset { .. } } => {
+            crate::ops::expect_dir(site)
+        }
+        Command::Init(_)
+        | Command::Validate
+        | Command::Plan(_)
+        | Command::Apply(_)
+        | Command::Destroy(_)
+        | Command::Graph { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Explain { .. }
+        | Command::Cloud { command: CloudCommand::Credentials { .. } } => Ok(()),
     }
 }
 
@@ -105,13 +133,15 @@ pub(crate) struct Shell<'a> {
     verbose: bool,
     out: Style,
     talk: Style,
+    /// Why standard output could not be written.
+    unwritten: Option<std::io::Error>,
 }
 
 impl<'a> Shell<'a> {
     fn new(world: World<'a>, args: &Args) -> Self {
         let out = Style { width: world.width, color: world.color_of(Some(args.color), world.terminals.stdout) };
         let talk = Style { width: world.width, color: world.color_of(Some(args.color), world.terminals.stderr) };
-        Self { world, json: args.json, verbose: args.verbose > 0, out, talk }
+        Self { world, json: args.json, verbose: args.verbose > 0, out, talk, unwritten: None }
     }
 
     fn site(&mut self, chdir: &std::path::Path, env: Name, args: &Args) -> Site {
@@ -130,10 +160,24 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// What was asked for. A reader that has gone away is no fault.
+    /// What was asked for. A reader that has gone away is no fault; anything else is told at the end.
     fn print(&mut self, text: &str) {
-        drop(self.world.stdout.write_all(text.as_bytes()));
-        drop(self.world.stdout.flush());
+        let stdout = &mut self.world.stdout;
+        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.unwritten.get_or_insert(error);
+        }
+    }
+
+    /// How it ended, in the light of whether what was asked for could be written.
+    fn end(&mut self, exit: Exit) -> Exit {
+        let Some(error) = self.unwritten.take() else { return exit };
+        let fault = Diagnostic::error(codes::UNWRITABLE, format!("standard output cannot be written: {error}"))
+            .why("what was asked for is cut off; what else the command did is done")
+            .help("make room where the output goes, and run it again");
+        self.diagnostics(&[fault], &SourceMap::default());
+        if matches!(exit, Exit::Done | Exit::Changes) { Exit::Failed } else { exit }
     }
 
     /// The talk beside it.

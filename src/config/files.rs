@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::ConfigFiles;
 use super::parse::MAX_BYTES;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, codes, visible};
 
 /// Reads the config of a directory: all its `*.yaml`, in the order of their names. `shown` is how the user wrote the
 /// directory; messages name the files below it that way.
@@ -15,18 +15,8 @@ use crate::diagnostic::{Diagnostic, codes};
 /// # Errors
 /// Where there is no such directory. What is wrong with single files is in [`ConfigFiles::faults`].
 pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Diagnostic>> {
-    if dir.is_file() {
-        let fault = Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
-            .why("a config is all *.yaml of a directory")
-            .help("name the directory that it lies in with -C");
-        return Err(Box::new(fault));
-    }
-    let entries = fs::read_dir(dir).map_err(|error| {
-        let fault = Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
-            .why(error.to_string())
-            .help("run fleetwright in the config's directory, or name it with -C");
-        Box::new(fault)
-    })?;
+    let shown = &*visible(shown);
+    let entries = fs::read_dir(dir).map_err(|error| no_directory(dir, shown, &error))?;
     let mut names = Vec::new();
     let mut faults = Vec::new();
     for entry in entries {
@@ -40,16 +30,15 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
     for name in names {
         let path = dir.join(&name);
         let Some(name) = name.to_str() else {
-            let name = name.to_string_lossy();
+            let name = visible(&name.to_string_lossy());
             if name.ends_with(".yaml") {
                 faults.push(unreadable(&name, "its name is not UTF-8"));
             }
             continue;
         };
-        let shown = if shown.is_empty() || shown == "." {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", shown.trim_end_matches('/'))
+        let shown = match (shown, visible(name)) {
+            ("" | ".", name) => name,
+            (dir, name) => format!("{}/{name}", dir.trim_end_matches('/')),
         };
         if name.starts_with('.') {
             continue;
@@ -90,6 +79,27 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
     })
 }
 
+/// Refuses a directory that is not there, or is something else.
+///
+/// # Errors
+/// It is none that can be read.
+pub fn expect_dir(dir: &Path, shown: &str) -> Result<(), Box<Diagnostic>> {
+    fs::read_dir(dir).map(drop).map_err(|error| no_directory(dir, &visible(shown), &error))
+}
+
+fn no_directory(dir: &Path, shown: &str, error: &std::io::Error) -> Box<Diagnostic> {
+    if dir.is_file() {
+        let fault = Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
+            .why("a config is all *.yaml of a directory")
+            .help("name the directory that it lies in with -C");
+        return Box::new(fault);
+    }
+    let fault = Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
+        .why(error.to_string())
+        .help("run fleetwright in the config's directory, or name it with -C");
+    Box::new(fault)
+}
+
 /// A file, as far as it can matter: one byte more than the largest that is taken.
 fn read_start(path: &Path) -> Result<Vec<u8>, String> {
     let plain = |error: std::io::Error| error.to_string();
@@ -115,8 +125,11 @@ fn unreadable(shown: &str, reason: &str) -> Diagnostic {
         .help("a config is only used as a whole: make the file readable, or move it away")
 }
 
-/// A file below a directory, wherever links lead.
-fn read_below(root: &Path, path: &str) -> Result<Vec<u8>, String> {
+/// A file below a directory, wherever links lead: not out of it, and to nothing but a file.
+///
+/// # Errors
+/// It cannot be read, or is larger than anything that belongs to a config; why.
+pub fn read_below(root: &Path, path: &str) -> Result<Vec<u8>, String> {
     let plain = |error: std::io::Error| error.to_string();
     let full = root.join(path).canonicalize().map_err(plain)?;
     if !full.starts_with(root.canonicalize().map_err(plain)?) {

@@ -27,7 +27,7 @@ mod share;
 mod typing;
 mod user_data;
 
-pub use files::read_dir;
+pub use files::{expect_dir, read_below, read_dir};
 
 use std::collections::{BTreeMap, BTreeSet};
 

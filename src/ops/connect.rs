@@ -41,7 +41,7 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
     let seed = (site.entropy)().iter().take(8).fold(0_u64, |seed, byte| (seed << 8) | u64::from(*byte));
     let settings = Settings::new(latency, Limits::EMBEDDED.with(spec.limits), seed);
     let file = cloud_file(site);
-    let path = if write || file.exists() { Some(file.as_path()) } else { None };
+    let path = if write || std::fs::symlink_metadata(&file).is_ok() { Some(file.as_path()) } else { None };
     if let Some(dir) = file.parent().filter(|_| write) {
         std::fs::create_dir_all(dir).map_err(|error| open_problem(site, &error.to_string()))?;
     }
@@ -49,10 +49,18 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
     Ok(Arc::new(embedded))
 }
 
-fn open_problem(site: &Site, why: &str) -> Problem {
+/// What a fault of the embedded cloud's file means to a person.
+#[must_use]
+pub fn open_problem(site: &Site, why: &str) -> Problem {
+    let path = cloud_file(site);
+    let file = site.show(&path);
+    // The fault names the file as the system does; people are told where it is from where they are.
+    let why = why.replace(&path.display().to_string(), &file);
+    let reset = site.command("cloud reset");
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
-            .help(format!("its data are in {}", site.show(&cloud_file(site)))),
+            .why(format!("all that it holds is in {file}; nothing was changed"))
+            .help(format!("restore {file} from a backup; to start again with an empty cloud: {reset}")),
     )
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{Problem, Site};
-use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
 use crate::model::ids::Name;
 
 const CONFIG: &str = include_str!("starter/fleetwright.yaml");
@@ -40,7 +40,7 @@ pub fn init(site: &Site, project: Option<&str>) -> Result<Started, Problem> {
         }
         None => Name::new(directory_name(&site.dir)),
     };
-    fs::create_dir_all(&site.dir).map_err(|error| unwritable(&site.shown, &error))?;
+    fs::create_dir_all(&site.dir).map_err(|error| unwritable(&visible(&site.shown), &error))?;
     let there = configs(site)?;
     if !there.is_empty() {
         let faults = there.iter().map(|name| {
@@ -68,7 +68,7 @@ pub fn init(site: &Site, project: Option<&str>) -> Result<Started, Problem> {
 
 /// What of a config is in the directory.
 fn configs(site: &Site) -> Result<Vec<String>, Problem> {
-    let entries = fs::read_dir(&site.dir).map_err(|error| unwritable(&site.shown, &error))?;
+    let entries = fs::read_dir(&site.dir).map_err(|error| unwritable(&visible(&site.shown), &error))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut found: Vec<String> =
         names.filter(|name| name.ends_with(".yaml") && !name.starts_with('.') || name == CONFIG_FILE).collect();
@@ -79,8 +79,12 @@ fn configs(site: &Site) -> Result<Vec<String>, Problem> {
 /// Writes a file that is not there yet.
 fn write(site: &Site, name: &str, text: &str) -> Result<(), Problem> {
     let path = site.dir.join(name);
-    let written = OpenOptions::new().write(true).create_new(true).open(&path);
-    written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| unwritable(&site.show(&path), &error))
+    let fault = |error| unwritable(&site.show(&path), &error);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(fault)?;
+    file.write_all(text.as_bytes()).map_err(|error| {
+        drop(fs::remove_file(&path));
+        fault(error)
+    })
 }
 
 fn unwritable(shown: &str, error: &std::io::Error) -> Problem {

@@ -34,6 +34,14 @@ pub fn validate(site: &Site) -> Result<Config, Problem> {
     load(site, &files(site)?, &Lineage::new("validate"))
 }
 
+/// Refuses a directory that is not there: whoever looks for a state there has named another one than was meant.
+///
+/// # Errors
+/// It is no directory.
+pub fn expect_dir(site: &Site) -> Result<(), Problem> {
+    config::expect_dir(&site.dir, &site.shown).map_err(|fault| Problem::of(*fault))
+}
+
 /// The config's files. They are read before the state is looked for: where there is no config, there is nothing to do.
 pub(super) fn files(site: &Site) -> Result<ConfigFiles<'static>, Problem> {
     config::read_dir(&site.dir, &site.shown).map_err(|fault| Problem::of(*fault))
@@ -79,9 +87,10 @@ pub(super) fn fresh(lineage: Lineage) -> Stored {
 
 /// What a fault of the store means to a person.
 pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
-    let file = site.show(&site.state_file());
+    let path = site.state_file();
+    let file = site.show(&path);
     // The fault names the file as the system does; people are told where it is from where they are.
-    let text = fault.to_string().replace(&site.state_file().display().to_string(), &file);
+    let text = fault.to_string().replace(&path.display().to_string(), &file);
     Problem::of(match fault {
         StoreFault::Locked(lease) => Diagnostic::error(codes::LOCKED, text)
             .why(format!(
@@ -98,12 +107,19 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
             .help("use the version of fleetwright that wrote it, or a newer one"),
         StoreFault::NotAState(_) => Diagnostic::error(codes::NOT_A_STATE, text)
             .help(format!("move {file} away, or choose another environment with -e NAME")),
+        StoreFault::Empty(_) => Diagnostic::error(codes::NOT_A_STATE, text)
+            .why("it is made whole or not at all: what was in it is lost, and what it knew is still in the cloud")
+            .help(format!("restore {file} from a backup; only where nothing was ever applied here, delete it")),
+        StoreFault::Damaged(..) => Diagnostic::error(codes::STORE, text)
+            .why("without it, nothing tells what in the cloud is ours")
+            .help(format!("restore {file} from a backup, and see whether its disk is sound")),
         StoreFault::Full(_) => {
             Diagnostic::error(codes::STORE, text).help("make room, then apply again: it goes on from here")
         }
         StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, text)
             .help("an apply has to write its state; check the owner and the permissions of the directory"),
-        StoreFault::Io(_) => Diagnostic::error(codes::STORE, text),
+        StoreFault::Io(_) => Diagnostic::error(codes::STORE, text)
+            .help(format!("see what {file} and the directories above it are, and whether their disk is sound")),
     })
 }
 

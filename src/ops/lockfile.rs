@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use crate::model::pins::{Pin, PinKey, Pins};
 const NAME: &str = "fleetwright.lock";
 /// The version of its form.
 const FORMAT: u32 = 1;
+/// Far more than the pins of any project.
+const MOST_BYTES: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +28,12 @@ struct File {
     format: u32,
     about: String,
     public_images: Vec<Entry>,
+}
+
+/// What a file of any format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,11 +52,21 @@ const ABOUT: &str = "Images that look-ups are pinned to. Written by fleetwright 
 /// Reads the pins; none where there is no such file.
 pub(super) fn read(site: &Site) -> Result<Pins, Problem> {
     let path = site.dir.join(NAME);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(&path).is_err() => {
+            return Ok(BTreeMap::new());
+        }
         Err(error) => return Err(bad(site, &format!("it cannot be read: {error}"))),
     };
+    if let Some(line) = text.lines().position(|line| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>")) {
+        return Err(bad(site, &format!("line {} is a mark of a merge that was not finished", line + 1)));
+    }
+    if let Ok(Format { format }) = serde_json::from_str(&text)
+        && format > FORMAT
+    {
+        return Err(bad(site, &format!("its format is {format}, and this build knows {FORMAT}")));
+    }
     let file: File = serde_json::from_str(&text).map_err(|error| bad(site, &error.to_string()))?;
     if file.format != FORMAT {
         return Err(bad(site, &format!("its format is {}, and this build knows {FORMAT}", file.format)));
@@ -57,6 +76,19 @@ pub(super) fn read(site: &Site) -> Result<Pins, Problem> {
         (PinKey { endpoint, account, region, name }, Pin { id, created_ms })
     };
     Ok(file.public_images.into_iter().map(pin).collect())
+}
+
+/// The text of a file; what is no file, such as a pipe, might never end.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "it is a directory" } else { "it is not a file" };
+        return Err(std::io::Error::other(what));
+    }
+    if meta.len() > MOST_BYTES {
+        return Err(std::io::Error::other("it is larger than 64 MiB"));
+    }
+    std::fs::read_to_string(path)
 }
 
 fn bad(site: &Site, why: &str) -> Problem {
@@ -88,7 +120,12 @@ pub(super) fn add(site: &Site, new: &Pins) -> Result<(), Problem> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written
-        .and_then(|()| std::fs::rename(&beside, &path))
-        .map_err(|error| bad(site, &format!("it cannot be written: {error}")))
+    written.and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {
+        drop(std::fs::remove_file(&beside));
+        Problem::of(
+            Diagnostic::error(codes::UNWRITABLE, format!("{} cannot be written: {error}", site.show(&path)))
+                .why("look-ups are pinned there before anything is made with them; nothing was changed in the cloud")
+                .help("check the owner and the permissions of its directory, and whether the disk is full"),
+        )
+    })
 }

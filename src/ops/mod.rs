@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
-pub use connect::{cloud_file, open_embedded};
+pub use connect::{cloud_file, open_embedded, open_problem};
 pub use history::{Prune, RunNumber, RunWhole, history, prune, run, stays_from};
 pub use init::{Started, init};
-pub use load::{Config, validate};
+pub use load::{Config, expect_dir, validate};
 pub use lock::{break_lock, lease};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
@@ -33,7 +33,7 @@ use crate::apply::driver::StopFlag;
 use crate::cloud::Cloud;
 use crate::cloud::clock::Clock;
 use crate::cloud::embedded::Embedded;
-use crate::diagnostic::{Diagnostic, SourceMap};
+use crate::diagnostic::{Diagnostic, SourceMap, is_unseen, visible};
 use crate::model::ids::Name;
 use crate::store::{Holder, Store};
 
@@ -87,20 +87,17 @@ impl Site {
     /// A command as it is typed to work in the same place.
     #[must_use]
     pub fn command(&self, verb: &str) -> String {
-        let chdir = if self.shown == "." { String::new() } else { format!(" -C {}", word(&self.shown)) };
+        let chdir = if self.shown == "." { String::new() } else { format!(" -C {}", path_word(&self.shown)) };
         let env = if self.env.as_str() == "default" { String::new() } else { format!(" -e {}", self.env) };
         format!("fleetwright{chdir}{env} {verb}")
     }
 
-    /// A file as the user would name it.
+    /// A file as the user would name it, as a terminal may show it.
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
         let inside = path.strip_prefix(&self.dir).unwrap_or(path);
-        if self.shown == "." {
-            inside.display().to_string()
-        } else {
-            Path::new(&self.shown).join(inside).display().to_string()
-        }
+        let shown = if self.shown == "." { inside.to_owned() } else { Path::new(&self.shown).join(inside) };
+        visible(&shown.display().to_string())
     }
 }
 
@@ -110,9 +107,28 @@ pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
+    } else if text.chars().any(is_unseen) {
+        let mut word = String::from("$'");
+        for c in text.chars() {
+            match c {
+                '\'' | '\\' => word.extend(['\\', c]),
+                c if is_unseen(c) => {
+                    let mut bytes = [0; 4];
+                    word.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\x{byte:02x}")));
+                }
+                c => word.push(c),
+            }
+        }
+        word + "'"
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
+}
+
+/// A path as one word of a shell's command line, where it cannot be taken for an option.
+#[must_use]
+pub fn path_word(text: &str) -> String {
+    if text.starts_with('-') { word(&format!("./{text}")) } else { word(text) }
 }
 
 /// What went wrong, and the files that it points into.

@@ -2,7 +2,7 @@
 //! was reviewed is found before the first call that changes something, and before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
 use super::plan::new_pins;
-use super::{Applied, ApplyOptions, PlanOptions, Planned, Problem, Site, Watcher, lockfile, word};
+use super::{Applied, ApplyOptions, PlanOptions, Planned, Problem, Site, Watcher, lockfile, path_word};
 use crate::cloud::call::{Arg, Body};
 use crate::cloud::observe::{Needs, RegionNeeds};
-use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
 use crate::model::desired::{CloudSpec, Desired};
 use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
@@ -31,7 +31,7 @@ const MOST_TOLD: usize = 20;
 /// The file cannot be written, or would be read as a part of the config.
 pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> {
     let path = site.dir.join(file);
-    let shown = file.display();
+    let shown = visible(&file.display().to_string());
     let refused = |why: String, help: &str| {
         Problem::of(Diagnostic::error(codes::PLAN_FILE, format!("{shown} cannot be written: {why}")).help(help))
     };
@@ -59,14 +59,31 @@ pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> 
 /// # Errors
 /// It cannot be read, is not a plan file, or was changed since it was written.
 pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
-    let shown = file.display().to_string();
-    let bytes = std::fs::read(site.dir.join(file)).map_err(|error| {
+    let again = Again { site, file, destroy: false };
+    let shown = again.shown();
+    let bytes = read_file(&site.dir.join(file)).map_err(|error| {
         Problem::of(
             Diagnostic::error(codes::PLAN_FILE, format!("{shown} cannot be read: {error}"))
-                .help(format!("to make a plan file: {}", site.command(&format!("plan --out {}", word(&shown))))),
+                .help(format!("to make a plan file: {}", again.command())),
         )
     })?;
-    parse(&shown, &bytes).map_err(|fault| Problem::of(fault.help(Again { site, file, destroy: false }.plan())))
+    parse(&shown, &bytes).map_err(|fault| Problem::of(fault.help(again.plan())))
+}
+
+/// The bytes of a file, or of a pipe; not those of a device, which may have no end.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_char_device(&kind) || std::os::unix::fs::FileTypeExt::is_block_device(&kind) {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    if kind.is_dir() {
+        return Err(std::io::Error::other("it is a directory"));
+    }
+    let mut bytes = Vec::new();
+    (&file).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Carries out a plan file, and nothing else.
@@ -148,7 +165,12 @@ struct Again<'a> {
 
 impl Again<'_> {
     fn file(&self) -> String {
-        word(&self.file.display().to_string())
+        path_word(&self.file.display().to_string())
+    }
+
+    /// The file's name, as a terminal may show it.
+    fn shown(&self) -> String {
+        visible(&self.file.display().to_string())
     }
 
     fn command(&self) -> String {
@@ -161,7 +183,7 @@ impl Again<'_> {
     }
 
     fn stale(&self, why: String) -> Diagnostic {
-        Diagnostic::error(codes::STALE, format!("the plan in {} is stale: {why}", self.file.display()))
+        Diagnostic::error(codes::STALE, format!("the plan in {} is stale: {why}", self.shown()))
             .why("nothing was changed")
             .help(self.plan())
     }
@@ -196,7 +218,7 @@ fn belongs(plan: &Plan, stored: Option<&Stored>, desired: &Desired, again: &Agai
     }
     let fault = Diagnostic::error(
         codes::FOREIGN_PLAN,
-        format!("the plan in {} was made for something else than is here", again.file.display()),
+        format!("the plan in {} was made for something else than is here", again.shown()),
     );
     let fault = whys.into_iter().fold(fault, Diagnostic::why).why("nothing was changed");
     Err(Box::new(fault.help(format!("apply it where it was made, or make one for here: {}", again.command()))))
@@ -329,7 +351,7 @@ fn facts_moved(facts: &[(&Step, &Fact)], sight: &Sight, again: &Again<'_>) -> Ve
         if more > 0 {
             last.notes.push(format!("{more} more things are no longer as they were"));
         }
-        last.notes.push(format!("the plan in {} is stale; nothing was changed", again.file.display()));
+        last.notes.push(format!("the plan in {} is stale; nothing was changed", again.shown()));
         last.help = Some(again.plan());
     }
     faults
@@ -366,5 +388,5 @@ fn notes(site: &Site, plan: &Plan, desired: &Desired) -> Result<Vec<Diagnostic>,
 /// The command that carries a plan file out.
 #[must_use]
 pub fn apply_command(site: &Site, file: &Path) -> String {
-    site.command(&format!("apply {}", word(&file.display().to_string())))
+    site.command(&format!("apply {}", path_word(&file.display().to_string())))
 }

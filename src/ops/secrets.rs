@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cloud::Secrets;
+use crate::config::read_below;
 use crate::model::digest::{SecretKey, SecretRef, SecretSource};
 
 /// Reads secrets from files below the config's directory, and from the config itself.
@@ -17,7 +18,7 @@ impl Secrets for ConfigSecrets {
     fn read(&self, secret: &SecretRef) -> Result<Vec<u8>, String> {
         let bytes = match &secret.source {
             SecretSource::File(path) => {
-                std::fs::read(self.dir.join(path)).map_err(|error| format!("{path} cannot be read: {error}"))?
+                read_below(&self.dir, path).map_err(|why| format!("{path} cannot be read: {why}"))?
             }
             SecretSource::Config(path) => {
                 self.texts.get(path).cloned().ok_or_else(|| format!("the config has no text at `{path}` any more"))?

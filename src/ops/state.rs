@@ -214,7 +214,9 @@ fn nothing_at(recorded: &Recorded, lacking: &[Addr]) -> Problem {
                 recorded.objects.iter().filter(|object| object.addr.block == addr.block).collect();
             let text = addr.to_string();
             match (of_block.as_slice(), recorded.objects.is_empty()) {
-                (_, true) => fault.why("it is empty: nothing was applied yet, or everything was destroyed"),
+                (_, true) => fault
+                    .why("it is empty: nothing was applied yet, or everything was destroyed")
+                    .help("`fleetwright plan` shows what the config would make"),
                 ([], false) => {
                     let blocks: Vec<String> = recorded.by_block().keys().map(ToString::to_string).collect();
                     match nearest(&addr.block.to_string(), blocks.iter().map(String::as_str)) {

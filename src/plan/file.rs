@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::sound;
 use super::types::{self, Detail, Effect, Plan};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::digest::{Digest, context};
@@ -53,8 +54,8 @@ struct Envelope {
 /// Reads a plan file. `name` is what a person calls the file.
 ///
 /// # Errors
-/// It is no plan file, not all of one, was changed since it was written, or is of a format that this version does not
-/// know; the code says which.
+/// It is no plan file, not all of one, was changed since it was written, makes no sense, or is of a format that this
+/// version does not know; the code says which.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Plan, Box<Diagnostic>> {
     let damaged = |message: String, why: &str| {
         Box::new(Diagnostic::error(codes::DAMAGED_PLAN, message).why(why).why("nothing was changed"))
@@ -99,7 +100,14 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Plan, Box<Diagnostic>> {
         ));
     };
     match serde_json::from_str::<Plan>(json) {
-        Ok(plan) if plan.format == types::FORMAT => Ok(shared(plan)),
+        Ok(plan) if plan.format == types::FORMAT => match sound::faults(&plan) {
+            wrong if wrong.is_empty() => Ok(shared(plan)),
+            wrong => {
+                let fault = Diagnostic::error(codes::DAMAGED_PLAN, format!("{name} holds a plan that makes no sense"));
+                let fault = wrong.into_iter().fold(fault, Diagnostic::why);
+                Err(Box::new(fault.why("no version of this program makes such a plan; nothing was changed")))
+            }
+        },
         Ok(plan) => Err(Box::new(
             Diagnostic::error(codes::NEWER_PLAN, format!("{name} holds a plan of another format"))
                 .why(format!("its plan is of format {}, and this version knows {}", plan.format, types::FORMAT))

@@ -21,6 +21,7 @@ mod quota;
 mod received;
 mod rollout;
 mod shares;
+mod sound;
 mod suggest;
 mod types;
 

@@ -11,6 +11,8 @@ pub(super) enum Trouble {
     Sql(rusqlite::Error),
     /// We say no, in a sentence.
     Said(String),
+    /// What is there cannot be, in a sentence.
+    Damaged(String),
     /// It is a fault already.
     Fault(StoreFault),
 }
@@ -35,11 +37,17 @@ impl Trouble {
         Self::Said(sentence.into())
     }
 
+    /// A sentence of ours about what is there.
+    pub(super) fn damaged(sentence: impl Into<String>) -> Self {
+        Self::Damaged(sentence.into())
+    }
+
     /// The fault, in the file at `path`; whoever meant to write hears of it when the file cannot even be opened.
     pub(super) fn at(self, path: &str, writing: bool) -> StoreFault {
         let error = match self {
             Self::Fault(fault) => return fault,
             Self::Said(sentence) => return StoreFault::Io(format!("{path}: {sentence}")),
+            Self::Damaged(sentence) => return StoreFault::Damaged(path.to_owned(), sentence),
             Self::Sql(error) => error,
         };
         let code = error.sqlite_error_code();
@@ -51,11 +59,27 @@ impl Trouble {
             StoreFault::ReadOnly(path)
         } else if is(&[ErrorCode::NotADatabase]) {
             StoreFault::NotAState(path)
+        } else if is(&[ErrorCode::DatabaseCorrupt]) {
+            StoreFault::Damaged(path, format!("it is damaged ({error})"))
+        } else if let Some(what) = unreadable(&error) {
+            StoreFault::Damaged(path, what)
         } else if is(&[ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked]) {
             StoreFault::Io(format!("{path}: another process has been writing for too long"))
         } else {
             StoreFault::Io(format!("{path}: {error}"))
         }
+    }
+}
+
+/// What is wrong with a value that was read, or with the tables that it was to be read from.
+fn unreadable(error: &rusqlite::Error) -> Option<String> {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, kind, why) => Some(format!("holds a value that is {kind}: {why}")),
+        rusqlite::Error::InvalidColumnType(_, column, kind) => Some(format!("holds {kind} for `{column}`")),
+        rusqlite::Error::IntegralValueOutOfRange(_, value) => Some(format!("holds {value}, which is out of range")),
+        rusqlite::Error::Utf8Error(..) => Some("holds text that is not UTF-8".to_owned()),
+        rusqlite::Error::SqlInputError { msg, .. } => Some(format!("its tables are not those of a state ({msg})")),
+        _ => None,
     }
 }
 

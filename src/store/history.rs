@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::fault::Res;
 use super::journal::{address, outcome};
 use super::read;
-use super::rows::{cloud_id, lease, maybe_text, of_json, of_word, text, value};
+use super::rows::{cloud_id, lease, maybe_text, maybe_time, of_json, of_word, text, time, value};
 use super::{Ending, Lease, OpRow, OpState, OpTargetRow, Pruned, RunRow, RunTold, Stays, Tally};
 use crate::cloud::call::StepId;
 use crate::model::Millis;
@@ -40,9 +40,9 @@ pub(super) fn operations(conn: &Connection, run: RunId) -> Res<Vec<OpRow>> {
             region: maybe_text(row, 3)?.map(Region::new),
             state: of_word(&OpState::ALL, OpState::word, text(row, 4)?)?,
             attempt: value(row, 5)?,
-            intended_ms: value(row, 6)?,
-            sent_ms: value(row, 7)?,
-            settled_ms: value(row, 8)?,
+            intended_ms: time(row, 6)?,
+            sent_ms: maybe_time(row, 7)?,
+            settled_ms: maybe_time(row, 8)?,
             request_id: maybe_text(row, 9)?.map(RequestId::new),
             fault: maybe_text(row, 10)?.map(|json| of_json("a fault", json)).transpose()?,
             targets: targets(conn, id)?,

@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Res, Trouble, broken};
 use super::read::Specs;
-use super::rows::{cloud_id, id_kind, json, maybe_text, of_json, of_word, text, value};
+use super::rows::{cloud_id, id_kind, json, maybe_text, maybe_time, of_json, of_word, text, time, value};
 use super::write::Writer;
 use super::{OpRecord, OpState, TargetOutcome};
 use crate::cloud::call::StepId;
-use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, Region, RequestId, Zone};
 use crate::model::recorded::{OpId, RunId, VersionRecord};
@@ -184,7 +183,7 @@ pub(super) fn outcome(word: Option<&str>, why: Option<&str>) -> Res<Option<Targe
         None => Ok(None),
         Some("done") => Ok(Some(TargetOutcome::Done)),
         Some("failed") => Ok(Some(TargetOutcome::Failed { why: why.unwrap_or_default().to_owned() })),
-        Some(other) => Err(Trouble::said(format!("holds the outcome `{other}`, which this build does not know"))),
+        Some(other) => Err(Trouble::damaged(format!("holds the outcome `{other}`, which this build does not know"))),
     }
 }
 
@@ -204,9 +203,9 @@ pub(super) fn open(conn: &Connection, specs: &mut Specs) -> Res<Vec<OpRecord>> {
             run: RunId(value(row, 1)?),
             step: Step { id: step, needs, does, targets: Vec::new(), expect, settle, holds },
             attempt: value(row, 3)?,
-            intended_ms: value::<Millis>(row, 4)?,
-            cloud_ms: value(row, 5)?,
-            sent_ms: value(row, 6)?,
+            intended_ms: time(row, 4)?,
+            cloud_ms: time(row, 5)?,
+            sent_ms: maybe_time(row, 6)?,
             state: of_word(&OpState::ALL, OpState::word, text(row, 2)?)?,
             request_id: maybe_text(row, 7)?.map(RequestId::new),
             unbound: unbound(conn, id)?,
@@ -248,7 +247,7 @@ fn targets(conn: &Connection, specs: &mut Specs, record: &mut OpRecord) -> Res<(
             "remove" => Effect::Remove,
             "arrive" => Effect::Arrive,
             other => {
-                return Err(Trouble::said(format!("holds the effect `{other}`, which this build does not know")));
+                return Err(Trouble::damaged(format!("holds the effect `{other}`, which this build does not know")));
             }
         };
         record.step.targets.push(Target {
@@ -268,5 +267,5 @@ fn targets(conn: &Connection, specs: &mut Specs, record: &mut OpRecord) -> Res<(
 
 /// An address from its text.
 pub(super) fn address(text: &str) -> Res<Addr> {
-    text.parse().map_err(|error| Trouble::said(format!("holds `{text}` for an address: {error}")))
+    text.parse().map_err(|error| Trouble::damaged(format!("holds `{text}` for an address: {error}")))
 }

@@ -100,6 +100,12 @@ pub enum StoreFault {
     /// It is no state.
     #[error("{0}: not a state of this program")]
     NotAState(String),
+    /// There is nothing in it. A state is made whole or not at all, so this is what is left of one.
+    #[error("{0}: there is nothing in it, and a state is never empty")]
+    Empty(String),
+    /// What is in it cannot be.
+    #[error("{0}: {1}")]
+    Damaged(String, String),
     /// Anything else.
     #[error("{0}")]
     Io(String),

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 use super::fault::{Res, Trouble};
 use super::journal::{self, address};
 use super::migrate::meta;
-use super::rows::{Shared, cloud_id, counter, lineage, maybe_text, of_json, of_part, of_word, origin, text, value};
+use super::rows::{
+    Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, text, time, value,
+};
 use super::{DurationRow, RunOutcome, RunRow, Stored};
 use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
@@ -43,7 +45,7 @@ impl Specs {
                     .prepare_cached("SELECT json FROM spec WHERE id = ?1")?
                     .query_row([id], |row| row.get(0))
                     .optional()?;
-                let json = json.ok_or_else(|| Trouble::said(format!("lacks spec {id}")))?;
+                let json = json.ok_or_else(|| Trouble::damaged(format!("lacks spec {id}")))?;
                 let spec = Arc::new(of_json::<ObjectSpec>("a spec", &json)?);
                 self.seen.insert(id, spec.clone());
                 spec
@@ -60,7 +62,7 @@ fn block(text: &str) -> Res<Block> {
     if addr == Addr::of(addr.block.clone()) {
         Ok(addr.block)
     } else {
-        Err(Trouble::said(format!("holds `{text}` for a block")))
+        Err(Trouble::damaged(format!("holds `{text}` for a block")))
     }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
 /// The first id that no operation has, nor had before old ones went.
 pub(super) fn next_op(conn: &Connection) -> Res<OpId> {
     let next: i64 = conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM op", [], |row| row.get(0))?;
-    Ok(OpId(next.max(meta::<i64>(conn, "next_op")?.unwrap_or(1))))
+    Ok(OpId(next.max(counter(conn, "next_op")?.cast_signed())))
 }
 
 /// Instances of ours, which are `there`, whose last change of power, as far as the journal tells, was that we shut
@@ -149,7 +151,7 @@ fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {
             status: of_word(&Status::ALL, Status::word, text(row, 11)?)?,
             spec: specs.get(conn, value(row, 12)?)?,
             made_from: images.maybe(maybe_text(row, 13)?, |text| Ok(ImageId::new(text)))?,
-            accepted_ms: value(row, 14)?,
+            accepted_ms: time(row, 14)?,
             made_by: value::<Option<i64>>(row, 15)?.map(OpId),
         });
     }
@@ -169,7 +171,7 @@ fn versions(conn: &Connection) -> Res<Vec<VersionRecord>> {
             generation: value(row, 2)?,
             inputs: of_json("inputs", text(row, 3)?)?,
             inputs_digest: digest(text(row, 4)?)?,
-            made_ms: value(row, 5)?,
+            made_ms: time(row, 5)?,
         });
     }
     versions.sort_by(|a, b| (&a.block, &a.version, a.generation).cmp(&(&b.block, &b.version, b.generation)));
@@ -208,7 +210,7 @@ fn knows_history(conn: &Connection) -> Res<bool> {
 }
 
 fn digest(text: &str) -> Res<Digest> {
-    text.parse().map_err(|_| Trouble::said(format!("holds `{text}` for a digest")))
+    text.parse().map_err(|_| Trouble::damaged(format!("holds `{text}` for a digest")))
 }
 
 /// The history, oldest run first.
@@ -226,11 +228,11 @@ pub(super) fn runs(conn: &Connection) -> Res<Vec<RunRow>> {
             kind: value(row, 1)?,
             who: value(row, 2)?,
             host: value(row, 3)?,
-            started_ms: value(row, 4)?,
+            started_ms: time(row, 4)?,
             config_digest: Some(text(row, 5)?).filter(|text| !text.is_empty()).map(digest).transpose()?,
             git_rev: value(row, 11)?,
             plan_hash: maybe_text(row, 6)?.map(digest).transpose()?,
-            ended_ms: value(row, 7)?,
+            ended_ms: maybe_time(row, 7)?,
             outcome: match maybe_text(row, 8)? {
                 Some(word) => Some(of_word(&RunOutcome::ALL, RunOutcome::word, word)?),
                 None => None,

@@ -9,15 +9,21 @@ use rusqlite::{Connection, Row};
 use super::fault::{Res, Trouble};
 use super::migrate::meta;
 use super::{Fence, Holder, Lease};
+use crate::model::Millis;
 use crate::model::addr::Part;
 use crate::model::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin};
 use crate::model::recorded::Origin;
+
+/// The end of the year 9999.
+const LAST_MS: Millis = 253_402_300_799_000;
+/// Nobody counts so far; what follows it is still a number.
+const LAST_COUNT: i64 = i64::MAX / 2;
 
 /// The value that a word stands for.
 pub(super) fn of_word<T: Copy>(all: &[T], word: fn(T) -> &'static str, text: &str) -> Res<T> {
     match all.iter().find(|value| word(**value) == text) {
         Some(value) => Ok(*value),
-        None => Err(Trouble::said(format!("holds the word `{text}`, which this build does not know"))),
+        None => Err(Trouble::damaged(format!("holds the word `{text}`, which this build does not know"))),
     }
 }
 
@@ -34,7 +40,7 @@ pub(super) fn cloud_id(kind: &str, text: &str) -> Res<CloudId> {
     match kind {
         "image" => Ok(CloudId::Image(ImageId::new(text))),
         "instance" => Ok(CloudId::Instance(InstanceId::new(text))),
-        other => Err(Trouble::said(format!("holds an id of the kind `{other}`, which this build does not know"))),
+        other => Err(Trouble::damaged(format!("holds an id of the kind `{other}`, which this build does not know"))),
     }
 }
 
@@ -71,13 +77,27 @@ pub(super) fn value<T: FromSql>(row: &Row<'_>, column: usize) -> Res<T> {
     Ok(row.get(column)?)
 }
 
+/// A column with a time. What is beyond all calendars is no time, and nothing is reckoned with it.
+pub(super) fn time(row: &Row<'_>, column: usize) -> Res<Millis> {
+    sane_time(value(row, column)?)
+}
+
+/// A column with a time that may be missing.
+pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Res<Option<Millis>> {
+    value::<Option<Millis>>(row, column)?.map(sane_time).transpose()
+}
+
+fn sane_time(ms: Millis) -> Res<Millis> {
+    if (-LAST_MS..=LAST_MS).contains(&ms) { Ok(ms) } else { Err(Trouble::damaged(format!("holds {ms} ms for a time"))) }
+}
+
 fn wrong(column: usize, value: ValueRef<'_>, error: FromSqlError) -> Trouble {
     rusqlite::Error::FromSqlConversionFailure(column, value.data_type(), Box::new(error)).into()
 }
 
 /// A value from its JSON.
 pub(super) fn of_json<T: serde::de::DeserializeOwned>(what: &str, json: &str) -> Res<T> {
-    serde_json::from_str(json).map_err(|error| Trouble::said(format!("holds {what} that cannot be read: {error}")))
+    serde_json::from_str(json).map_err(|error| Trouble::damaged(format!("holds {what} that cannot be read: {error}")))
 }
 
 /// The JSON of a value.
@@ -125,13 +145,16 @@ impl<T: Clone> Shared<T> {
 pub(super) fn lineage(conn: &Connection) -> Res<Lineage> {
     match meta::<String>(conn, "lineage")? {
         Some(lineage) => Ok(Lineage::new(lineage)),
-        None => Err(Trouble::said("has no lineage")),
+        None => Err(Trouble::damaged("has no lineage")),
     }
 }
 
 /// A counter of `meta`.
 pub(super) fn counter(conn: &Connection, key: &str) -> Res<u64> {
-    Ok(meta::<i64>(conn, key)?.map_or(0, i64::cast_unsigned))
+    match meta::<i64>(conn, key)?.unwrap_or(0) {
+        count @ 0..=LAST_COUNT => Ok(count.cast_unsigned()),
+        other => Err(Trouble::damaged(format!("holds {other} for its {key}"))),
+    }
 }
 
 /// The cloud that the state is of, where it is known.
@@ -142,7 +165,7 @@ pub(super) fn origin(conn: &Connection) -> Res<Option<Origin>> {
             Some(Origin { endpoint, account: Uin::new(account), project: Name::new(project) })
         }
         (None, None, None) => None,
-        _ => return Err(Trouble::said("says only in part which cloud it is of")),
+        _ => return Err(Trouble::damaged("says only in part which cloud it is of")),
     })
 }
 
@@ -159,5 +182,5 @@ pub(super) fn lease(conn: &Connection) -> Res<Option<Lease>> {
         started: value::<i64>(row, 3)?.cast_unsigned(),
     };
     let fence = Fence(value::<i64>(row, 6)?.cast_unsigned());
-    Ok(Some(Lease { holder, since_ms: value(row, 4)?, until_ms: value(row, 5)?, fence }))
+    Ok(Some(Lease { holder, since_ms: time(row, 4)?, until_ms: time(row, 5)?, fence }))
 }

@@ -4,6 +4,7 @@
 //! do not wait for the writer. Beside the file lie `-wal` and `-shm` while somebody has it open to write.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -76,16 +77,38 @@ impl SqliteStore {
     /// There is a file already, or none can be made.
     pub fn create(path: &Path, lineage: &Lineage) -> Result<Self, StoreFault> {
         let shown = path.display().to_string();
-        refuse_directory(path, &shown)?;
+        let there = || StoreFault::Io(format!("{shown}: there is a state already"));
+        if Self::open(path)?.is_some() {
+            return Err(there());
+        }
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| of_io(&shown, &error))?;
         }
+        // It is made beside its place, and put there when it is whole.
+        let beside = claim_beside(path).map_err(|error| of_io(&shown, &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(path, flags)
+        let made = Connection::open_with_flags(&beside, flags)
             .map_err(Trouble::from)
             .and_then(|conn| initialise(conn, &shown, lineage))
-            .map(|conn| Self::new(conn, path, lineage.clone(), Access::Write))
-            .map_err(|trouble| trouble.at(&shown, true))
+            .map(drop)
+            .map_err(|trouble| trouble.at(&shown, true));
+        let placed = made.and_then(|()| match fs::hard_link(&beside, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(there()),
+            // Not every file system knows links.
+            Err(_) if !fs::exists(path).unwrap_or(true) => {
+                fs::rename(&beside, path).map_err(|error| of_io(&shown, &error))
+            }
+            Err(error) => Err(of_io(&shown, &error)),
+            Ok(()) => Ok(()),
+        });
+        for ending in ["", "-wal", "-shm", "-journal"] {
+            let mut name = beside.as_os_str().to_owned();
+            name.push(ending);
+            drop(fs::remove_file(name));
+        }
+        placed?;
+        sync_directory(path);
+        Self::open(path)?.ok_or_else(|| StoreFault::Io(format!("{shown}: it was made, and is gone again")))
     }
 
     /// A state that lives as long as this value.
@@ -101,8 +124,7 @@ impl SqliteStore {
             .map_err(|trouble| trouble.at(":memory:", true))
     }
 
-    /// Opens a state to read and write, and brings it to the newest schema. `None` where there is none, or where its
-    /// creation was cut short.
+    /// Opens a state to read and write, and brings it to the newest schema. `None` where there is none.
     ///
     /// # Errors
     /// The file is no state, a newer version's, or cannot be written.
@@ -115,9 +137,7 @@ impl SqliteStore {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut conn = Connection::open_with_flags(path, flags)?;
             conn.busy_timeout(BUSY)?;
-            if !is_state(&conn, &shown)? {
-                return Ok(None);
-            }
+            refuse_foreign(&conn, &shown)?;
             if conn.is_readonly("main")? {
                 return Err(StoreFault::ReadOnly(shown.clone()).into());
             }
@@ -129,8 +149,8 @@ impl SqliteStore {
         open().map_err(|trouble| trouble.at(&shown, true))
     }
 
-    /// Opens a state to read it while others may write. `None` where there is none, or where its creation was cut
-    /// short. Where nobody has the file open, nothing is made beside it, and its directory need not be writable.
+    /// Opens a state to read it while others may write. `None` where there is none. Where nobody has the file open,
+    /// nothing is made beside it, and its directory need not be writable.
     ///
     /// # Errors
     /// The file is no state, of a newer schema, or cannot be read.
@@ -157,9 +177,7 @@ impl SqliteStore {
         }
         let conn = Connection::open_with_flags(name, flags)?;
         conn.busy_timeout(BUSY)?;
-        if !is_state(&conn, shown)? {
-            return Ok(None);
-        }
+        refuse_foreign(&conn, shown)?;
         let found = migrate::schema(&conn, shown, MIGRATIONS)?;
         if found < OLDEST_READ {
             return Err(Trouble::said(format!("written with schema {found}; the next apply brings it up to date")));
@@ -416,7 +434,7 @@ fn prepare(conn: &Connection) -> Res<()> {
     Ok(())
 }
 
-/// Makes a state of an empty file. What is cut short leaves an empty database, which counts as no state.
+/// Makes a state of an empty file.
 fn initialise(mut conn: Connection, shown: &str, lineage: &Lineage) -> Res<Connection> {
     conn.busy_timeout(BUSY)?;
     refuse_used(&conn, shown)?;
@@ -442,21 +460,43 @@ fn refuse_used(conn: &Connection, shown: &str) -> Res<()> {
     }
 }
 
-fn is_state(conn: &Connection, shown: &str) -> Res<bool> {
+fn refuse_foreign(conn: &Connection, shown: &str) -> Res<()> {
     match migrate::look(conn)? {
-        Found::Nothing => Ok(false),
-        Found::Ours => Ok(true),
+        Found::Nothing => Err(StoreFault::Empty(shown.to_owned()).into()),
+        Found::Ours => Ok(()),
         Found::Foreign => Err(StoreFault::NotAState(shown.to_owned()).into()),
     }
 }
 
+/// Whether there is a file. Anything else that bears its name, such as a directory, a pipe or a link that leads nowhere,
+/// is not opened, and nothing is made in its place.
 fn is_there(path: &Path, shown: &str) -> Result<bool, StoreFault> {
-    refuse_directory(path, shown)?;
-    fs::exists(path).map_err(|error| of_io(shown, &error))
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(true),
+        Ok(_) => Err(StoreFault::NotAState(shown.to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(false),
+        Err(error) => Err(of_io(shown, &error)),
+    }
 }
 
-fn refuse_directory(path: &Path, shown: &str) -> Result<(), StoreFault> {
-    if path.is_dir() { Err(StoreFault::NotAState(shown.to_owned())) } else { Ok(()) }
+/// An empty file of a name that nobody else has, beside a state that is about to be made.
+fn claim_beside(path: &Path) -> std::io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut n = 0;
+    loop {
+        let beside = path.with_file_name(format!(".{name}.new-{n}"));
+        match fs::OpenOptions::new().write(true).create_new(true).open(&beside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && n < 1000 => n += 1,
+            claimed => return claimed.map(|_| beside),
+        }
+    }
+}
+
+/// So that a file that was just put into its place is still there after a power failure, where that can be asked for.
+fn sync_directory(path: &Path) {
+    if let Some(directory) = path.parent().and_then(|parent| fs::File::open(parent).ok()) {
+        drop(directory.sync_all());
+    }
 }
 
 /// The name under which SQLite opens a file as one that nobody changes.

@@ -1,5 +1,6 @@
 //! The whole program, through its command line, on the embedded cloud in virtual time.
 
+mod bad_files;
 mod by_hand;
 mod changes;
 mod cli;
@@ -7,8 +8,11 @@ mod crash;
 mod crowded;
 mod estimates;
 mod examples;
+mod fuzz;
 mod kit;
 mod lookups;
+#[path = "../mutate/mod.rs"]
+mod mutate;
 mod plan_files;
 mod progress;
 mod quotas;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,9 +182,27 @@ impl Rig {
         self.start(args, Hooks::default(), BTreeMap::new(), &mut &b""[..], Terminals::default())
     }
 
+    /// Runs a command of words that may hold anything.
+    pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..Hooks::default() };
+        let words = words.iter().map(Into::into).collect();
+        self.start_words(words, hooks, BTreeMap::new(), &mut &b""[..], Terminals::default())
+    }
+
     fn start(
         &self,
         args: &str,
+        hooks: Hooks,
+        env: BTreeMap<String, String>,
+        stdin: &mut &[u8],
+        terminals: Terminals,
+    ) -> Ran {
+        self.start_words(args.split_whitespace().map(Into::into).collect(), hooks, env, stdin, terminals)
+    }
+
+    fn start_words(
+        &self,
+        words: Vec<OsString>,
         hooks: Hooks,
         env: BTreeMap<String, String>,
         stdin: &mut &[u8],
@@ -193,9 +212,8 @@ impl Rig {
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
         let (mut out, mut err) = (Pipe { bytes: Vec::new(), most: self.reads.get() }, Vec::new());
-        let words = std::iter::once("fleetwright").chain(args.split_whitespace());
         let exit = cli::run(World {
-            args: words.map(Into::into).collect(),
+            args: std::iter::once("fleetwright".into()).chain(words).collect(),
             cwd: self.dir(),
             env,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

@@ -82,19 +82,31 @@ fn of_many_who_create_at_once_one_does() {
     assert_eq!(made, [there.lineage()]);
 }
 
+/// A state is put into its place when it is whole: what is empty is the rest of one, and nothing is made over it.
 #[test]
-fn a_creation_that_was_cut_short_counts_as_none() {
-    let (_dir, path) = place();
+fn what_is_empty_is_no_fresh_start() {
+    let (dir, path) = place();
+    let refused = || {
+        let faults = [
+            SqliteStore::open(&path).expect_err("refused"),
+            SqliteStore::open_read_only(&path).expect_err("refused"),
+            SqliteStore::create(&path, &samples::lineage()).expect_err("refused"),
+        ];
+        assert!(faults.iter().all(|fault| *fault == StoreFault::Empty(path.display().to_string())), "{faults:?}");
+    };
     fs::write(&path, b"").expect("an empty file");
-    assert!(SqliteStore::open(&path).expect("looked").is_none());
+    refused();
     let conn = Connection::open(&path).expect("opened");
     conn.pragma_update(None, "journal_mode", "wal").expect("a header");
     drop(conn);
     assert!(fs::metadata(&path).expect("a file").len() > 0);
+    refused();
+    fs::remove_file(&path).expect("removed");
+    // What a creation left behind that was cut short lies beside it, and is in nobody's way.
+    fs::write(dir.path().join(".state.db.new-0"), b"").expect("an empty file");
     assert!(SqliteStore::open(&path).expect("looked").is_none());
-    assert!(SqliteStore::open_read_only(&path).expect("looked").is_none());
     drop(create(&path));
-    assert!(SqliteStore::open(&path).expect("opened").is_some());
+    assert_eq!(names(dir.path()), [".state.db.new-0", "state.db"]);
 }
 
 #[test]
@@ -161,7 +173,10 @@ fn a_word_that_is_not_known_is_named() {
     let fault = store.load().expect_err("unknown");
     assert_eq!(
         fault,
-        StoreFault::Io(format!("{}: holds the word `dreaming`, which this build does not know", path.display()))
+        StoreFault::Damaged(
+            path.display().to_string(),
+            "holds the word `dreaming`, which this build does not know".to_owned()
+        )
     );
 }
 

@@ -76,6 +76,9 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
         }
         _ => OpenError::Sqlite { path: shown.clone(), source },
     };
+    if let Some(path) = path {
+        expect_file(path)?;
+    }
     let mut db = match path {
         Some(path) => Connection::open_with_flags(path, OpenFlags::default()),
         None => Connection::open_in_memory(),
@@ -100,6 +103,17 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
     }
     tx.commit().map_err(fault)?;
     Ok(db)
+}
+
+/// Refuses what bears the file's name and is none: a pipe might be waited on for ever, and a link that leads nowhere is
+/// no place for a new one.
+fn expect_file(path: &Path) -> Result<(), OpenError> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(OpenError::NotACloud { path: path.to_path_buf(), why: "it is not a file".to_owned() }),
+        Err(_) if std::fs::symlink_metadata(path).is_err() => Ok(()),
+        Err(source) => Err(OpenError::Io { path: path.to_path_buf(), source }),
+    }
 }
 
 fn check(db: &Connection, shown: &Path, fault: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {

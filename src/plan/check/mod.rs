@@ -16,6 +16,7 @@ use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 use crate::plan::input::PlanInput;
 use crate::plan::order::waits;
+use crate::plan::sound;
 use crate::plan::types::{Do, Need, Peak, Plan, Resource, Step};
 
 /// Above this many steps, a peak is only compared with what is held when one step follows the other.
@@ -24,9 +25,9 @@ const MAX_STEPS: usize = 20_000;
 /// Looks for what must never be in a plan. What it finds is a fault of this program.
 #[must_use]
 pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
-    let mut wrong: Vec<String> = Vec::new();
+    let mut wrong = sound::faults(plan);
+    let well_ordered = wrong.is_empty();
     let waits = waits(&plan.steps);
-    let well_ordered = numbered(plan, &waits, &mut wrong);
     protected_images(plan, input, &mut wrong);
     if well_ordered {
         fleets::fleets(plan, input, &waits, &mut wrong);
@@ -41,25 +42,6 @@ pub fn check(plan: &Plan, input: &PlanInput<'_>) -> Vec<Diagnostic> {
                 .help("please report it with the config and the output of `plan --json`")
         })
         .collect()
-}
-
-/// Needs exist, and stand before the step; so there is no circle either.
-fn numbered(plan: &Plan, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) -> bool {
-    let before = wrong.len();
-    for (n, (step, waits)) in plan.steps.iter().zip(waits).enumerate() {
-        if step.id.0 as usize != n {
-            wrong.push(format!("{} stands at place {n}", step.id));
-        }
-        for other in waits {
-            if *other >= step.id {
-                wrong.push(format!("{} waits for {other}, which does not come before it", step.id));
-            }
-        }
-        if step.targets.is_empty() {
-            wrong.push(format!("{} has no target", step.id));
-        }
-    }
-    wrong.len() == before
 }
 
 /// What is protected by the config, now or when it was applied last, is not deleted; but of a creation that the cloud gave
