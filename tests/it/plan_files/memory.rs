@@ -40,7 +40,16 @@ fn what_the_state_cannot_know_is_asked_and_nothing_of_ours() {
     says(&ran.out, "Plan: 2 to add");
     says(&ran.out, "Made without looking (--refresh=false)");
     let asked: Vec<String> = rig.calls(mark).into_keys().collect();
-    assert_eq!(asked, ["DescribeAccountQuota", "DescribeInstanceTypeConfigs", "DescribeRegions", "DescribeZones"]);
+    assert_eq!(
+        asked,
+        [
+            "DescribeAccountQuota",
+            "DescribeInstanceTypeConfigs",
+            "DescribeRegions",
+            "DescribeZones",
+            "InquiryPriceRunInstances"
+        ]
+    );
     rig.run("apply --refresh=false --auto-approve").expect(Exit::Done);
     rig.expect_no_changes();
     rig.expect_in_step();
