@@ -72,6 +72,7 @@ impl Trouble {
 }
 
 /// What is wrong with a value that was read, or with the tables that it was to be read from.
+#[expect(clippy::wildcard_enum_match_arm, reason = "another library's faults, of which it may add more")]
 fn unreadable(error: &rusqlite::Error) -> Option<String> {
     match error {
         rusqlite::Error::FromSqlConversionFailure(_, kind, why) => Some(format!("holds a value that is {kind}: {why}")),

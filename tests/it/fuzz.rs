@@ -294,10 +294,13 @@ fn no_pins_break_anything() {
     }
 }
 
+/// What becomes of the bytes of an answer.
+type Change = dyn FnMut(&mut Vec<u8>) + Send;
+
 /// Answers in another's words.
 struct Garbler {
     inner: Loopback,
-    change: Mutex<Box<dyn FnMut(&mut Vec<u8>) + Send>>,
+    change: Mutex<Box<Change>>,
 }
 
 impl Transport for Garbler {

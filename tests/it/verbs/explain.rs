@@ -142,7 +142,7 @@ fn faults_that_nothing_else_shows() {
 fn a_cloud_that_cannot_be_opened() {
     let rig = Rig::new(&[(SHOP, FLEET), ("boot.sh", "#!/bin/sh\necho one\n")]);
     rig.write("state/cloud.db", &"this is a letter, and no cloud at all. ".repeat(100));
-    says(&rig.run_alone("cloud inspect").expect(Exit::Failed).err, "error[cloud]: the embedded cloud cannot be read");
+    says(&rig.run_alone("cloud inspect").expect(Exit::Failed).err, "error[cloud]: the embedded cloud cannot be opened");
 }
 
 #[test]
