@@ -11,7 +11,7 @@ use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
 use super::plan::new_pins;
-use super::{Applied, ApplyOptions, PlanOptions, Planned, Problem, Site, Watcher, lockfile, word};
+use super::{Applied, Planned, Problem, Site, Watcher, lockfile, word};
 use crate::cloud::call::{Arg, Body};
 use crate::cloud::observe::{Needs, RegionNeeds};
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
@@ -66,7 +66,8 @@ pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
                 .help(format!("to make a plan file: {}", site.command(&format!("plan --out {}", word(&shown))))),
         )
     })?;
-    parse(&shown, &bytes).map_err(|fault| Problem::of(fault.help(Again { site, file, destroy: false }.plan())))
+    parse(&shown, &bytes)
+        .map_err(|fault| Problem::of(fault.help(Again { site, file, destroy: false, refresh_only: false }.plan())))
 }
 
 /// Carries out a plan file, and nothing else.
@@ -75,7 +76,7 @@ pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
 /// The file is damaged, foreign or stale; the config cannot be read; the state cannot be written.
 pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
     let mut plan = read_plan(site, file)?;
-    let again = Again { site, file, destroy: plan.destroy };
+    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only };
     let files = files(site)?;
     let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     let stored = match store {
@@ -126,7 +127,6 @@ fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) ->
         None => SqliteStore::create(&site.state_file(), &plan.lineage).map_err(problem)?,
     };
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let planning = PlanOptions { destroy: plan.destroy, from_memory: plan.from_memory, ..PlanOptions::default() };
     let result = held.load().and_then(|stored| {
         let unmoved = stored.recorded.lineage == plan.lineage;
         let moved = || Problem::of(again.stale("another run made the state that is here".into()));
@@ -134,7 +134,7 @@ fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) ->
     });
     let result = result
         .and_then(|stored| current(plan, Some(&stored), again).map_err(|fault| Problem::of(*fault)))
-        .and_then(|()| execute(site, ApplyOptions { plan: planning }, watcher, &mut held, planned, connected));
+        .and_then(|()| execute(site, watcher, &mut held, planned, connected));
     held.give_back();
     result
 }
@@ -144,6 +144,7 @@ struct Again<'a> {
     site: &'a Site,
     file: &'a Path,
     destroy: bool,
+    refresh_only: bool,
 }
 
 impl Again<'_> {
@@ -152,8 +153,12 @@ impl Again<'_> {
     }
 
     fn command(&self) -> String {
-        let destroy = if self.destroy { " --destroy" } else { "" };
-        self.site.command(&format!("plan{destroy} --out {}", self.file()))
+        let kind = match (self.destroy, self.refresh_only) {
+            (true, _) => " --destroy",
+            (false, true) => " --refresh-only",
+            (false, false) => "",
+        };
+        self.site.command(&format!("plan{kind} --out {}", self.file()))
     }
 
     fn plan(&self) -> String {

@@ -36,6 +36,7 @@ pub(super) fn document(plan: &Plan) -> Node {
         as_of_ms,
         destroy,
         from_memory,
+        refresh_only,
         lookups,
         changes,
         drift,
@@ -62,6 +63,7 @@ pub(super) fn document(plan: &Plan) -> Node {
         "as_of" => words::rfc3339(*as_of_ms),
         "destroy" => *destroy,
         "refreshed" => !*from_memory,
+        "refresh_only" => *refresh_only,
         "empty" => plan.is_empty(),
         "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
         "calls" => object! {
@@ -126,6 +128,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Replace => "replace",
         Action::Delete => "delete",
         Action::Forget => "forget",
+        Action::Learn => "learn",
         Action::Await => "await",
     }
 }
@@ -138,7 +141,7 @@ fn actions(action: Action) -> &'static [&'static str] {
         Action::Reset | Action::Replace => &["delete", "create"],
         Action::Delete => &["delete"],
         Action::Forget => &["forget"],
-        Action::Await => &["no-op"],
+        Action::Learn | Action::Await => &["no-op"],
     }
 }
 
@@ -199,6 +202,7 @@ fn outside(drift: &Drift) -> Node {
     let handling = match handling {
         Handling::Repaired => "repaired",
         Handling::Left => "left",
+        Handling::Learnt => "learnt",
     };
     let operation = by.as_ref().map(|by| {
         let LatestOperation { name, state, request_id, error } = by;

@@ -11,6 +11,7 @@ mod lookups;
 mod plan_files;
 mod progress;
 mod quotas;
+mod refresh;
 mod rig;
 mod traps;
 mod verbs;
