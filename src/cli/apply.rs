@@ -2,26 +2,33 @@
 
 use std::path::Path;
 
-use super::args::ApplyArgs;
+use super::args::{ApplyArgs, KindArgs, RefreshArgs};
 use super::watching::Watching;
 use super::{Exit, Shell};
 use crate::apply::events::Outcome;
 use crate::ops::{self, Applied, ApplyOptions, PlanOptions, Problem, Site};
 use crate::report::events_json;
 
-pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, destroy: bool) -> Result<Exit, Problem> {
-    let verb = if destroy { "destroy" } else { "apply" };
-    let options = ApplyOptions {
-        plan: PlanOptions {
-            destroy,
-            cancel_undeclared_shares: args.planning.cancel_undeclared_shares,
-            from_memory: !args.planning.refresh,
-            texts: !shell.json && shell.world.terminals.stdout,
-        },
+pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &KindArgs) -> Result<Exit, Problem> {
+    let plan = super::plan::options(shell, &args.planning, kind);
+    plan_and_apply(shell, site, plan, args.auto_approve)
+}
+
+/// `fleetwright refresh`: only the state changes.
+pub(super) fn refresh(shell: &mut Shell<'_>, site: &Site, args: &RefreshArgs) -> Result<Exit, Problem> {
+    let RefreshArgs { auto_approve } = args;
+    plan_and_apply(shell, site, PlanOptions { refresh_only: true, ..PlanOptions::default() }, *auto_approve)
+}
+
+fn plan_and_apply(shell: &mut Shell<'_>, site: &Site, plan: PlanOptions, auto_approve: bool) -> Result<Exit, Problem> {
+    let verb = match (plan.destroy, plan.refresh_only) {
+        (true, _) => "destroy",
+        (false, true) => "refresh",
+        (false, false) => "apply",
     };
     let again = shell.again(verb, site);
-    let mut watching = Watching::new(shell, &site.clock, args.auto_approve, verb, again);
-    let applied = ops::apply(site, options, &mut watching);
+    let mut watching = Watching::new(shell, &site.clock, auto_approve, verb, again);
+    let applied = ops::apply(site, &ApplyOptions { plan }, &mut watching);
     ended(&mut watching, applied)
 }
 

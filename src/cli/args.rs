@@ -56,6 +56,10 @@ pub(super) enum Command {
     Apply(ApplyFileArgs),
     /// Plan to destroy everything, ask, and carry it out
     Destroy(ApplyArgs),
+    /// Let the state learn what was changed outside, after asking; changes nothing in the cloud
+    Refresh(RefreshArgs),
+    /// Show what was changed outside; exits with 2 where something was, with 0 where not
+    Drift,
     /// Show what the state remembers, a saved plan, or one run of the history
     Show {
         /// A plan file, as `plan --out` writes it; or a run, by its number: `12` or `run-12`
@@ -225,6 +229,9 @@ pub(super) struct InspectArgs {
     pub(super) region: Option<String>,
 }
 
+/// How many calls are made at once, where nobody says anything else.
+const MOST_CALLS: u16 = 16;
+
 #[derive(clap::Args, Debug)]
 pub(super) struct Planning {
     /// Let an image go although accounts that are not in the config use it: cancel their shares
@@ -234,7 +241,7 @@ pub(super) struct Planning {
     #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set, hide_possible_values = true)]
     pub(super) refresh: bool,
     /// How many calls are made at once
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = MOST_CALLS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) parallelism: u16,
 }
 
@@ -245,12 +252,29 @@ pub(super) struct PlanArgs {
     /// Save the plan in this file; `fleetwright apply FILE` carries it out as it is
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-    /// Plan to destroy everything
-    #[arg(long)]
-    pub(super) destroy: bool,
+    #[command(flatten)]
+    pub(super) kind: KindArgs,
     /// Exit with 2 where there is something to do, with 0 where there is not
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// What kind of plan it is.
+#[derive(clap::Args, Debug)]
+pub(super) struct KindArgs {
+    /// Plan to destroy everything
+    #[arg(long)]
+    pub(super) destroy: bool,
+    /// Change the state only: it learns what was changed outside, and the next plan compares the config with that
+    #[arg(long, conflicts_with_all = ["destroy", "refresh", "cancel_undeclared_shares"])]
+    pub(super) refresh_only: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RefreshArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -269,10 +293,12 @@ pub(super) struct ApplyFileArgs {
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) apply: ApplyArgs,
+    #[command(flatten)]
+    pub(super) kind: KindArgs,
 }
 
 /// Options by which a plan becomes another one: a saved plan is made already.
-const PLANNING_ONLY: [&str; 2] = ["cancel_undeclared_shares", "refresh"];
+const PLANNING_ONLY: [&str; 4] = ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only"];
 
 impl Args {
     pub(super) fn parallelism(&self) -> usize {
@@ -281,6 +307,7 @@ impl Args {
             Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(args) => {
                 args.planning.parallelism.into()
             }
+            Command::Refresh(_) | Command::Drift => MOST_CALLS.into(),
             Command::Validate
             | Command::Show { .. }
             | Command::History { .. }

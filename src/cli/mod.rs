@@ -58,9 +58,13 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::Plan(options) => plan::run(&mut shell, &site, options),
         Command::Apply(options) => match &options.file {
             Some(file) => apply::run_file(&mut shell, &site, file),
-            None => apply::run(&mut shell, &site, &options.apply, false),
+            None => apply::run(&mut shell, &site, &options.apply, &options.kind),
         },
-        Command::Destroy(options) => apply::run(&mut shell, &site, options, true),
+        Command::Destroy(options) => {
+            apply::run(&mut shell, &site, options, &args::KindArgs { destroy: true, refresh_only: false })
+        }
+        Command::Refresh(options) => apply::refresh(&mut shell, &site, options),
+        Command::Drift => plan::drift(&mut shell, &site),
         Command::Show { what: Some(what) } => show::show_what(&mut shell, &site, what),
         Command::Show { what: None } => show::show(&mut shell, &site),
         Command::History { list, command: None } => history::run(&mut shell, &site, list),
@@ -104,6 +108,8 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
         | Command::Plan(_)
         | Command::Apply(_)
         | Command::Destroy(_)
+        | Command::Refresh(_)
+        | Command::Drift
         | Command::Graph { .. }
         | Command::Completions { .. }
         | Command::Man { .. }

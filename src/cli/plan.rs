@@ -2,20 +2,15 @@
 
 use std::path::Path;
 
-use super::args::PlanArgs;
+use super::args::{KindArgs, PlanArgs, Planning};
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
+use crate::plan::Asked;
 use crate::report::plan_text::PlanOpts;
 use crate::report::{plan_json, plan_text};
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result<Exit, Problem> {
-    let options = PlanOptions {
-        destroy: args.destroy,
-        cancel_undeclared_shares: args.planning.cancel_undeclared_shares,
-        from_memory: !args.planning.refresh,
-        texts: !shell.json && shell.world.terminals.stdout,
-    };
-    let planned = ops::plan(site, options)?;
+    let planned = ops::plan(site, &options(shell, &args.planning, &args.kind))?;
     show(shell, &planned);
     if let Some(file) = &args.out {
         ops::write_plan(site, file, &planned.plan)?;
@@ -26,6 +21,34 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
     }
     let changes = args.detailed_exitcode && !planned.plan.is_empty();
     Ok(if changes { Exit::Changes } else { Exit::Done })
+}
+
+/// What the arguments ask for.
+pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> PlanOptions {
+    let Planning { cancel_undeclared_shares, refresh, parallelism: _ } = planning;
+    let KindArgs { destroy, refresh_only } = kind;
+    PlanOptions {
+        destroy: *destroy,
+        refresh_only: *refresh_only,
+        asked: Asked::default(),
+        cancel_undeclared_shares: *cancel_undeclared_shares,
+        from_memory: !refresh,
+        texts: !shell.json && shell.world.terminals.stdout,
+    }
+}
+
+/// `fleetwright drift`: what a refresh would find, and nothing else.
+pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
+    let planned = ops::plan(site, &PlanOptions { refresh_only: true, ..PlanOptions::default() })?;
+    if shell.json {
+        let text = plan_json::plan(&planned.plan, None);
+        shell.print(&text);
+    } else {
+        shell.diagnostics(&planned.plan.notes, &planned.config.sources);
+        let text = plan_text::outside(&planned.plan, shell.out);
+        shell.print(&text);
+    }
+    Ok(if planned.plan.drift.is_empty() { Exit::Done } else { Exit::Changes })
 }
 
 /// The plan to standard output; warnings and notes beside it.

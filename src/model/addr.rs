@@ -159,6 +159,14 @@ impl Addr {
             && agrees(self.part.as_ref(), other.part.as_ref())
             && agrees(self.generation.as_ref(), other.generation.as_ref())
     }
+
+    /// Whether `self` names a thing, or something around it. The first generation may be named, and stays silent
+    /// elsewhere.
+    #[must_use]
+    pub fn names(&self, thing: &Self) -> bool {
+        let any = Self { generation: None, ..self.clone() };
+        any.covers(thing) && self.generation.is_none_or(|generation| generation == thing.generation.unwrap_or(1))
+    }
 }
 
 impl fmt::Display for Block {

@@ -30,7 +30,7 @@ const MOST_TRIES: u32 = 12;
 const MOST_CALLS: usize = 64;
 
 /// What the command line asks for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ApplyOptions {
     /// As for a plan.
     pub plan: PlanOptions,
@@ -78,7 +78,7 @@ pub enum Applied {
 ///
 /// # Errors
 /// All that is wrong with the config, stands in the way, or keeps the state from being written.
-pub fn apply(site: &Site, options: ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+pub fn apply(site: &Site, options: &ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
     let files = files(site)?;
     // A state that is there is locked before anything is planned with it; a new one is made when there is an approved
     // plan, for a plan that is refused should leave nothing behind.
@@ -199,14 +199,14 @@ impl<'a> Held<'a> {
 fn apply_fresh(
     site: &Site,
     files: &ConfigFiles<'_>,
-    options: ApplyOptions,
+    options: &ApplyOptions,
     watcher: &mut dyn Watcher,
 ) -> Result<Applied, Problem> {
     let stored = state(site)?;
     let config = load(site, files, &stored.recorded.lineage)?;
     // The embedded cloud's file is made only when something is done to it.
     let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
-    let planned = plan_with(site, options.plan, stored, config, looking)?;
+    let planned = plan_with(site, &options.plan, stored, config, looking)?;
     if planned.plan.is_empty() {
         watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
         return Ok(Applied::Nothing);
@@ -218,8 +218,8 @@ fn apply_fresh(
     let store =
         SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let result = still_fresh(&mut held, &planned.plan)
-        .and_then(|()| execute(site, options, watcher, &mut held, &planned, &connected));
+    let result =
+        still_fresh(&mut held, &planned.plan).and_then(|()| execute(site, watcher, &mut held, &planned, &connected));
     held.give_back();
     result
 }
@@ -240,7 +240,7 @@ fn still_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<(), Problem> {
 fn apply_held(
     site: &Site,
     files: &ConfigFiles<'_>,
-    options: ApplyOptions,
+    options: &ApplyOptions,
     watcher: &mut dyn Watcher,
     held: &mut Held<'_>,
 ) -> Result<Applied, Problem> {
@@ -255,7 +255,7 @@ fn apply_held(
         }
         stored = held.load()?;
     }
-    let planned = plan_with(site, options.plan, stored, config, connected)?;
+    let planned = plan_with(site, &options.plan, stored, config, connected)?;
     if planned.plan.is_empty() {
         watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
         return Ok(Applied::Nothing);
@@ -263,7 +263,7 @@ fn apply_held(
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
         return Ok(Applied::Declined);
     }
-    execute(site, options, watcher, held, &planned, &planned.connected)
+    execute(site, watcher, held, &planned, &planned.connected)
 }
 
 fn settings(site: &Site, connected: &Connected, account: &crate::model::ids::Uin, run: RunId) -> Settings {
@@ -311,7 +311,6 @@ fn recover(
 
 pub(super) fn execute(
     site: &Site,
-    options: ApplyOptions,
     watcher: &mut dyn Watcher,
     held: &mut Held<'_>,
     planned: &Planned,
@@ -325,7 +324,11 @@ pub(super) fn execute(
     if !pins.is_empty() {
         lockfile::add(site, &pins)?;
     }
-    let kind = if options.plan.destroy { "destroy" } else { "apply" };
+    let kind = match (plan.destroy, plan.refresh_only) {
+        (true, _) => "destroy",
+        (false, true) => "refresh",
+        (false, false) => "apply",
+    };
     let run = held.start_run(kind, Some(plan), Some(plan.config_digest))?;
     let mut first = vec![Record::Edges(plan.edges.clone())];
     if stored.recorded.origin.as_ref() != Some(&plan.origin) {

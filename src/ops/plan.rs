@@ -18,14 +18,18 @@ use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, Do, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
+use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
 use crate::store::Stored;
 
 /// What the command line asks for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
     /// Everything goes.
     pub destroy: bool,
+    /// Only the state changes: it learns what the cloud has.
+    pub refresh_only: bool,
+    /// What is asked for of single things.
+    pub asked: Asked,
     /// Shares that somebody else made do not keep an image.
     pub cancel_undeclared_shares: bool,
     /// Our own things are not looked at: they are taken to be as the state remembers them.
@@ -53,7 +57,7 @@ pub struct Planned {
 ///
 /// # Errors
 /// All that is wrong with the config, or stands in the way.
-pub fn plan(site: &Site, options: PlanOptions) -> Result<Planned, Problem> {
+pub fn plan(site: &Site, options: &PlanOptions) -> Result<Planned, Problem> {
     let files = files(site)?;
     let stored = state(site)?;
     let config = load(site, &files, &stored.recorded.lineage)?;
@@ -64,7 +68,7 @@ pub fn plan(site: &Site, options: PlanOptions) -> Result<Planned, Problem> {
 /// Plans with a state and a cloud that are there already.
 pub(super) fn plan_with(
     site: &Site,
-    options: PlanOptions,
+    options: &PlanOptions,
     stored: Stored,
     config: Config,
     connected: Connected,
@@ -82,6 +86,8 @@ pub(super) fn plan_with(
             as_of_ms: sight.observed.cloud_ms,
             options: Options {
                 destroy: options.destroy,
+                refresh_only: options.refresh_only,
+                asked: &options.asked,
                 cancel_undeclared_shares: options.cancel_undeclared_shares,
                 from_memory: options.from_memory,
                 visible_ms: VISIBLE_MS,
@@ -105,7 +111,7 @@ pub(super) fn plan_with(
             (sight, made)
         }
     } else {
-        let sight = look(if options.destroy {
+        let sight = look(if options.destroy || options.refresh_only {
             Needs::of_destroy(&desired.cloud, &stored.recorded)
         } else {
             Needs::of(&desired, &stored.recorded)

@@ -11,7 +11,7 @@ use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
 use super::plan::new_pins;
-use super::{Applied, ApplyOptions, PlanOptions, Planned, Problem, Site, Watcher, lockfile, path_word};
+use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
 use crate::cloud::call::{Arg, Body};
 use crate::cloud::observe::{Needs, RegionNeeds};
 use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
@@ -59,7 +59,7 @@ pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> 
 /// # Errors
 /// It cannot be read, is not a plan file, or was changed since it was written.
 pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
-    let again = Again { site, file, destroy: false };
+    let again = Again { site, file, destroy: false, refresh_only: false };
     let shown = again.shown();
     let bytes = read_file(&site.dir.join(file)).map_err(|error| {
         Problem::of(
@@ -92,7 +92,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 /// The file is damaged, foreign or stale; the config cannot be read; the state cannot be written.
 pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
     let mut plan = read_plan(site, file)?;
-    let again = Again { site, file, destroy: plan.destroy };
+    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only };
     let files = files(site)?;
     let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     let stored = match store {
@@ -143,7 +143,6 @@ fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) ->
         None => SqliteStore::create(&site.state_file(), &plan.lineage).map_err(problem)?,
     };
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let planning = PlanOptions { destroy: plan.destroy, from_memory: plan.from_memory, ..PlanOptions::default() };
     let result = held.load().and_then(|stored| {
         let unmoved = stored.recorded.lineage == plan.lineage;
         let moved = || Problem::of(again.stale("another run made the state that is here".into()));
@@ -151,7 +150,7 @@ fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) ->
     });
     let result = result
         .and_then(|stored| current(plan, Some(&stored), again).map_err(|fault| Problem::of(*fault)))
-        .and_then(|()| execute(site, ApplyOptions { plan: planning }, watcher, &mut held, planned, connected));
+        .and_then(|()| execute(site, watcher, &mut held, planned, connected));
     held.give_back();
     result
 }
@@ -161,6 +160,7 @@ struct Again<'a> {
     site: &'a Site,
     file: &'a Path,
     destroy: bool,
+    refresh_only: bool,
 }
 
 impl Again<'_> {
@@ -174,8 +174,12 @@ impl Again<'_> {
     }
 
     fn command(&self) -> String {
-        let destroy = if self.destroy { " --destroy" } else { "" };
-        self.site.command(&format!("plan{destroy} --out {}", self.file()))
+        let kind = match (self.destroy, self.refresh_only) {
+            (true, _) => " --destroy",
+            (false, true) => " --refresh-only",
+            (false, false) => "",
+        };
+        self.site.command(&format!("plan{kind} --out {}", self.file()))
     }
 
     fn plan(&self) -> String {

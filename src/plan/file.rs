@@ -231,6 +231,7 @@ pub(super) mod tests {
             as_of_ms: 1,
             destroy: false,
             from_memory: false,
+            refresh_only: false,
             lookups: Vec::new(),
             changes: Vec::new(),
             drift: Vec::new(),

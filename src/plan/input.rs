@@ -1,6 +1,9 @@
 //! What a plan is made from.
 
+use std::collections::BTreeSet;
+
 use crate::model::Millis;
+use crate::model::addr::{Addr, Block};
 use crate::model::desired::Desired;
 use crate::model::limits::{Limits, Pace};
 use crate::model::observed::Observed;
@@ -25,25 +28,107 @@ pub struct PlanInput<'a> {
     /// Cloud time of the observation.
     pub as_of_ms: Millis,
     /// What the command line asks for.
-    pub options: Options,
+    pub options: Options<'a>,
 }
 
 /// What the command line asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Everything goes.
     pub destroy: bool,
+    /// Only the state changes: it learns what the cloud has.
+    pub refresh_only: bool,
     /// Shares that somebody else made do not keep an image.
     pub cancel_undeclared_shares: bool,
     /// Our own things were not looked at: what is observed of them is what the state remembers.
     pub from_memory: bool,
+    /// What is asked for of single things.
+    pub asked: &'a Asked,
     /// How long the cloud may take to list what it has accepted, in milliseconds.
     pub visible_ms: Millis,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { destroy: false, cancel_undeclared_shares: false, from_memory: false, visible_ms: VISIBLE_MS }
+        Self {
+            destroy: false,
+            refresh_only: false,
+            cancel_undeclared_shares: false,
+            from_memory: false,
+            asked: NOTHING,
+            visible_ms: VISIBLE_MS,
+        }
+    }
+}
+
+const NOTHING: &Asked = &Asked { scope: Scope::All, replace: BTreeSet::new(), upgrade: Upgrade::None };
+
+/// What the command line asks for of single things.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// What the plan is about.
+    pub scope: Scope,
+    /// What is made anew.
+    pub replace: BTreeSet<Addr>,
+    /// Which look-ups move on to the newest match.
+    pub upgrade: Upgrade,
+}
+
+/// What a plan is about.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    All,
+    /// Only these things, and what they need.
+    Only(BTreeSet<Addr>),
+    /// All but these things, and what needs them.
+    Without(BTreeSet<Addr>),
+}
+
+impl Scope {
+    /// The addresses that were named.
+    pub fn named(&self) -> impl Iterator<Item = &Addr> {
+        let named = match self {
+            Self::All => None,
+            Self::Only(named) | Self::Without(named) => Some(named),
+        };
+        named.into_iter().flatten()
+    }
+
+    /// Whether a thing is one that the plan is about, by its address alone. What such things need, or what needs those
+    /// that are left out, follows from the steps.
+    #[must_use]
+    pub fn has(&self, addr: &Addr) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(named) => named.iter().any(|named| named.names(addr)),
+            Self::Without(named) => !named.iter().any(|named| named.names(addr)),
+        }
+    }
+}
+
+/// Which look-ups move on to the newest match.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Upgrade {
+    /// None: each stays where it is pinned.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those of these image blocks.
+    Of(BTreeSet<Block>),
+}
+
+impl Upgrade {
+    /// Whether the look-up of a block moves on.
+    #[must_use]
+    pub fn has(&self, block: &Block) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(blocks) => blocks.contains(block),
+        }
     }
 }
 

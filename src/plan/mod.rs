@@ -19,6 +19,7 @@ mod order;
 mod outside;
 mod quota;
 mod received;
+mod refresh;
 mod rollout;
 mod shares;
 mod sound;
@@ -29,7 +30,7 @@ use std::collections::BTreeSet;
 
 pub use check::check;
 pub use facts::{Moved, known_now};
-pub use input::{Options, PlanInput, VISIBLE_MS};
+pub use input::{Asked, Options, PlanInput, Scope, Upgrade, VISIBLE_MS};
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, codes};
@@ -86,6 +87,9 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         project: desired.project.clone(),
     };
     check_origin(input, &origin)?;
+    if input.options.refresh_only {
+        return refresh::plan(input, origin);
+    }
     let graph = Blocks::of(desired);
     let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };
     let mut draft = Draft::new(input);
@@ -118,6 +122,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         as_of_ms: input.as_of_ms,
         destroy: input.options.destroy,
         from_memory: input.options.from_memory,
+        refresh_only: false,
         lookups,
         changes,
         drift,

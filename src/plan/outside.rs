@@ -82,8 +82,12 @@ pub(super) fn lost(draft: &mut Draft<'_>, row: &Object, reason: &Reason, handlin
 
 /// Notes an attribute that somebody else changed.
 pub(super) fn changed(draft: &mut Draft<'_>, row: &Object, seen: &Instance, attr: &Attr) {
+    handled(draft, row, seen, attr, if attr.takes == Takes::Nothing { Handling::Left } else { Handling::Repaired });
+}
+
+/// Notes an attribute that somebody else changed, and what is done about it.
+pub(super) fn handled(draft: &mut Draft<'_>, row: &Object, seen: &Instance, attr: &Attr, handling: Handling) {
     let field = FleetAttr::of(attr.name).map(fields::fleet);
-    let handling = if attr.takes == Takes::Nothing { Handling::Left } else { Handling::Repaired };
     draft.drift.push(Drift {
         addr: row.full_addr(),
         attr: attr.name.to_owned(),

@@ -71,13 +71,13 @@ struct Planning<'a> {
 }
 
 /// The accounts that an image was seen to be shared with.
-fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
+pub(super) fn seen(draft: &Draft<'_>, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
     let seen = draft.input.observed.by_region.get(region).and_then(|seen| seen.shares.get(image));
     seen.cloned().unwrap_or_default()
 }
 
 /// The accounts that rows of other blocks say are ours: a block that was renamed, or took another one's image over.
-fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
+pub(super) fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &ImageId) -> BTreeSet<Uin> {
     let rows = draft
         .rows_of(Kind::Share)
         .filter(|row| row.addr.block != *block && row.region == *region && row.cloud_id.image() == Some(image));
@@ -85,7 +85,7 @@ fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region, image: &Im
 }
 
 /// The accounts that a row says are ours.
-fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
+pub(super) fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
     match row.map(|row| row.spec.as_ref()) {
         Some(ObjectSpec::Share(ShareCopySpec { accounts })) => accounts.clone(),
         Some(ObjectSpec::Slot(_) | ObjectSpec::Image(_)) | None => BTreeSet::new(),
@@ -253,7 +253,7 @@ fn cloud_id(id: &Arg<ImageId>) -> Arg<CloudId> {
     }
 }
 
-fn list(accounts: &BTreeSet<Uin>) -> Value {
+pub(super) fn list(accounts: &BTreeSet<Uin>) -> Value {
     if accounts.is_empty() { Value::None } else { Value::List(accounts.iter().map(ToString::to_string).collect()) }
 }
 
@@ -337,7 +337,7 @@ fn successors(draft: &Draft<'_>, copy: &Object) -> Vec<Need> {
 }
 
 /// The copy, where it is one of ours, that a share is of.
-fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
+pub(super) fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
     draft.rows_of(Kind::Image).find(|object| object.cloud_id == share.cloud_id && object.region == share.region)
 }
 

@@ -41,6 +41,9 @@ pub struct Plan {
     /// Whether our own things were taken to be as the state remembers them, without a look at the cloud.
     #[serde(default)]
     pub from_memory: bool,
+    /// Whether only the state changes: it learns what the cloud has.
+    #[serde(default)]
+    pub refresh_only: bool,
     /// What the look-ups found.
     pub lookups: Vec<Pinned>,
     /// What changes, in the order of the addresses.
@@ -114,7 +117,7 @@ impl Counts {
                     counts.destroy += 1;
                 }
                 Action::Delete => counts.destroy += 1,
-                Action::Forget | Action::Await => {}
+                Action::Forget | Action::Learn | Action::Await => {}
             }
         }
         counts
@@ -165,6 +168,8 @@ pub enum Action {
     Reset,
     /// `.`: it is gone already; only the state forgets it.
     Forget,
+    /// `<~`: it was changed outside, and only the state learns it.
+    Learn,
     /// `~`: it changes in place.
     Update,
     /// `+`: it is made.
@@ -182,6 +187,7 @@ impl Action {
             Self::Replace => "-/+",
             Self::Reset => "!",
             Self::Forget => ".",
+            Self::Learn => "<~",
             Self::Update => "~",
             Self::Create => "+",
             Self::Await => "…",
@@ -193,7 +199,7 @@ impl Action {
     pub fn destructive(self) -> bool {
         match self {
             Self::Delete | Self::Replace | Self::Reset => true,
-            Self::Forget | Self::Update | Self::Create | Self::Await => false,
+            Self::Forget | Self::Learn | Self::Update | Self::Create | Self::Await => false,
         }
     }
 }
@@ -338,6 +344,8 @@ pub enum Handling {
     Repaired,
     /// It stays as it is.
     Left,
+    /// The state learns it: from then on it counts as what we made it.
+    Learnt,
 }
 
 /// Something that was changed outside.

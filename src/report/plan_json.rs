@@ -38,6 +38,7 @@ pub(super) fn document(plan: &Plan, estimate: Option<&Estimate>) -> Node {
         as_of_ms,
         destroy,
         from_memory,
+        refresh_only,
         lookups,
         changes,
         drift,
@@ -64,6 +65,7 @@ pub(super) fn document(plan: &Plan, estimate: Option<&Estimate>) -> Node {
         "as_of" => words::rfc3339(*as_of_ms),
         "destroy" => *destroy,
         "refreshed" => !*from_memory,
+        "refresh_only" => *refresh_only,
         "empty" => plan.is_empty(),
         "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
         "calls" => object! {
@@ -130,6 +132,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Replace => "replace",
         Action::Delete => "delete",
         Action::Forget => "forget",
+        Action::Learn => "learn",
         Action::Await => "await",
     }
 }
@@ -142,7 +145,7 @@ fn actions(action: Action) -> &'static [&'static str] {
         Action::Reset | Action::Replace => &["delete", "create"],
         Action::Delete => &["delete"],
         Action::Forget => &["forget"],
-        Action::Await => &["no-op"],
+        Action::Learn | Action::Await => &["no-op"],
     }
 }
 
@@ -203,6 +206,7 @@ fn outside(drift: &Drift) -> Node {
     let handling = match handling {
         Handling::Repaired => "repaired",
         Handling::Left => "left",
+        Handling::Learnt => "learnt",
     };
     let operation = by.as_ref().map(|by| {
         let LatestOperation { name, state, request_id, error } = by;

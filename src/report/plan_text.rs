@@ -51,7 +51,7 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
         legend(&mut page, plan, !pinned.is_empty());
     }
     changes(&mut page, plan, &pinned, opts);
-    drift(&mut page, &plan.drift);
+    drift(&mut page, &plan.drift, true);
     limits(&mut page, &plan.peaks);
     page.gap();
     for assumption in &plan.assumptions {
@@ -59,7 +59,9 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
     }
     page.gap();
     if nothing {
-        page.plain(if plan.from_memory {
+        page.plain(if plan.refresh_only {
+            up_to_date(plan)
+        } else if plan.from_memory {
             "No changes. The state matches the config; the cloud was not looked at (--refresh=false)."
         } else if plan.drift.is_empty() {
             "No changes. The cloud matches the config."
@@ -76,12 +78,42 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
     page.finish()
 }
 
+/// What a plan says that has nothing to enter.
+fn up_to_date(plan: &Plan) -> &'static str {
+    if plan.drift.is_empty() {
+        "Nothing was changed outside. The state is up to date."
+    } else {
+        "Nothing to learn. The state is up to date, apart from the above."
+    }
+}
+
+/// What was changed outside, for somebody who only wants to know that.
+#[must_use]
+pub fn outside(plan: &Plan, style: Style) -> String {
+    let mut page = Page::new(style);
+    drift(&mut page, &plan.drift, false);
+    page.gap();
+    let things: BTreeSet<&Addr> = plan.drift.iter().map(|drift| &drift.addr).collect();
+    if things.is_empty() {
+        page.plain("Nothing was changed outside.");
+    } else {
+        let what = if things.len() == 1 { "thing" } else { "things" };
+        let line = Line::new().add(Ink::Strong, "Drift:").text(format!(" {} {what} changed outside.", things.len()));
+        page.wrap(0, HANG, &line);
+        page.plain("To see what the config makes of it: plan. To let the state learn it: refresh.");
+    }
+    page.finish()
+}
+
 fn header(page: &mut Page, plan: &Plan) {
     let origin = &plan.origin;
     page.plain(&format!(
         "Project {}, environment {}, cloud {}, account {}",
         origin.project, plan.env, origin.endpoint, origin.account
     ));
+    if plan.refresh_only {
+        page.plain("Made to refresh the state (--refresh-only): nothing is changed in the cloud.");
+    }
     if plan.from_memory {
         page.plain("Made without looking (--refresh=false): what is ours is taken to be as the state remembers it.");
     }
@@ -168,9 +200,16 @@ fn legend(page: &mut Page, plan: &Plan, look_ups: bool) {
         line.push(ink, sign);
         line.push(Ink::Faint, format!(" {text}").replace(' ', &STICKY.to_string()));
     };
-    for action in
-        [Action::Create, Action::Update, Action::Reset, Action::Replace, Action::Delete, Action::Forget, Action::Await]
-    {
+    for action in [
+        Action::Create,
+        Action::Update,
+        Action::Reset,
+        Action::Replace,
+        Action::Delete,
+        Action::Learn,
+        Action::Forget,
+        Action::Await,
+    ] {
         if used.contains(&action) {
             entry(action.sign(), words::ink(action), words::legend(action));
         }
@@ -264,9 +303,13 @@ fn entry(page: &mut Page, group: &Group<'_>) {
     };
     let id = ids(group).map(|(ids, count)| match action {
         Action::Replace => format!("{} → (new)", of_count(ids, count)),
-        Action::Delete | Action::Reset | Action::Forget | Action::Update | Action::Create | Action::Await => {
-            of_count(ids, count)
-        }
+        Action::Delete
+        | Action::Reset
+        | Action::Forget
+        | Action::Learn
+        | Action::Update
+        | Action::Create
+        | Action::Await => of_count(ids, count),
     });
     let name = names(group).map(|(names, count)| of_count(names, count));
     // shares have no name of their own
@@ -374,7 +417,7 @@ fn text_diff(page: &mut Page, block: &Block, old: &str, new: &str) {
 type Alike<'a> = (&'a Block, &'a str, &'a Value, &'a Value, Handling, Option<(&'a str, &'static str)>);
 
 /// Everything that somebody else changed, with what is done about it.
-fn drift(page: &mut Page, drift: &[Drift]) {
+fn drift(page: &mut Page, drift: &[Drift], handled: bool) {
     if drift.is_empty() {
         return;
     }
@@ -393,13 +436,24 @@ fn drift(page: &mut Page, drift: &[Drift]) {
             let room = page.style().columns().saturating_sub(LIST_INDENT);
             let (mut line, done) = if attr == PRESENCE {
                 let line = Line::new().text(format!("{addrs}  ")).add(Ink::Change, words::value(observed));
-                (line, if handling == Handling::Repaired { "made again" } else { "forgotten" })
+                let done = match handling {
+                    Handling::Repaired => "made again",
+                    Handling::Left | Handling::Learnt => "forgotten",
+                };
+                (line, done)
             } else {
                 let label = Line::new().text(format!("{addrs}  {attr}: "));
                 let line = transition(label, recorded, observed, ["lost", "got"], room);
-                (line, if handling == Handling::Repaired { "repaired" } else { "left as it is" })
+                let done = match handling {
+                    Handling::Repaired => "repaired",
+                    Handling::Left => "left as it is",
+                    Handling::Learnt => "learnt",
+                };
+                (line, done)
             };
-            line.push(Ink::Plain, format!("; {done}"));
+            if handled {
+                line.push(Ink::Plain, format!("; {done}"));
+            }
             let first = things.first()?;
             if let Some((name, state)) = who {
                 // Each instance has a request of its own.
@@ -459,13 +513,20 @@ pub fn closing_line(plan: &Plan, style: Style) -> String {
 }
 
 fn closing(page: &mut Page, plan: &Plan) {
+    let number = |action: Action| plan.changes.iter().filter(|change| change.action == action).count();
+    if plan.refresh_only {
+        let (learn, forget) = (number(Action::Learn), number(Action::Forget));
+        let line = Line::new().add(Ink::Strong, "Refresh:").text(format!(" {learn} to learn, {forget} to forget."));
+        page.wrap(0, HANG, &line);
+        page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Calls:").text(" none; only the state changes."));
+        return;
+    }
     let counts = plan.counts();
     let line = Line::new().add(Ink::Strong, "Plan:").text(format!(
         " {} to add, {} to change, {} to reset, {} to destroy.",
         counts.add, counts.change, counts.reset, counts.destroy
     ));
     page.wrap(0, HANG, &line);
-    let number = |action: Action| plan.changes.iter().filter(|change| change.action == action).count();
     let besides: Vec<String> = [(number(Action::Forget), "to forget"), (number(Action::Await), "to wait for")]
         .into_iter()
         .filter(|(count, _)| *count > 0)

@@ -127,6 +127,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         as_of_ms: NOON,
         destroy: false,
         from_memory: false,
+        refresh_only: false,
         lookups: Vec::new(),
         changes,
         drift: Vec::new(),

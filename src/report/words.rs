@@ -14,7 +14,7 @@ pub(super) fn ink(action: Action) -> Ink {
         Action::Create => Ink::Add,
         Action::Update => Ink::Change,
         Action::Forget => Ink::Faint,
-        Action::Await => Ink::Look,
+        Action::Learn | Action::Await => Ink::Look,
     }
 }
 
@@ -27,6 +27,7 @@ pub(super) fn legend(action: Action) -> &'static str {
         Action::Replace => "destroy, then create anew",
         Action::Delete => "destroy",
         Action::Forget => "only forget",
+        Action::Learn => "only learn",
         Action::Await => "wait for",
     }
 }
@@ -40,6 +41,7 @@ pub(super) fn will(action: Action) -> &'static str {
         Action::Replace => "will be destroyed, then created anew",
         Action::Delete => "will be destroyed",
         Action::Forget => "will be forgotten, in the state only",
+        Action::Learn => "the state will learn it",
         Action::Await => "will be waited for",
     }
 }

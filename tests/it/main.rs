@@ -16,6 +16,7 @@ mod mutate;
 mod plan_files;
 mod progress;
 mod quotas;
+mod refresh;
 mod rig;
 mod traps;
 mod verbs;

@@ -11,7 +11,7 @@ use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
 use crate::model::recorded::{Object, OpId, Status};
-use crate::model::spec::ObjectSpec;
+use crate::model::spec::{ImageUse, ObjectSpec};
 use crate::plan::{Do, Effect, Need, NewObject, Step, Target};
 use crate::store::{OpRecord, OpState, Record};
 
@@ -178,7 +178,7 @@ impl Engine {
                     let object = new_object(target, made, id.clone(), None, Status::Ready, 0, None);
                     self.write(Record::Put(Box::new(object)));
                 }
-                (Effect::Become(spec), _) => self.write(became(target, Some(Arc::clone(spec)), None)),
+                (Effect::Become(spec), _) => self.write(became(target, Some(Arc::clone(spec)), installed(spec))),
                 (Effect::Arrive, _) => self.write(became(target, None, None)),
                 (Effect::Remove, _) => {
                     self.write(Record::Remove { addr: target.addr.clone(), generation: target.generation });
@@ -289,6 +289,17 @@ impl Engine {
 /// What a target becomes when it succeeded.
 pub(super) fn became(target: &Target, spec: Option<Arc<ObjectSpec>>, made_from: Option<ImageId>) -> Record {
     Record::Change { addr: target.addr.clone(), generation: target.generation, status: Status::Ready, spec, made_from }
+}
+
+/// What an instance was made from, where its spec says so by itself: of an image that is not ours it has the very id.
+fn installed(spec: &ObjectSpec) -> Option<ImageId> {
+    match spec {
+        ObjectSpec::Slot(slot) => match &slot.image {
+            ImageUse::Found { id } => Some(id.clone()),
+            ImageUse::Made { .. } => None,
+        },
+        ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
+    }
 }
 
 /// The row of something that a step makes.

@@ -79,7 +79,10 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     let Some((version, inputs)) = version(draft, &planning, inputs, &objects) else { return };
     let mine: Vec<&Object> =
         objects.iter().copied().filter(|object| object.addr.version.as_ref() == Some(&version)).collect();
-    let generation = mine.iter().map(|object| object.generation).max().unwrap_or(1);
+    // Where the state has no copy left, its instances still tell which capture of the version they run from.
+    let forgotten = if mine.is_empty() { last_in_use(draft, name, &version) } else { None };
+    let known = mine.iter().map(|object| object.generation).max();
+    let generation = known.or(forgotten).unwrap_or(1);
     let mut usable: BTreeMap<Region, ImageId> = BTreeMap::new();
     let mut under_way: Vec<&Object> = Vec::new();
     let mut failed: Vec<&Object> = Vec::new();
@@ -128,11 +131,12 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     if inputs.is_none() && !ready.is_empty() {
         builder_removed(draft, &planning, &version);
     }
+    let forgotten_version = forgotten.is_some();
     let mut forgotten = Vec::new();
     if ready.is_empty() {
         // All copies vanished: what is made now is not what was, though it bears the version. Only a copy of the same image
         // is what it was.
-        let vanished = !gone.is_empty();
+        let vanished = !gone.is_empty() || forgotten_version;
         let same = matches!(image.source, Source::Copy(_));
         if vanished && same {
             forgotten.extend(gone.iter().map(|object| forget(draft, object, Reason::Vanished, Vec::new())));
@@ -167,6 +171,20 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
         }
     }
     draft.current.insert(name.clone(), Current { version, generation, home: planning.home, made_by });
+}
+
+/// The last capture of a version that recorded instances run from.
+fn last_in_use(draft: &Draft<'_>, name: &Name, version: &Version) -> Option<u32> {
+    let used = draft.rows_of(Kind::Fleet).filter_map(|row| match row.spec.as_ref() {
+        ObjectSpec::Slot(spec) => match &spec.image {
+            ImageUse::Made { image, version: of, generation } => {
+                (image == name && of == version).then_some(*generation)
+            }
+            ImageUse::Found { .. } => None,
+        },
+        ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
+    });
+    used.max()
 }
 
 /// Whether an image can be where the config wants it.
@@ -242,6 +260,14 @@ fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
             if object.status == Status::Creating && young { Found::UnderWay } else { Found::Gone }
         }
         None => Found::UnderWay,
+    }
+}
+
+/// A recorded copy as it was seen, where it can be used.
+pub(in crate::plan) fn usable<'a>(draft: &Draft<'a>, object: &Object) -> Option<&'a crate::model::observed::Image> {
+    match found(draft, object) {
+        Found::Usable(seen) => Some(seen),
+        Found::UnderWay | Found::Failed | Found::Gone => None,
     }
 }
 

@@ -19,11 +19,11 @@ use crate::rig::Rig;
 
 const SHOP: &str = "shop.yaml";
 /// The instance that somebody else changes.
-const SLOT: &str = "fleet.web[2]";
+pub(crate) const SLOT: &str = "fleet.web[2]";
 const NAME: &str = "shop-default-web-3-1";
 
 /// What somebody else does.
-enum How {
+pub(crate) enum How {
     /// By this request on the one instance.
     Asks(&'static str, fn(&str) -> Value),
     /// In a way that the embedded cloud has no request for: it is only told.
@@ -32,10 +32,10 @@ enum How {
     Cannot,
 }
 
-struct Case {
+pub(crate) struct Case {
     /// Keys of the fleet.
-    keys: &'static str,
-    how: How,
+    pub(crate) keys: &'static str,
+    pub(crate) how: How,
     /// The calls by which it is repaired.
     calls: &'static [(&'static str, usize)],
 }
@@ -51,7 +51,7 @@ fn tells(keys: &'static str, tell: fn(&mut Instance)) -> Case {
 const PREPAID: &str = "charge_type: PREPAID\n    prepaid: { months: 1, renew: NOTIFY_AND_MANUAL_RENEW }";
 
 /// The case of each attribute. The compiler asks for that of a new one.
-fn case(attr: FleetAttr) -> Case {
+pub(crate) fn case(attr: FleetAttr) -> Case {
     const MODIFY: &[(&str, usize)] = &[("ModifyInstancesAttribute", 1)];
     const MODIFIES: &str = "ModifyInstancesAttribute";
     let cannot = Case { keys: "", how: How::Cannot, calls: &[] };
@@ -142,7 +142,7 @@ impl Cloud for Tells {
     }
 }
 
-fn rig_of(case: &Case, ignore: Option<FleetAttr>) -> Rig {
+pub(crate) fn rig_of(case: &Case, ignore: Option<FleetAttr>) -> Rig {
     let mut config = with_keys(case.keys);
     if let Some(attr) = ignore {
         config = config.replace("    tags:", &format!("    ignore_changes: [{attr}]\n    tags:"));
@@ -153,7 +153,7 @@ fn rig_of(case: &Case, ignore: Option<FleetAttr>) -> Rig {
 }
 
 /// Lets it happen; what has to stand between then, if anything.
-fn happen(rig: &Rig, how: &How) -> Hooks {
+pub(crate) fn happen(rig: &Rig, how: &How) -> Hooks {
     match how {
         How::Asks(action, body) => {
             rig.by_hand(GZ, action, &body(&rig.id(SLOT)));
@@ -165,6 +165,17 @@ fn happen(rig: &Rig, how: &How) -> Hooks {
             rig.around(move |inner| Tells { inner, tell })
         }
         How::Cannot => Hooks::default(),
+    }
+}
+
+/// What has to stand between while it goes on being so.
+pub(crate) fn still(rig: &Rig, how: &How) -> Hooks {
+    match how {
+        How::Tells(tell) => {
+            let tell = *tell;
+            rig.around(move |inner| Tells { inner, tell })
+        }
+        How::Asks(..) | How::Cannot => Hooks::default(),
     }
 }
 
