@@ -70,7 +70,6 @@ fn has(text: &str, word: &str) -> bool {
 /// Codes that no test shows yet, and why. None is added, and one that is shown is taken out.
 const NOT_SHOWN: &[(&str, &str)] = &[
     ("fenced", "the crash tests take the lock away, and compare what becomes of it, not the words"),
-    ("newer-match", "the embedded cloud has one image of each name, so nothing is ever newer"),
 ];
 
 /// Codes that nothing raises yet, and why. None is added, and one that is raised is taken out.
