@@ -10,24 +10,47 @@ use crate::ops::{self, Applied, ApplyOptions, PlanOptions, Problem, Site};
 use crate::report::events_json;
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &KindArgs) -> Result<Exit, Problem> {
-    let plan = super::plan::options(shell, &args.planning, kind);
-    plan_and_apply(shell, site, plan, args.auto_approve)
+    let plan = super::plan::options(shell, &args.planning, kind)?;
+    plan_and_apply(shell, site, plan, args.auto_approve, words(kind))
 }
 
 /// `fleetwright refresh`: only the state changes.
 pub(super) fn refresh(shell: &mut Shell<'_>, site: &Site, args: &RefreshArgs) -> Result<Exit, Problem> {
     let RefreshArgs { auto_approve } = args;
-    plan_and_apply(shell, site, PlanOptions { refresh_only: true, ..PlanOptions::default() }, *auto_approve)
+    plan_and_apply(
+        shell,
+        site,
+        PlanOptions { refresh_only: true, ..PlanOptions::default() },
+        *auto_approve,
+        String::new(),
+    )
 }
 
-fn plan_and_apply(shell: &mut Shell<'_>, site: &Site, plan: PlanOptions, auto_approve: bool) -> Result<Exit, Problem> {
+/// What is asked for of single things, as it stands in a command.
+fn words(kind: &KindArgs) -> String {
+    let KindArgs { destroy: _, refresh_only: _, replace, upgrade } = kind;
+    let replaced = replace.iter().map(|addr| format!(" --replace {}", ops::word(addr)));
+    let upgraded = upgrade.iter().map(|addr| match addr.as_str() {
+        "" => " --upgrade".to_owned(),
+        addr => format!(" --upgrade={}", ops::word(addr)),
+    });
+    replaced.chain(upgraded).collect()
+}
+
+fn plan_and_apply(
+    shell: &mut Shell<'_>,
+    site: &Site,
+    plan: PlanOptions,
+    auto_approve: bool,
+    words: String,
+) -> Result<Exit, Problem> {
     let verb = match (plan.destroy, plan.refresh_only) {
         (true, _) => "destroy",
         (false, true) => "refresh",
         (false, false) => "apply",
     };
     let again = shell.again(verb, site);
-    let mut watching = Watching::new(shell, &site.clock, auto_approve, verb, again);
+    let mut watching = Watching::new(shell, &site.clock, auto_approve, verb, again).with(words);
     let applied = ops::apply(site, &ApplyOptions { plan }, &mut watching);
     ended(&mut watching, applied)
 }

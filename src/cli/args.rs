@@ -260,7 +260,7 @@ pub(super) struct PlanArgs {
 }
 
 /// What kind of plan it is.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct KindArgs {
     /// Plan to destroy everything
     #[arg(long)]
@@ -268,6 +268,19 @@ pub(super) struct KindArgs {
     /// Change the state only: it learns what was changed outside, and the next plan compares the config with that
     #[arg(long, conflicts_with_all = ["destroy", "refresh", "cancel_undeclared_shares"])]
     pub(super) refresh_only: bool,
+    /// Make this anew: a slot, a fleet, or an image with all that follows; may be given several times
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["destroy", "refresh_only"])]
+    pub(super) replace: Vec<String>,
+    /// Move the pins of public images on to the newest match: of all, or with `=ADDR` of one image block
+    #[arg(
+        long,
+        value_name = "ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["destroy", "refresh_only", "refresh"]
+    )]
+    pub(super) upgrade: Vec<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -298,7 +311,8 @@ pub(super) struct ApplyFileArgs {
 }
 
 /// Options by which a plan becomes another one: a saved plan is made already.
-const PLANNING_ONLY: [&str; 4] = ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only"];
+const PLANNING_ONLY: [&str; 6] =
+    ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only", "replace", "upgrade"];
 
 impl Args {
     pub(super) fn parallelism(&self) -> usize {

@@ -61,7 +61,7 @@ pub fn run(mut world: World<'_>) -> Exit {
             None => apply::run(&mut shell, &site, &options.apply, &options.kind),
         },
         Command::Destroy(options) => {
-            apply::run(&mut shell, &site, options, &args::KindArgs { destroy: true, refresh_only: false })
+            apply::run(&mut shell, &site, options, &args::KindArgs { destroy: true, ..args::KindArgs::default() })
         }
         Command::Refresh(options) => apply::refresh(&mut shell, &site, options),
         Command::Drift => plan::drift(&mut shell, &site),

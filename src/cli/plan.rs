@@ -5,12 +5,11 @@ use std::path::Path;
 use super::args::{KindArgs, PlanArgs, Planning};
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
-use crate::plan::Asked;
 use crate::report::plan_text::PlanOpts;
 use crate::report::{plan_json, plan_text};
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result<Exit, Problem> {
-    let planned = ops::plan(site, &options(shell, &args.planning, &args.kind))?;
+    let planned = ops::plan(site, &options(shell, &args.planning, &args.kind)?)?;
     show(shell, &planned);
     if let Some(file) = &args.out {
         ops::write_plan(site, file, &planned.plan)?;
@@ -24,17 +23,17 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 }
 
 /// What the arguments ask for.
-pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> PlanOptions {
+pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> Result<PlanOptions, Problem> {
     let Planning { cancel_undeclared_shares, refresh, parallelism: _ } = planning;
-    let KindArgs { destroy, refresh_only } = kind;
-    PlanOptions {
+    let KindArgs { destroy, refresh_only, replace, upgrade } = kind;
+    Ok(PlanOptions {
         destroy: *destroy,
         refresh_only: *refresh_only,
-        asked: Asked::default(),
+        asked: ops::asked(replace, upgrade)?,
         cancel_undeclared_shares: *cancel_undeclared_shares,
         from_memory: !refresh,
         texts: !shell.json && shell.world.terminals.stdout,
-    }
+    })
 }
 
 /// `fleetwright drift`: what a refresh would find, and nothing else.

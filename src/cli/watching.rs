@@ -32,6 +32,8 @@ pub(super) struct Watching<'s, 'w> {
     auto_approve: bool,
     verb: &'static str,
     again: String,
+    /// The options that this plan was made with, each behind a space: whoever approves it in another way needs them.
+    options: String,
 }
 
 /// After this long without an event, a program is told that things go on.
@@ -68,7 +70,13 @@ impl<'s, 'w> Watching<'s, 'w> {
             auto_approve,
             verb,
             again,
+            options: String::new(),
         }
+    }
+
+    /// The same, of a plan that was made with these options.
+    pub(super) fn with(self, options: String) -> Self {
+        Self { options, ..self }
     }
 
     /// What people read beside the events, and programs do not.
@@ -247,7 +255,7 @@ impl Watcher for Watching<'_, '_> {
         if !self.shell.world.terminals.stdin {
             return Err(Box::new(
                 Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
-                    .help(format!("to go on without being asked: {} --auto-approve", self.again)),
+                    .help(format!("to go on without being asked: {}{} --auto-approve", self.again, self.options)),
             ));
         }
         let question = format!("\nTo {} this plan, type `yes`: ", self.verb);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::connect::{Connected, connect};
 use super::load::{files, load, state, store_problem};
-use super::plan::{PlanOptions, Planned, new_pins, plan_with};
-use super::{Problem, Site, lockfile};
+use super::plan::{PlanOptions, Planned, move_pins, pin, plan_with};
+use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
 use crate::apply::events::{Outcome, Progress};
@@ -209,6 +209,7 @@ fn apply_fresh(
     let planned = plan_with(site, &options.plan, stored, config, looking)?;
     if planned.plan.is_empty() {
         watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
+        move_pins(site, &planned.plan)?;
         return Ok(Applied::Nothing);
     }
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
@@ -258,6 +259,7 @@ fn apply_held(
     let planned = plan_with(site, &options.plan, stored, config, connected)?;
     if planned.plan.is_empty() {
         watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
+        move_pins(site, &planned.plan)?;
         return Ok(Applied::Nothing);
     }
     if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
@@ -317,13 +319,7 @@ pub(super) fn execute(
     connected: &Connected,
 ) -> Result<Applied, Problem> {
     let Planned { plan, stored, sight, .. } = planned;
-    let mut pins = new_pins(plan);
-    // What was pinned since the plan was made stays as it is.
-    let known = lockfile::read(site)?;
-    pins.retain(|key, _| !known.contains_key(key));
-    if !pins.is_empty() {
-        lockfile::add(site, &pins)?;
-    }
+    pin(site, plan)?;
     let kind = match (plan.destroy, plan.refresh_only) {
         (true, _) => "destroy",
         (false, true) => "refresh",

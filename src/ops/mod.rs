@@ -2,6 +2,7 @@
 //! reads the environment: whoever calls says where and when it is.
 
 mod apply;
+mod asked;
 mod connect;
 mod git;
 mod history;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
+pub use asked::asked;
 pub use connect::{cloud_file, open_embedded, open_problem};
 pub use history::{Prune, RunNumber, RunWhole, history, prune, run, stays_from};
 pub use init::{Started, init};

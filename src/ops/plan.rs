@@ -14,6 +14,7 @@ use crate::cloud::observe::{Needs, add_remembered};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::Desired;
+use crate::model::ids::ImageId;
 use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
@@ -204,19 +205,38 @@ fn texts(
     texts
 }
 
+/// A pin that a plan makes, and what it takes the place of, where it moves one on.
+pub(super) struct NewPin {
+    pub(super) key: PinKey,
+    pub(super) pin: Pin,
+    pub(super) was: Option<ImageId>,
+}
+
 /// The pins that a plan made and the lock file does not have yet.
-pub(super) fn new_pins(plan: &Plan) -> Pins {
-    plan.lookups
-        .iter()
-        .filter(|pinned| pinned.new)
-        .map(|pinned| {
-            let key = PinKey {
-                endpoint: plan.origin.endpoint.clone(),
-                account: plan.origin.account.clone(),
-                region: pinned.region.clone(),
-                name: pinned.name.clone(),
-            };
-            (key, Pin { id: pinned.id.clone(), created_ms: pinned.created_ms })
-        })
-        .collect()
+pub(super) fn new_pins(plan: &Plan) -> Vec<NewPin> {
+    let new = plan.lookups.iter().filter(|pinned| pinned.new);
+    new.map(|pinned| NewPin {
+        key: PinKey {
+            endpoint: plan.origin.endpoint.clone(),
+            account: plan.origin.account.clone(),
+            region: pinned.region.clone(),
+            name: pinned.name.clone(),
+        },
+        pin: Pin { id: pinned.id.clone(), created_ms: pinned.created_ms },
+        was: pinned.was.clone(),
+    })
+    .collect()
+}
+
+/// Enters the pins of a plan in the lock file. What was pinned otherwise since the plan was made stays as it is.
+pub(super) fn pin(site: &Site, plan: &Plan) -> Result<(), Problem> {
+    let known = lockfile::read(site)?;
+    let still = |new: &NewPin| known.get(&new.key).map(|pin| &pin.id) == new.was.as_ref();
+    let pins: Pins = new_pins(plan).into_iter().filter(still).map(|NewPin { key, pin, was: _ }| (key, pin)).collect();
+    if pins.is_empty() { Ok(()) } else { lockfile::add(site, &pins) }
+}
+
+/// Enters the pins that move on, where that is all there is to do.
+pub(super) fn move_pins(site: &Site, plan: &Plan) -> Result<(), Problem> {
+    if plan.lookups.iter().any(|pinned| pinned.was.is_some()) { pin(site, plan) } else { Ok(()) }
 }

@@ -10,7 +10,7 @@ use super::apply::{Held, execute, wrapped};
 use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
-use super::plan::new_pins;
+use super::plan::{NewPin, move_pins, new_pins};
 use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
 use crate::cloud::call::{Arg, Body};
 use crate::cloud::observe::{Needs, RegionNeeds};
@@ -128,6 +128,7 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
     let planned = Planned { plan, config, texts: BTreeMap::new(), estimate: None, stored, connected, sight };
     watcher.begins(&planned);
     if planned.plan.is_empty() {
+        move_pins(site, &planned.plan)?;
         return Ok(Applied::Nothing);
     }
     carry_out(&planned, watcher, &again)
@@ -372,8 +373,9 @@ fn notes(site: &Site, plan: &Plan, desired: &Desired) -> Result<Vec<Diagnostic>,
         );
     }
     let pins = lockfile::read(site)?;
-    for (key, pin) in new_pins(plan) {
-        if let Some(other) = pins.get(&key).filter(|other| other.id != pin.id) {
+    for NewPin { key, pin, was } in new_pins(plan) {
+        let other = pins.get(&key).filter(|other| other.id != pin.id && Some(&other.id) != was.as_ref());
+        if let Some(other) = other {
             notes.push(
                 Diagnostic::note(
                     codes::CONFIG_CHANGED,

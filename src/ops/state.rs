@@ -172,7 +172,7 @@ fn forgetting(now_ms: crate::model::Millis, run: RunId, stored: &Stored) -> Vec<
     records
 }
 
-fn parsed(addresses: &[String]) -> Result<Vec<Addr>, Problem> {
+pub(super) fn parsed(addresses: &[String]) -> Result<Vec<Addr>, Problem> {
     let mut wanted = Vec::with_capacity(addresses.len());
     let mut faults = Vec::new();
     for text in addresses {
@@ -187,11 +187,8 @@ fn parsed(addresses: &[String]) -> Result<Vec<Addr>, Problem> {
     if faults.is_empty() { Ok(wanted) } else { Err(Problem { diagnostics: faults, sources: SourceMap::default() }) }
 }
 
-/// Whether an address names a thing, or something around it. The first generation may be named, and stays silent
-/// elsewhere.
 fn names(wanted: &Addr, object: &Object) -> bool {
-    let any = Addr { generation: None, ..wanted.clone() };
-    any.covers(&object.addr) && wanted.generation.is_none_or(|generation| generation == object.generation)
+    wanted.names(&object.full_addr())
 }
 
 /// The things at some addresses, in the order of the state.

@@ -61,50 +61,22 @@ impl Default for Options<'_> {
     }
 }
 
-const NOTHING: &Asked = &Asked { scope: Scope::All, replace: BTreeSet::new(), upgrade: Upgrade::None };
+const NOTHING: &Asked = &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None };
 
 /// What the command line asks for of single things.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
-    /// What the plan is about.
-    pub scope: Scope,
     /// What is made anew.
     pub replace: BTreeSet<Addr>,
     /// Which look-ups move on to the newest match.
     pub upgrade: Upgrade,
 }
 
-/// What a plan is about.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Scope {
-    /// Everything.
-    #[default]
-    All,
-    /// Only these things, and what they need.
-    Only(BTreeSet<Addr>),
-    /// All but these things, and what needs them.
-    Without(BTreeSet<Addr>),
-}
-
-impl Scope {
-    /// The addresses that were named.
-    pub fn named(&self) -> impl Iterator<Item = &Addr> {
-        let named = match self {
-            Self::All => None,
-            Self::Only(named) | Self::Without(named) => Some(named),
-        };
-        named.into_iter().flatten()
-    }
-
-    /// Whether a thing is one that the plan is about, by its address alone. What such things need, or what needs those
-    /// that are left out, follows from the steps.
+impl Asked {
+    /// Whether a thing is to be made anew.
     #[must_use]
-    pub fn has(&self, addr: &Addr) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(named) => named.iter().any(|named| named.names(addr)),
-            Self::Without(named) => !named.iter().any(|named| named.names(addr)),
-        }
+    pub fn replaces(&self, addr: &Addr) -> bool {
+        self.replace.iter().any(|named| named.names(addr))
     }
 }
 
@@ -117,7 +89,7 @@ pub enum Upgrade {
     /// All of them.
     All,
     /// Those of these image blocks.
-    Of(BTreeSet<Block>),
+    Of(BTreeSet<Addr>),
 }
 
 impl Upgrade {
@@ -127,7 +99,7 @@ impl Upgrade {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Of(blocks) => blocks.contains(block),
+            Self::Of(named) => named.contains(&Addr::of(block.clone())),
         }
     }
 }

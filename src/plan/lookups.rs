@@ -45,7 +45,9 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
         region: region.clone(),
         name: wanted.to_owned(),
     };
-    let pinned = draft.input.pins.get(&key);
+    let upgrades = draft.input.options.asked.upgrade.has(&Block::image(block));
+    let before = draft.input.pins.get(&key);
+    let pinned = before.filter(|_| !upgrades);
     let found = match pinned {
         Some(Pin { id, .. }) => all.iter().copied().find(|image| image.id == *id),
         None => newest,
@@ -58,9 +60,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
             )
             .at(path)
             .why("a pin keeps a new public image from rebuilding everything unasked".to_owned())
-            .help(format!(
-                "take the entry of {wanted:?} in {region} out of fleetwright.lock: the newest match is pinned then"
-            )),
+            .help(format!("to pin the newest match instead: fleetwright plan --upgrade=image.{block}")),
             None => {
                 let types: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
                 let text = if all.is_empty() {
@@ -82,7 +82,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
                 codes::NEWER_MATCH,
                 format!("image.{block} stays at {} in {region}; {} is newer", found.id, newest.id),
             )
-            .help(format!("to move on, take the entry of {wanted:?} in {region} out of fleetwright.lock")),
+            .help(format!("to see what moving on changes: fleetwright plan --upgrade=image.{block}")),
         );
     }
     draft.lookups.push(Pinned {
@@ -91,7 +91,8 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
         name: wanted.to_owned(),
         id: found.id.clone(),
         created_ms: found.created_ms,
-        new: pinned.is_none(),
+        new: before.is_none_or(|before| before.id != found.id),
+        was: before.filter(|before| before.id != found.id).map(|before| before.id.clone()),
     });
     draft.images.insert(
         (block.clone(), region.clone()),

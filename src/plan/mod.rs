@@ -5,6 +5,7 @@
 //! last, for it waits for whoever uses it. Then [`quota`] puts the steps in an order that fits, and [`check`] looks at
 //! the result with other eyes.
 
+mod asked;
 mod check;
 mod draft;
 pub mod estimate;
@@ -30,7 +31,7 @@ use std::collections::BTreeSet;
 
 pub use check::check;
 pub use facts::{Moved, known_now};
-pub use input::{Asked, Options, PlanInput, Scope, Upgrade, VISIBLE_MS};
+pub use input::{Asked, Options, PlanInput, Upgrade, VISIBLE_MS};
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, codes};
@@ -89,6 +90,10 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     check_origin(input, &origin)?;
     if input.options.refresh_only {
         return refresh::plan(input, origin);
+    }
+    let missing = asked::check(input);
+    if !missing.is_empty() {
+        return Err(missing.into());
     }
     let graph = Blocks::of(desired);
     let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };

@@ -31,7 +31,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
     let mut draft = Draft::new(input);
     let mut learning = Learning::default();
     for rows in draft.objects.values().cloned().collect::<Vec<_>>() {
-        for row in rows.into_iter().filter(|row| input.options.asked.scope.has(&row.full_addr())) {
+        for row in rows {
             match row.kind() {
                 Kind::Fleet => slot(&mut draft, &mut learning, row),
                 Kind::Image => copy(&mut draft, &mut learning, row),

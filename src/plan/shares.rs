@@ -239,7 +239,8 @@ fn why_new(draft: &Draft<'_>, addr: &Addr, region: &Region) -> Reason {
     let before: Vec<&&Object> = rows.iter().filter(|row| row.region == *region).collect();
     if before.is_empty() {
         Reason::New
-    } else if before.iter().any(|row| row.addr == *addr) {
+    } else if before.iter().any(|row| row.addr == *addr && image_of(draft, row).is_none_or(|copy| is_gone(draft, copy)))
+    {
         Reason::Vanished
     } else {
         Reason::NewVersion { inputs: Vec::new() }

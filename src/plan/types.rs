@@ -137,8 +137,11 @@ pub struct Pinned {
     pub id: ImageId,
     /// When the image was made.
     pub created_ms: Millis,
-    /// Whether the lock file has no such entry yet.
+    /// Whether the lock file has no such entry yet, or is to get another one.
     pub new: bool,
+    /// What it was pinned to before, where it moves on.
+    #[serde(default)]
+    pub was: Option<ImageId>,
 }
 
 /// What happens to one thing.
@@ -279,6 +282,8 @@ pub enum Reason {
     OldVersion,
     /// The region is no longer among the image's.
     RegionDropped,
+    /// The command line asks for it.
+    Requested,
     /// Everything is destroyed.
     Destroy,
     /// The cloud gave its creation up.

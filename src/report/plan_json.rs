@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::addr::Addr;
-use crate::model::ids::{CloudId, RequestId};
+use crate::model::ids::{CloudId, ImageId, RequestId};
 use crate::model::observed::LatestOperation;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
@@ -91,7 +91,7 @@ pub(super) fn number(value: u64) -> Node {
 }
 
 fn lookup(pinned: &Pinned) -> Node {
-    let Pinned { block, region, name, id, created_ms, new } = pinned;
+    let Pinned { block, region, name, id, created_ms, new, was } = pinned;
     object! {
         "address" => block.to_string(),
         "actions" => Node::list(["read"]),
@@ -100,6 +100,7 @@ fn lookup(pinned: &Pinned) -> Node {
         "name" => name,
         "created" => words::rfc3339(*created_ms),
         "new" => *new,
+        "was" => was.as_ref().map(ImageId::as_str),
     }
 }
 
@@ -168,6 +169,7 @@ fn reason(reason: &Reason) -> Node {
         | Reason::NotInConfig
         | Reason::OldVersion
         | Reason::RegionDropped
+        | Reason::Requested
         | Reason::Destroy
         | Reason::CreationFailed
         | Reason::ImageGoes

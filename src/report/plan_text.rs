@@ -257,11 +257,18 @@ fn look_up(page: &mut Page, found: &Pinned) {
     page.gap();
     let head = Line::new().add(Ink::Look, " <=").text(" ").add(Ink::Strong, found.block.to_string());
     page.wrap(0, HANG, &head);
-    let text = "will be pinned: the newest image of this name";
+    let Pinned { block: _, region, name, id, created_ms, new: _, was } = found;
+    let text = match was {
+        None => "will be pinned: the newest image of this name",
+        Some(_) => "the pin will move on to the newest image of this name",
+    };
     page.wrap(DETAIL_INDENT, DETAIL_INDENT + 2, &Line::new().text(text));
-    let Pinned { block: _, region, name, id, created_ms, new: _ } = found;
     let attrs = [
-        same("id", id.to_string()),
+        AttrChange {
+            name: "id".to_owned(),
+            before: Value::Text(was.as_ref().unwrap_or(id).to_string()),
+            after: Value::Text(id.to_string()),
+        },
         same("name", name.clone()),
         same("region", region.to_string()),
         same("created", words::time(*created_ms)),

@@ -147,6 +147,7 @@ fn pinned() -> Pinned {
         id: ImageId::new("img-487zeit5"),
         created_ms: NOON - 86_400_000,
         new: true,
+        was: None,
     }
 }
 

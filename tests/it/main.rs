@@ -1,5 +1,6 @@
 //! The whole program, through its command line, on the embedded cloud in virtual time.
 
+mod asked;
 mod bad_files;
 mod by_hand;
 mod changes;

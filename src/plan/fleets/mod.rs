@@ -309,7 +309,8 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         let name = FleetAttr::Zones.word();
         diff.attrs.push(Attr { name, before, after, takes: Takes::Move, drifted: false });
     }
-    if diff == SlotDiff::default() {
+    let asked = draft.input.options.asked.replaces(&row.full_addr());
+    if diff == SlotDiff::default() && !asked {
         return;
     }
     // A builder that switches itself off is left to do so.
@@ -330,10 +331,11 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
             outside::changed(draft, row, seen, attr);
         }
     }
-    let does_something = halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
+    let does_something =
+        asked || halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
     if does_something {
         let (zone, found) = (zone.clone(), diff::power_of(&seen.state));
-        rolling.work.push(Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, ready });
+        rolling.work.push(Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, asked, ready });
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Making<'v> {
     pub(super) inputs: Inputs,
     /// Why it is made, where that is not that it is new.
     pub(super) vanished: bool,
+    /// Whether the command line asks for it.
+    pub(super) asked: bool,
     /// Steps that remove what failed before, by region.
     pub(super) removed: &'v BTreeMap<Region, StepId>,
     /// What must be forgotten before.
@@ -86,7 +88,7 @@ pub(super) fn first_copy(
     new: FirstCopy,
 ) -> StepId {
     let Planning { image, block, home, .. } = planning;
-    let Making { version, generation, inputs, vanished, .. } = making;
+    let Making { version, generation, inputs, vanished, asked, .. } = making;
     let FirstCopy { physical, does, needs, expect, settle, from } = new;
     let previous = previous_inputs(draft, block, version);
     let made = NewObject {
@@ -106,6 +108,7 @@ pub(super) fn first_copy(
     };
     let copied = matches!(image.source, Source::Copy(_));
     let reason = match (vanished, previous) {
+        (_, _) if *asked => Reason::Requested,
         (true, _) if copied => Reason::CopiedBack { from: home.clone() },
         (true, _) => Reason::Recaptured,
         (false, Some(previous)) => Reason::NewVersion { inputs: changed_inputs(&previous, inputs) },

@@ -14,7 +14,7 @@ use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
 use crate::model::Millis;
-use crate::model::addr::{Block, Kind};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, ManagedImage, Source};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::naming;
@@ -89,8 +89,15 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     let mut gone: Vec<&Object> = Vec::new();
     let mut staying = Vec::new();
     let mut seen_as = None;
+    // What is to be made anew is an older generation from now on, whatever of it is there.
+    let asked = draft.input.options.asked.replaces(&Addr::of(planning.block.clone()))
+        || mine.iter().any(|object| draft.input.options.asked.replaces(&object.full_addr()));
     for object in mine.iter().copied().filter(|object| object.generation == generation) {
         let Some(id) = object.cloud_id.image() else { continue };
+        if asked {
+            gone.extend(matches!(found(draft, object), Found::Gone).then_some(object));
+            continue;
+        }
         match found(draft, object) {
             Found::Usable(seen) => {
                 usable.insert(object.region.clone(), id.clone());
@@ -136,12 +143,12 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     if ready.is_empty() {
         // All copies vanished: what is made now is not what was, though it bears the version. Only a copy of the same image
         // is what it was.
-        let vanished = !gone.is_empty() || forgotten_version;
+        let vanished = !asked && (!gone.is_empty() || forgotten_version);
         let same = matches!(image.source, Source::Copy(_));
         if vanished && same {
             forgotten.extend(gone.iter().map(|object| forget(draft, object, Reason::Vanished, Vec::new())));
             gone.clear();
-        } else if vanished {
+        } else if vanished || asked {
             generation += 1;
         }
         let Some(inputs) = inputs else { return unknown_inputs(draft, &planning, &version, vanished) };
@@ -149,7 +156,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             import::failed(draft, name, &planning.home);
         }
         let making =
-            Making { version: &version, generation, inputs, vanished, removed: &removed, forgotten: &forgotten };
+            Making { version: &version, generation, inputs, vanished, asked, removed: &removed, forgotten: &forgotten };
         let Some((making, steps)) = make(draft, &planning, &making) else { return };
         made_by.extend(steps);
         // Until then the old rows are what tells that this is another capture of the version.

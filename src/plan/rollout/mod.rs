@@ -66,6 +66,8 @@ pub(super) struct Work<'a> {
     pub(super) found: Option<Power>,
     /// Whether a run shut it down, and was interrupted before it was started again.
     pub(super) halted: bool,
+    /// Whether the command line asks for a new instance.
+    pub(super) asked: bool,
     /// What must be over before anything is done to it.
     pub(super) ready: Vec<Need>,
 }
@@ -74,7 +76,7 @@ impl Work<'_> {
     /// Whether the cloud has all of it already, and only the state has to learn it.
     fn is_so_already(&self) -> bool {
         let idle = |takes: Takes| matches!(takes, Takes::Record | Takes::Nothing);
-        !self.halted && !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
+        !self.asked && !self.halted && !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
     }
 
     fn slot_spec(&self) -> Option<&SlotSpec> {
@@ -182,8 +184,9 @@ impl<'a> Rolling<'a> {
         self.fleet.zones.iter().position(|other| other == zone).unwrap_or(usize::MAX)
     }
 
-    fn strategy(&self, diff: &SlotDiff) -> Option<Strategy> {
-        if diff.takes(Takes::Move) || diff.takes(Takes::Replace) {
+    fn strategy(&self, work: &Work<'_>) -> Option<Strategy> {
+        let diff = &work.diff;
+        if work.asked || diff.takes(Takes::Move) || diff.takes(Takes::Replace) {
             return Some(Strategy::Replace);
         }
         (diff.takes(Takes::Rebuild) || diff.reset_failed).then_some(self.fleet.update.strategy)
@@ -191,7 +194,7 @@ impl<'a> Rolling<'a> {
 
     /// Whether a slot is out of service for a while.
     fn disrupts(&self, work: &Work<'_>) -> bool {
-        self.strategy(&work.diff).is_some()
+        self.strategy(work).is_some()
             || (work.diff.takes(Takes::Resize) && work.runs())
             || power::reboots(work)
             || work.halted
@@ -242,7 +245,7 @@ fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) 
     let mut rows: Vec<(&Object, Vec<Need>)> = Vec::new();
     let mut slots = Vec::new();
     for work in work {
-        let act = match rolling.strategy(&work.diff) {
+        let act = match rolling.strategy(work) {
             Some(Strategy::Replace) if work.to.is_some() => Act::Moved,
             Some(Strategy::Replace) => Act::Replaced,
             Some(Strategy::Reset) => Act::Reset,
@@ -260,7 +263,7 @@ fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) 
 
 /// A reset that says nothing of the login would make the cloud invent a password, and nobody here would know it.
 fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_>]) {
-    let reset = |work: &&Work<'_>| rolling.strategy(&work.diff) == Some(Strategy::Reset);
+    let reset = |work: &&Work<'_>| rolling.strategy(work) == Some(Strategy::Reset);
     let count = work.iter().filter(reset).count();
     let Some(first) = work.iter().find(reset).filter(|_| rolling.fleet.login == Login::Unset) else { return };
     let which = match count {
@@ -288,7 +291,7 @@ fn one_group<'a>(
 ) -> Vec<Need> {
     let mut lasts: Vec<Need> = Vec::new();
     let (replaced, kept): (Vec<Work<'a>>, Vec<Work<'a>>) =
-        group.into_iter().partition(|work| rolling.strategy(&work.diff) == Some(Strategy::Replace));
+        group.into_iter().partition(|work| rolling.strategy(work) == Some(Strategy::Replace));
     if !replaced.is_empty() {
         for step in replace(draft, rolling, &replaced, gate) {
             lasts.push(Need::Success(step));
@@ -300,7 +303,7 @@ fn one_group<'a>(
     let mut last_of: BTreeMap<u32, Output> = BTreeMap::new();
     for work in &kept {
         let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
-        let resets = rolling.strategy(&work.diff) == Some(Strategy::Reset);
+        let resets = rolling.strategy(work) == Some(Strategy::Reset);
         let stopped = running.contains(&work.slot);
         if work.diff.takes(Takes::Resize) {
             needs.extend(stops.iter().copied());
@@ -320,7 +323,7 @@ fn one_group<'a>(
     let start: BTreeMap<u32, Output> = power::start(draft, rolling, &started).into_iter().collect();
     last_of.extend(start.iter().map(|(slot, output)| (*slot, *output)));
     for work in &kept {
-        let resets = rolling.strategy(&work.diff) == Some(Strategy::Reset);
+        let resets = rolling.strategy(work) == Some(Strategy::Reset);
         let stays_off = running.contains(&work.slot) && work.stays_off();
         if let Some(name) = work.diff.hostname.as_ref().filter(|_| !resets && !stays_off && power::reboots(work)) {
             let after = start.get(&work.slot).copied();
@@ -334,7 +337,7 @@ fn one_group<'a>(
     lasts.sort_unstable();
     lasts.dedup();
     for work in kept {
-        let resets = rolling.strategy(&work.diff) == Some(Strategy::Reset);
+        let resets = rolling.strategy(&work) == Some(Strategy::Reset);
         let stays_off = running.contains(&work.slot) && work.stays_off();
         let last = last_of.get(&work.slot).copied();
         let needs = last.map_or_else(|| work.ready.clone(), |(step, _)| vec![Need::Success(step)]);
@@ -360,6 +363,9 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
         let attrs = work.diff.attrs.iter().filter(|attr| attr.takes != Takes::Nothing && attr.drifted == drifted);
         attrs.map(|attr| attr.name.to_owned()).collect()
     };
+    if work.asked {
+        reasons.push(Reason::Requested);
+    }
     if work.diff.reset_failed {
         reasons.push(Reason::ResetFailed);
     }
