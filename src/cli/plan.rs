@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::args::{KindArgs, PlanArgs, Planning};
+use super::args::{KindArgs, PlanArgs, Planning, ScopeArgs};
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
+use crate::plan::Asked;
 use crate::report::plan_text::PlanOpts;
 use crate::report::{plan_json, plan_text};
 
@@ -25,11 +26,11 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 /// What the arguments ask for.
 pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> Result<PlanOptions, Problem> {
     let Planning { cancel_undeclared_shares, refresh, parallelism: _ } = planning;
-    let KindArgs { destroy, refresh_only, replace, upgrade } = kind;
+    let KindArgs { scope: ScopeArgs { target, exclude }, destroy, refresh_only, replace, upgrade } = kind;
     Ok(PlanOptions {
         destroy: *destroy,
         refresh_only: *refresh_only,
-        asked: ops::asked(replace, upgrade)?,
+        asked: Asked { scope: ops::scope(target, exclude)?, ..ops::asked(replace, upgrade)? },
         cancel_undeclared_shares: *cancel_undeclared_shares,
         from_memory: !refresh,
         texts: !shell.json && shell.world.terminals.stdout,

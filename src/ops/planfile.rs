@@ -19,7 +19,7 @@ use crate::model::desired::{CloudSpec, Desired};
 use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
 use crate::plan::file::{encode, parse};
-use crate::plan::{Do, Fact, Moved, Plan, Step, known_now};
+use crate::plan::{Do, Fact, Moved, Plan, Scope, Step, known_now};
 use crate::store::{SqliteStore, Store, Stored};
 
 /// The most facts that are told about one by one.
@@ -59,7 +59,7 @@ pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> 
 /// # Errors
 /// It cannot be read, is not a plan file, or was changed since it was written.
 pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
-    let again = Again { site, file, destroy: false, refresh_only: false };
+    let again = Again { site, file, destroy: false, refresh_only: false, scope: Scope::All };
     let shown = again.shown();
     let bytes = read_file(&site.dir.join(file)).map_err(|error| {
         Problem::of(
@@ -92,7 +92,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 /// The file is damaged, foreign or stale; the config cannot be read; the state cannot be written.
 pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
     let mut plan = read_plan(site, file)?;
-    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only };
+    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only, scope: plan.scope.clone() };
     let files = files(site)?;
     let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     let stored = match store {
@@ -162,6 +162,7 @@ struct Again<'a> {
     file: &'a Path,
     destroy: bool,
     refresh_only: bool,
+    scope: Scope,
 }
 
 impl Again<'_> {
@@ -180,7 +181,13 @@ impl Again<'_> {
             (false, true) => " --refresh-only",
             (false, false) => "",
         };
-        self.site.command(&format!("plan{kind} --out {}", self.file()))
+        let scope: String = match self.scope.named() {
+            Some((option, named)) => {
+                named.iter().map(|addr| format!(" {option} {}", path_word(&addr.to_string()))).collect()
+            }
+            None => String::new(),
+        };
+        self.site.command(&format!("plan{kind}{scope} --out {}", self.file()))
     }
 
     fn plan(&self) -> String {

@@ -164,6 +164,7 @@ pub(super) mod tests {
     use crate::model::observed::{Disk, Instance, InstanceState};
     use crate::model::recorded::Origin;
     use crate::plan::draft::{at_once, detail};
+    use crate::plan::input::Scope;
     use crate::plan::types::{Action, Change, Do, Fact, Reason, Step};
 
     /// A step that relies on something.
@@ -232,6 +233,7 @@ pub(super) mod tests {
             destroy: false,
             from_memory: false,
             refresh_only: false,
+            scope: Scope::All,
             lookups: Vec::new(),
             changes: Vec::new(),
             drift: Vec::new(),

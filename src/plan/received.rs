@@ -5,7 +5,7 @@ use super::draft::{Draft, ImageAt, Nature};
 use super::types::{Do, Step};
 use crate::cloud::call::{Arg, Body};
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::addr::Kind;
+use crate::model::addr::{self, Kind};
 use crate::model::desired::{Desired, Image};
 use crate::model::ids::{ImageId, Name, Region, Uin};
 use crate::model::observed::{Image as SeenImage, ImageKind, ImageState, Seen};
@@ -37,6 +37,9 @@ pub(super) fn images(draft: &mut Draft<'_>) {
             Image::Marketplace { id } => Block { name, id, owner: None },
             Image::Public { .. } | Image::Managed(_) => continue,
         };
+        if !draft.covered.block(&addr::Block::image(name)) {
+            continue;
+        }
         elsewhere(draft, &block, home);
         let observed = draft.input.observed;
         match observed.image(home, block.id) {
@@ -61,7 +64,8 @@ fn enter(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, size_gib: u32,
 /// A received image works in its own region only.
 fn elsewhere(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region) {
     let fleets = draft.input.desired.fleets.iter();
-    for (name, fleet) in fleets.filter(|(_, fleet)| fleet.image == *block.name && fleet.region != *home) {
+    let elsewhere = fleets.filter(|(_, fleet)| fleet.image == *block.name && fleet.region != *home);
+    for (name, fleet) in elsewhere.filter(|(name, _)| draft.covered.block(&addr::Block::fleet(name))) {
         draft.faults.push(
             Diagnostic::error(
                 codes::IMAGE_NOT_IN_REGION,

@@ -15,6 +15,7 @@ use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Lineage, Nam
 use crate::model::observed::LatestOperation;
 use crate::model::recorded::{Origin, VersionRecord};
 use crate::model::spec::ObjectSpec;
+use crate::plan::input::Scope;
 
 /// The version of the plan's own format.
 pub const FORMAT: u32 = 1;
@@ -44,6 +45,9 @@ pub struct Plan {
     /// Whether only the state changes: it learns what the cloud has.
     #[serde(default)]
     pub refresh_only: bool,
+    /// What it is about.
+    #[serde(default)]
+    pub scope: Scope,
     /// What the look-ups found.
     pub lookups: Vec<Pinned>,
     /// What changes, in the order of the addresses.

@@ -11,7 +11,7 @@ use crate::model::recorded::Origin;
 use crate::model::spec::{Login, SlotNetwork, SystemDisk};
 use crate::plan::{
     Action, AttrChange, Change, Detail, Do, Drift, Effect, FORMAT, Handling, Need, Peak, Pinned, Plan, Reason,
-    Resource, Settle, Step, Target, Until, Value,
+    Resource, Scope, Settle, Step, Target, Until, Value,
 };
 
 pub(super) const NOON: i64 = 1_795_435_200_000;
@@ -128,6 +128,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         destroy: false,
         from_memory: false,
         refresh_only: false,
+        scope: Scope::All,
         lookups: Vec::new(),
         changes,
         drift: Vec::new(),

@@ -19,6 +19,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod scope;
 mod traps;
 mod verbs;
 mod walks;
