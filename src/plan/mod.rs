@@ -6,6 +6,7 @@
 //! the result with other eyes.
 
 mod asked;
+mod changes;
 mod check;
 mod draft;
 pub mod estimate;
@@ -24,6 +25,7 @@ mod refresh;
 mod rollout;
 mod shares;
 mod sound;
+mod steps;
 mod suggest;
 mod types;
 
