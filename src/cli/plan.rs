@@ -7,7 +7,7 @@ use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
 use crate::plan::Asked;
 use crate::report::plan_text::PlanOpts;
-use crate::report::{plan_json, plan_text};
+use crate::report::{outside, plan_json, plan_text};
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result<Exit, Problem> {
     let planned = ops::plan(site, &options(shell, &args.planning, &args.kind)?)?;
@@ -45,7 +45,7 @@ pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem>
         shell.print(&text);
     } else {
         shell.diagnostics(&planned.plan.notes, &planned.config.sources);
-        let text = plan_text::outside(&planned.plan, shell.out);
+        let text = outside::outside(&planned.plan, shell.out);
         shell.print(&text);
     }
     Ok(if planned.plan.drift.is_empty() { Exit::Done } else { Exit::Changes })

@@ -12,11 +12,10 @@ use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
 use super::plan::{NewPin, move_pins, new_pins};
 use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
-use crate::cloud::call::{Arg, Body};
+use crate::cloud::call::Arg;
 use crate::cloud::observe::{Needs, RegionNeeds};
 use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
 use crate::model::desired::{CloudSpec, Desired};
-use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
 use crate::plan::file::{encode, parse};
 use crate::plan::{Do, Fact, Moved, Plan, Scope, Step, known_now};
@@ -255,35 +254,13 @@ fn current(plan: &Plan, stored: Option<&Stored>, again: &Again<'_>) -> Result<()
     Err(Box::new(again.stale(format!("the state has changed since, from serial {} to {serial}", plan.serial))))
 }
 
-/// The secret whose bytes a call sends.
-fn secret_of(body: &Body) -> Option<&SecretRef> {
-    match body {
-        Body::RunInstances(launch) => launch.user_data.as_ref(),
-        Body::ResetInstance { with, .. } => with.user_data.as_ref(),
-        Body::CreateImage { .. }
-        | Body::SyncImages { .. }
-        | Body::ShareImage { .. }
-        | Body::ImportImage { .. }
-        | Body::ModifyImage { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => None,
-    }
-}
-
 /// Secrets whose bytes are no longer those that were planned with.
 fn secrets_changed(plan: &Plan, config: &Config, again: &Again<'_>) -> Vec<Diagnostic> {
     let mut read = BTreeSet::new();
     let mut faults = Vec::new();
     for step in &plan.steps {
         let Do::Call(call) = &step.does else { continue };
-        let Some(secret) = secret_of(&call.body) else { continue };
+        let Some(secret) = call.body.secret() else { continue };
         if !read.insert((&secret.source, secret.digest)) {
             continue;
         }

@@ -94,25 +94,25 @@ impl<'p> Done<'p> {
 
     fn add(&mut self, step: &'p Step, names: &BTreeMap<&'p ImageId, &'p str>) {
         let Do::Call(call) = &step.does else { return };
+        self.instances.extend(call.body.operates_on());
         match &call.body {
             Body::ShareImage { image: Arg::Known(image), .. } => drop(self.shares.insert(image)),
             Body::DeleteImages { images } => {
                 let freed = images.iter().filter_map(|image| names.get(image)).map(|name| (&call.region, *name));
                 self.freed.extend(freed);
             }
-            Body::TerminateInstances { instances }
-            | Body::StartInstances { instances }
-            | Body::ModifyInstances { instances, .. } => self.instances.extend(instances),
-            Body::StopInstances { instances } => self.instances.extend(instances.iter().filter_map(Arg::known)),
-            Body::CreateImage { instance: Arg::Known(instance), .. }
-            | Body::ResetInstance { instance, .. }
-            | Body::ResizeInstance { instance, .. } => drop(self.instances.insert(instance)),
             Body::RunInstances(_)
             | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
             | Body::SyncImages { .. }
             | Body::ShareImage { .. }
-            | Body::ImportImage { .. }
             | Body::ModifyImage { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StopInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResetInstance { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
             | Body::TagResources { .. }
             | Body::UntagResources { .. }
             | Body::Describe(_) => {}

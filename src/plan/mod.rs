@@ -6,6 +6,7 @@
 //! the result with other eyes.
 
 mod asked;
+mod changes;
 mod check;
 mod draft;
 pub mod estimate;
@@ -25,6 +26,7 @@ mod rollout;
 mod scope;
 mod shares;
 mod sound;
+mod steps;
 mod suggest;
 mod types;
 

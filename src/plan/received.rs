@@ -3,7 +3,7 @@
 
 use super::draft::{Draft, ImageAt, Nature};
 use super::types::{Do, Step};
-use crate::cloud::call::{Arg, Body};
+use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::addr::{self, Kind};
 use crate::model::desired::{Desired, Image};
@@ -169,28 +169,11 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
     enter(draft, block, home, seen.size_gib, nature);
 }
 
-/// What a call makes something from.
+/// What a call makes something from, and whether instances run from it.
 fn made_from(step: &Step) -> Option<(&Region, &Arg<ImageId>, bool)> {
     let Do::Call(call) = &step.does else { return None };
-    let (image, runs) = match &call.body {
-        Body::RunInstances(launch) => (&launch.image, true),
-        Body::ResetInstance { image, .. } => (image, true),
-        Body::SyncImages { image, .. } => (image, false),
-        Body::CreateImage { .. }
-        | Body::ImportImage { .. }
-        | Body::ShareImage { .. }
-        | Body::ModifyImage { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => return None,
-    };
-    Some((&call.region, image, runs))
+    let image = call.body.made_from()?;
+    Some((&call.region, image, call.body.runs_from().is_some()))
 }
 
 /// When all is planned: refuses what would be made from an image that is not there, and names the fees.
