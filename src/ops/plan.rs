@@ -155,7 +155,11 @@ fn makes_something(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| match &step.does {
         Do::Call(call) => matches!(
             call.body,
-            Body::RunInstances(_) | Body::CreateImage { .. } | Body::SyncImages { .. } | Body::ResizeInstance { .. }
+            Body::RunInstances(_)
+                | Body::CreateImage { .. }
+                | Body::ImportImage { .. }
+                | Body::SyncImages { .. }
+                | Body::ResizeInstance { .. }
         ),
         Do::Await { .. } | Do::Record => false,
     })

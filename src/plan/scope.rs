@@ -203,8 +203,8 @@ pub(super) fn tell(draft: &mut Draft<'_>) {
     for addr in named {
         let version_is_new = || match draft.current.get(&image_of(desired, &addr.block)) {
             Some(current) => addr.version.as_ref() == Some(&current.version),
-            // It was not planned, or could not be.
-            None => true,
+            // It could not be planned.
+            None => !draft.input.options.refresh_only,
         };
         let recorded = || recorded.objects.iter().any(|object| addr.names(&object.full_addr()));
         if addr.version.is_some() && !recorded() && !version_is_new() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, AttrChange, Change, Do, Peak, Pinned, Plan, Reason, Value};
+use crate::plan::{Action, AttrChange, Change, Do, Peak, Pinned, Plan, Reason, Scope, Value};
 
 use super::cost;
 use super::diff_text;
@@ -57,7 +57,9 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
     }
     page.gap();
     if nothing {
-        page.plain(if plan.refresh_only {
+        page.plain(if plan.scope != Scope::All {
+            "No changes to what this plan is about. The rest was not looked at."
+        } else if plan.refresh_only {
             up_to_date(plan)
         } else if plan.from_memory {
             "No changes. The state matches the config; the cloud was not looked at (--refresh=false)."
@@ -96,6 +98,10 @@ fn header(page: &mut Page, plan: &Plan) {
     }
     if plan.from_memory {
         page.plain("Made without looking (--refresh=false): what is ours is taken to be as the state remembers it.");
+    }
+    if let Some((option, named)) = plan.scope.named() {
+        let named: Vec<String> = named.iter().map(|addr| format!("{option} {addr}")).collect();
+        page.wrap(0, HANG, &Line::new().text(format!("Made for a part only ({}).", named.join(" "))));
     }
 }
 

@@ -220,6 +220,7 @@ fn a_saved_plan_and_what_it_says_to_type_keep_to_the_part() {
     let json = rig.json("show plan.json --json");
     assert_eq!(json["target"], serde_json::json!(["image.web", "fleet.builder"]));
     assert_eq!(json["exclude"], serde_json::json!([]));
+    says(&rig.run("show plan.json").expect(Exit::Done).out, "part only (--target image.web --target fleet.builder)");
     let asked = rig.run("apply --exclude fleet.web[0]").expect(Exit::Failed);
     says(&asked.err, "fleetwright apply --exclude 'fleet.web[0]' --auto-approve");
     apply_part(&rig, "--target image.web");
@@ -242,6 +243,8 @@ fn only_a_part_is_learnt() {
     rig.run("refresh --auto-approve --exclude fleet.web").expect(Exit::Done);
     rig.run("apply --refresh-only --auto-approve --target fleet.web").expect(Exit::Done);
     assert_eq!(rig.addrs(), ["fleet.web[1]", "fleet.web[2]", "fleet.web[4]"]);
+    let nothing = rig.run("plan --refresh-only --target fleet.web[1]").expect(Exit::Done);
+    says(&nothing.out, "No changes to what this plan is about.");
 }
 
 #[test]
@@ -258,6 +261,7 @@ fn what_is_not_there_is_a_mistake_in_the_command_line() {
         ("--exclude image.ubuntu --upgrade=image.ubuntu", "it is left out of this plan"),
         ("--target fleet.web --exclude image.web", "cannot be used with"),
         ("--refresh-only --target fleet.wbe", "did you mean fleet.web?"),
+        ("--refresh-only --target image.web@99", "there is no such version, and none is made"),
     ] {
         let refused = rig.run(&format!("plan {args}")).expect(Exit::Usage);
         says(&refused.err, what);

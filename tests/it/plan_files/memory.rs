@@ -189,3 +189,27 @@ fn what_a_run_shut_down_is_remembered() {
     // Nobody of ours did that: without a look nobody knows.
     rig.run(BLIND).expect(Exit::Done);
 }
+
+const IMPORT: &str = r#"project: shop
+cloud: { provider: embedded, region: ap-guangzhou }
+images:
+  legacy:
+    import:
+      url: "https://files-1250000000.cos.ap-guangzhou.myqcloud.com/legacy.qcow2"
+      os: CentOS
+      os_version: "7"
+      architecture: x86_64
+"#;
+
+#[test]
+fn an_import_is_something_that_is_made() {
+    let rig = Rig::new(&[(SHOP, IMPORT)]);
+    let mark = rig.mark();
+    says(&rig.run("plan --refresh=false").expect(Exit::Done).out, "custom images in ap-guangzhou");
+    let asked = rig.calls(mark);
+    for action in ["DescribeImportImageOs", "DescribeImageQuota"] {
+        assert!(asked.contains_key(action), "{action}: {asked:?}");
+    }
+    rig.edit(SHOP, "\"7\"", "\"77\"");
+    rig.run("plan --refresh=false").expect(Exit::Config);
+}
