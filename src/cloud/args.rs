@@ -44,6 +44,12 @@ enum With {
 }
 
 impl Body {
+    /// Whether it changes anything: the others only read.
+    #[must_use]
+    pub fn mutates(&self) -> bool {
+        !matches!(self, Self::Describe(_))
+    }
+
     /// The ids that are not known yet, in order.
     #[must_use]
     pub fn outputs(&self) -> Vec<Output> {

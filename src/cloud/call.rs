@@ -237,6 +237,34 @@ pub struct Launch {
     pub token: Option<String>,
 }
 
+impl Launch {
+    /// Of one instance, of which nothing else is declared.
+    #[must_use]
+    pub fn of(zone: Zone, image: Arg<ImageId>, instance_type: InstanceType) -> Self {
+        Self {
+            zone,
+            image,
+            instance_type,
+            system_disk: SystemDisk::default(),
+            data_disks: Vec::new(),
+            network: SlotNetwork::default(),
+            internet: None,
+            login: Login::Unset,
+            name_prefix: String::new(),
+            first_ordinal: 0,
+            count: 1,
+            tags: Tags::new(),
+            user_data: None,
+            hostname: None,
+            charge: Charge::default(),
+            placement_group: None,
+            cam_role: None,
+            protect: false,
+            token: None,
+        }
+    }
+}
+
 /// Reads ids as they were written when they were always known, too: journals are read for ever.
 fn ids_or_outputs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Arg<InstanceId>>, D::Error> {
     #[derive(Deserialize)]

@@ -58,7 +58,7 @@ impl SlotDiff {
 /// What a slot is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The spec of the config; what `ignore_changes` names is what the state remembers ([`keeping`](super::keeping)).
+    /// The spec of the config; what `ignore_changes` names is what the state remembers ([`keeping`](fn@super::keeping)).
     pub spec: &'a SlotSpec,
     /// The name of the slot; `None`: it gets another one with its next instance.
     pub name: Option<&'a str>,

@@ -2,6 +2,7 @@
 
 mod asked;
 mod bad_files;
+mod between;
 mod by_hand;
 mod changes;
 mod cli;
