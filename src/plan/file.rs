@@ -215,7 +215,7 @@ pub(super) mod tests {
             placement_group: None,
             cam_role: None,
             isolated: None,
-            tags: std::collections::BTreeMap::new(),
+            tags: std::sync::Arc::default(),
         }
     }
 

@@ -111,7 +111,7 @@ fn instance(id: &InstanceId) -> Instance {
         created_ms: 0,
         latest: None,
         protected: false,
-        tags: BTreeMap::new(),
+        tags: std::sync::Arc::default(),
         renew: None,
         expires_ms: None,
         hostname: None,
