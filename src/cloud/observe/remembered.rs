@@ -1,6 +1,6 @@
 //! What the state remembers, in the place of what the cloud would show: for plans that do not look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::Millis;
@@ -40,16 +40,17 @@ pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorde
 fn block(region: &mut RegionSeen, objects: &[Object], mark: &str, halted: &BTreeSet<InstanceId>) {
     let mut instances = Vec::new();
     // Rows share their specs, and what comes of a spec is made once.
-    let mut made: Vec<(&Arc<ObjectSpec>, Instance)> = Vec::new();
+    let mut made: VecDeque<(&Arc<ObjectSpec>, Instance)> = VecDeque::new();
     for object in objects {
         match (object.spec.as_ref(), &object.cloud_id) {
             (ObjectSpec::Slot(spec), CloudId::Instance(id)) => {
-                let mut instance = match made.iter().rev().take(FEW).find(|(of, _)| Arc::ptr_eq(of, &object.spec)) {
+                let mut instance = match made.iter().find(|(of, _)| Arc::ptr_eq(of, &object.spec)) {
                     Some((_, like)) => slot(object, spec, like),
                     None => {
                         let like = of_spec(spec, mark);
                         let instance = slot(object, spec, &like);
-                        made.push((&object.spec, like));
+                        made.push_front((&object.spec, like));
+                        made.truncate(FEW);
                         instance
                     }
                 };
@@ -74,7 +75,7 @@ fn block(region: &mut RegionSeen, objects: &[Object], mark: &str, halted: &BTree
     region.instances.append(&mut instances.into_iter().collect());
 }
 
-/// How many of the last specs are looked at: a fleet has one for each zone, and one more while it is changed.
+/// How many of the last specs are at hand: a fleet has one for each zone, and one more while it is changed.
 const FEW: usize = 16;
 
 fn marked(tags: &Tags, mark: &str) -> Tags {

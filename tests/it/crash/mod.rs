@@ -1,4 +1,5 @@
-//! Crashes at every write and every call of both examples, and again during recovery, in virtual time.
+//! Crashes at every write and every call of both examples, and again during recovery, in virtual time. What else a plan
+//! can hold is tried at all of its own calls, and at a sample of everything around them.
 //!
 //! A process dies by a panic out of what lies between the program and its world, and all that it had in memory is
 //! dropped. A fresh one is left with the two database files, the lock file and the config. Then: no duplicate, no
