@@ -221,7 +221,7 @@ fn instances_are_made_seen_changed_and_destroyed() {
         assert_eq!((instance.system_disk.size_gib, instance.data_disks[0].size_gib), (60, 100));
         assert_eq!((instance.bandwidth_mbps, instance.addresses.len()), (5, 2));
         assert_eq!(instance.keys, BTreeSet::from(["skey-12345678".into()]));
-        assert_eq!((&instance.tags, instance.charge_type.as_str()), (&ours(), "POSTPAID_BY_HOUR"));
+        assert_eq!((&*instance.tags, instance.charge_type.as_str()), (&ours(), "POSTPAID_BY_HOUR"));
         assert!(instance.created_ms >= 1_794_999_999_000, "{}", instance.created_ms);
     }
     assert_eq!(instances(world.read(tagged())).total, 3);

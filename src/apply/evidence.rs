@@ -213,7 +213,7 @@ fn yes_if(took: bool) -> Took {
 fn tags_of<'f>(found: &'f Found, resource: &TagTarget) -> Option<&'f BTreeMap<String, String>> {
     match resource.id.known()? {
         CloudId::Image(id) => found.images.get(&resource.region)?.get(id).map(|image| &image.tags),
-        CloudId::Instance(id) => found.instances.get(id).map(|instance| &instance.tags),
+        CloudId::Instance(id) => found.instances.get(id).map(|instance| instance.tags.as_ref()),
     }
 }
 

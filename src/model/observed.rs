@@ -1,6 +1,7 @@
 //! What the cloud was seen to hold. What was not asked is told apart from what was asked for and is not there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -73,15 +74,21 @@ pub struct RegionSeen {
     pub lookups: BTreeMap<Lookup, Vec<Image>>,
     /// The accounts that images are shared with.
     pub shares: BTreeMap<ImageId, BTreeSet<Uin>>,
-    /// Instances that were asked for by id.
-    pub instances: BTreeMap<InstanceId, Seen<Instance>>,
+    /// Instances that were asked for by id. They may be 100,000, so the map moves boxes about, and not all that they are.
+    pub instances: BTreeMap<InstanceId, Seen<Box<Instance>>>,
 }
 
 impl Observed {
     /// What was seen of an instance; `None`: not asked.
     #[must_use]
-    pub fn instance(&self, region: &Region, id: &InstanceId) -> Option<&Seen<Instance>> {
+    pub fn instance(&self, region: &Region, id: &InstanceId) -> Option<&Seen<Box<Instance>>> {
         self.by_region.get(region)?.instances.get(id)
+    }
+
+    /// An instance that is there; `None`: not asked, or not listed.
+    #[must_use]
+    pub fn instance_there(&self, region: &Region, id: &InstanceId) -> Option<&Instance> {
+        self.instance(region, id)?.present().map(Box::as_ref)
     }
 
     /// What was seen of an image; `None`: not asked. A listing of all custom images answers for each of them.
@@ -332,8 +339,8 @@ pub struct Instance {
     pub cam_role: Option<String>,
     /// Why it is in the recycle bin (IsolatedSource), where it is.
     pub isolated: Option<String>,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
+    /// Its tags, shared with those that have the same.
+    pub tags: Arc<BTreeMap<String, String>>,
 }
 
 #[cfg(test)]
@@ -366,7 +373,7 @@ impl Instance {
             placement_group: None,
             cam_role: None,
             isolated: None,
-            tags: BTreeMap::new(),
+            tags: Arc::default(),
         }
     }
 }

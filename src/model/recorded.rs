@@ -167,8 +167,10 @@ impl Recorded {
     #[must_use]
     pub fn by_block(&self) -> BTreeMap<&Block, Vec<&Object>> {
         let mut blocks: BTreeMap<&Block, Vec<&Object>> = BTreeMap::new();
-        for object in &self.objects {
-            blocks.entry(&object.addr.block).or_default().push(object);
+        // Those of a block stand together, as they were read: 100,000 slots are looked up once.
+        for objects in self.objects.chunk_by(|a, b| a.addr.block == b.addr.block) {
+            let Some(first) = objects.first() else { continue };
+            blocks.entry(&first.addr.block).or_default().extend(objects);
         }
         for objects in blocks.values_mut() {
             objects.sort_by(|a, b| (&a.addr, a.generation).cmp(&(&b.addr, b.generation)));

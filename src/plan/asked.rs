@@ -120,10 +120,10 @@ fn irreplaceable(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
     }
 }
 
-/// Says that the state has nothing at an address.
+/// Says that the state has nothing at an address, and gets nothing there by this plan.
 fn missing(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
     let objects = || input.recorded.objects.iter().filter(|object| object.kind() != Kind::Share);
-    if objects().any(|object| addr.names(&object.full_addr())) {
+    if objects().any(|object| addr.names(&object.full_addr())) || is_made(input, addr) {
         return None;
     }
     let mut known: BTreeSet<String> = objects().map(|object| object.addr.block.to_string()).collect();
@@ -131,6 +131,20 @@ fn missing(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
     known.extend(objects().filter(of_block).map(|object| object.full_addr().to_string()));
     let fault = refuse("--replace", addr, "the state has no such thing");
     Some(with_nearest(fault, addr, known.iter().map(String::as_str), "`fleetwright state list` lists what there is"))
+}
+
+/// Whether a slot that is not there is made by this plan, whatever is asked for: what replaces it may have been
+/// interrupted after the old instance was destroyed, and is asked for again. A fleet grows by the lowest free indices.
+fn is_made(input: &PlanInput<'_>, addr: &Addr) -> bool {
+    let Addr { block, slot, version: None, part: None, generation: None } = addr else { return false };
+    let Some(fleet) = input.desired.fleets.get(&block.name).filter(|_| block.kind == Kind::Fleet) else { return false };
+    let of_fleet = input.recorded.objects.iter().filter(|object| object.addr.block == *block);
+    let taken: BTreeSet<u32> = of_fleet.filter_map(|object| object.addr.slot).collect();
+    let mut made = (0..).filter(|slot| !taken.contains(slot)).take((fleet.count as usize).saturating_sub(taken.len()));
+    match slot {
+        Some(slot) => made.any(|new| new == *slot),
+        None => made.next().is_some(),
+    }
 }
 
 /// Why a look-up cannot move on, where it cannot.

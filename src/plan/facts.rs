@@ -122,7 +122,7 @@ impl<'p> Done<'p> {
 
 /// An instance, where it is there and stays.
 fn there<'s>(seen: &'s Observed, region: &Region, id: &InstanceId) -> Option<&'s Instance> {
-    let instance = seen.instance(region, id).and_then(Seen::present)?;
+    let instance = seen.instance_there(region, id)?;
     let ends =
         matches!(instance.state, InstanceState::Terminating | InstanceState::Shutdown | InstanceState::LaunchFailed);
     (!ends).then_some(instance)
@@ -215,7 +215,7 @@ fn instance_moved(seen: &Observed, region: &Region, id: &InstanceId, before: &Be
 }
 
 fn terminated(seen: &Observed, region: &Region, id: &InstanceId) -> Moved {
-    let now = seen.instance(region, id).and_then(Seen::present).map(|seen| &seen.state);
+    let now = seen.instance_there(region, id).map(|seen| &seen.state);
     let now = match now {
         Some(InstanceState::Terminating) => "it is being terminated",
         Some(InstanceState::Shutdown) => "it is in the recycle bin",
@@ -231,7 +231,7 @@ fn terminated(seen: &Observed, region: &Region, id: &InstanceId) -> Moved {
 
 /// One that is gone already needs no termination: that is as good.
 fn not_terminable(seen: &Observed, region: &Region, id: &InstanceId, charge_type: &str) -> Option<Moved> {
-    let now = seen.instance(region, id).and_then(Seen::present)?;
+    let now = seen.instance_there(region, id)?;
     let moved = |what: String, planned: String, now: &str| {
         Some(Moved { id: Some(CloudId::Instance(id.clone())), what, planned, now: now.to_owned() })
     };
@@ -283,7 +283,7 @@ mod tests {
     }
 
     fn with(instance: Instance) -> Observed {
-        seen(|region| drop(region.instances.insert(instance.id.clone(), Seen::Present(instance))))
+        seen(|region| drop(region.instances.insert(instance.id.clone(), Seen::Present(Box::new(instance)))))
     }
 
     fn terminable() -> Fact {

@@ -69,7 +69,7 @@ pub(super) fn lost(draft: &mut Draft<'_>, row: &Object, reason: &Reason, handlin
         return;
     }
     let observed = if in_the_bin { "in the recycle bin" } else { "deleted" };
-    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance_there(&row.region, id));
     draft.drift.push(Drift {
         addr: row.full_addr(),
         attr: PRESENCE.to_owned(),

@@ -35,6 +35,22 @@ fn a_slot_is_made_anew_and_no_other() {
     rig.run("plan --replace fleet.web[1]#1").expect(Exit::Usage);
 }
 
+/// As after an interrupted run that had destroyed it, and was settled.
+#[test]
+fn a_slot_that_is_gone_is_made_and_no_other() {
+    let rig = fleet();
+    rig.by_hand(GZ, "TerminateInstances", &json!({"InstanceIds": [rig.id("fleet.web[1]")]}));
+    rig.wait_ms(90_000);
+    rig.run("refresh --auto-approve").expect(Exit::Done);
+    for absent in ["fleet.web[5]", "fleet.web[1]#1"] {
+        says(&rig.run(&format!("plan --replace {absent}")).expect(Exit::Usage).err, "the state has no such thing");
+    }
+    let others = rig.instances(GZ);
+    rig.change_with("--replace fleet.web[1]", Default::default()).closes(1, 0, 0, 0).took(&[("RunInstances", 1)]);
+    let after = rig.instances(GZ);
+    assert!(after.len() == 5 && others.iter().all(|(name, id)| after.get(name) == Some(id)));
+}
+
 #[test]
 fn a_fleet_is_made_anew_a_few_at_a_time() {
     let rig = fleet();

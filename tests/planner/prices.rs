@@ -51,7 +51,7 @@ fn market() -> World {
     let seen = world.observed.by_region.get_mut(GZ).expect("the region");
     let id = InstanceId::new("ins-byhand00");
     let made = instance(&id, "by-hand", &Zone::new("ap-guangzhou-3"), &ImageId::new(PAID), &BTreeMap::new());
-    seen.instances.insert(id, Seen::Present(made));
+    seen.instances.insert(id, Seen::Present(Box::new(made)));
     seen.images.insert(ImageId::new(PAID), Seen::Present(image(ImageId::new(PAID), "WordPress", ImageKind::Market)));
     world
 }

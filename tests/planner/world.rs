@@ -122,7 +122,7 @@ impl World {
                 naming::TAG_KEY.to_owned(),
                 naming::tag_value(&Name::new("shop"), &Name::new("default"), &row.addr.block),
             )]);
-            let seen = Seen::Present(instance(id, &row.name, zone, from, &tags));
+            let seen = Seen::Present(Box::new(instance(id, &row.name, zone, from, &tags)));
             let region = self.observed.by_region.entry(row.region.clone()).or_default();
             region.instances.insert(id.clone(), seen);
         }
@@ -186,7 +186,7 @@ impl World {
                     let zone = launch.zone.clone();
                     let seen = instance(&id, &new.name, &zone, &from, &launch.tags);
                     let region = self.region(&new.region);
-                    region.instances.insert(id.clone(), Seen::Present(seen));
+                    region.instances.insert(id.clone(), Seen::Present(Box::new(seen)));
                     if let Some(quota) = region.instance_quota.as_mut().and_then(|quotas| quotas.get_mut(&zone)) {
                         quota.used += 1;
                         assert!(quota.used <= quota.total, "{} instances in {zone}", quota.used);
@@ -284,7 +284,7 @@ impl World {
     fn enter(&mut self, rows: &mut BTreeMap<(String, u32), Object>, target: &Target, id: CloudId) {
         let key = key(&target.addr, target.generation);
         let made = target.effect.makes().map(|made| &made.region).zip(id.instance());
-        let from = made.and_then(|(region, id)| Some(self.observed.instance(region, id)?.present()?.image.clone()));
+        let from = made.and_then(|(region, id)| Some(self.observed.instance_there(region, id)?.image.clone()));
         match &target.effect {
             Effect::Make(new) => {
                 let NewObject { region, name, zone, ordinal, spec, version } = new.as_ref().clone();
@@ -394,7 +394,7 @@ pub(crate) fn instance(
         created_ms: NOON_MS - 3_600_000,
         latest: None,
         protected: false,
-        tags: tags.clone(),
+        tags: Arc::new(tags.clone()),
         renew: None,
         expires_ms: None,
         hostname: None,

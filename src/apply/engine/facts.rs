@@ -272,7 +272,7 @@ fn take(seen: &mut Observed, call: &Call, reply: Reply) {
     let seen = seen.by_region.entry(call.region.clone()).or_default();
     match (reply, &call.body) {
         (Reply::Instances(page), _) => {
-            let there = page.items.into_iter().map(|item| (item.id.clone(), Seen::Present(item)));
+            let there = page.items.into_iter().map(|item| (item.id.clone(), Seen::Present(Box::new(item))));
             seen.instances.extend(there);
         }
         (Reply::Images(page), Body::Describe(Query::CustomImagesNamed { .. })) => {

@@ -446,7 +446,7 @@ fn fold_images(seen: &mut RegionSeen, asked: &[ImageId], page: Page<Image>, aske
 fn fold_instances(seen: &mut RegionSeen, asked: &[InstanceId], page: Page<Instance>, asked_ms: Millis) {
     let mut listed: BTreeMap<_, _> = page.items.into_iter().map(|instance| (instance.id.clone(), instance)).collect();
     for id in asked {
-        let found = listed.remove(id).map_or(Seen::Absent { asked_ms }, Seen::Present);
+        let found = listed.remove(id).map_or(Seen::Absent { asked_ms }, |one| Seen::Present(Box::new(one)));
         seen.instances.insert(id.clone(), found);
     }
 }

@@ -1,11 +1,11 @@
 //! What the state remembers, in the place of what the cloud would show: for plans that do not look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crate::model::Millis;
-use crate::model::addr::Block;
 use crate::model::desired::{Desired, Image as DesiredImage, Tags};
-use crate::model::ids::{CloudId, ImageId, SubnetId, VpcId};
+use crate::model::ids::{CloudId, ImageId, InstanceId, SubnetId, VpcId};
 use crate::model::naming;
 use crate::model::observed::{
     Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen,
@@ -26,20 +26,38 @@ pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorde
             listed.retain(|id, _| !ours.contains(id));
         }
     }
-    let mut marks: BTreeMap<&Block, String> = BTreeMap::new();
-    for object in &recorded.objects {
-        let region = seen.by_region.entry(object.region.clone()).or_default();
-        let value = marks
-            .entry(&object.addr.block)
-            .or_insert_with(|| naming::tag_value(&desired.project, &desired.env, &object.addr.block));
-        let mark = (naming::TAG_KEY.to_owned(), value.clone());
+    let together = |a: &Object, b: &Object| a.addr.block == b.addr.block && a.region == b.region;
+    for objects in recorded.objects.chunk_by(together) {
+        let Some(Object { addr, region, .. }) = objects.first() else { continue };
+        let region = seen.by_region.entry(region.clone()).or_default();
+        let mark = naming::tag_value(&desired.project, &desired.env, &addr.block);
+        block(region, objects, &mark, &recorded.halted);
+    }
+    add_pinned(seen, desired, pins);
+}
+
+/// What is remembered of a block in a region.
+fn block(region: &mut RegionSeen, objects: &[Object], mark: &str, halted: &BTreeSet<InstanceId>) {
+    let mut instances = Vec::new();
+    // Rows share their specs, and what comes of a spec is made once.
+    let mut made: VecDeque<(&Arc<ObjectSpec>, Instance)> = VecDeque::new();
+    for object in objects {
         match (object.spec.as_ref(), &object.cloud_id) {
             (ObjectSpec::Slot(spec), CloudId::Instance(id)) => {
-                let mut instance = slot(object, spec, mark);
-                if recorded.halted.contains(id) {
+                let mut instance = match made.iter().find(|(of, _)| Arc::ptr_eq(of, &object.spec)) {
+                    Some((_, like)) => slot(object, spec, like),
+                    None => {
+                        let like = of_spec(spec, mark);
+                        let instance = slot(object, spec, &like);
+                        made.push_front((&object.spec, like));
+                        made.truncate(FEW);
+                        instance
+                    }
+                };
+                if halted.contains(id) {
                     instance.state = InstanceState::Stopped;
                 }
-                region.instances.insert(id.clone(), Seen::Present(instance));
+                instances.push((id.clone(), Seen::Present(Box::new(instance))));
             }
             (ObjectSpec::Image(spec), CloudId::Image(id)) => {
                 let listed = region.custom_images.get_or_insert_default();
@@ -53,7 +71,17 @@ pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorde
             | (ObjectSpec::Image(_) | ObjectSpec::Share(_), CloudId::Instance(_)) => {}
         }
     }
-    add_pinned(seen, desired, pins);
+    // All at once: a map that is made of what is sorted has no gaps.
+    region.instances.append(&mut instances.into_iter().collect());
+}
+
+/// How many of the last specs are at hand: a fleet has one for each zone, and one more while it is changed.
+const FEW: usize = 16;
+
+fn marked(tags: &Tags, mark: &str) -> Tags {
+    let mut tags = tags.clone();
+    tags.insert(naming::TAG_KEY.to_owned(), mark.to_owned());
+    tags
 }
 
 fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
@@ -77,7 +105,8 @@ fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
     }
 }
 
-fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Instance {
+/// A slot as it is remembered, `like` all that were made with its spec.
+fn slot(object: &Object, spec: &SlotSpec, like: &Instance) -> Instance {
     let Object {
         addr: _,
         generation: _,
@@ -92,6 +121,27 @@ fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Ins
         accepted_ms,
         made_by: _,
     } = object;
+    let hostname = spec.hostname.as_ref().zip(zone.as_ref().zip(*ordinal));
+    Instance {
+        id: cloud_id.instance().cloned().unwrap_or_else(|| cloud_id.as_str().into()),
+        name: name.clone(),
+        state: match status {
+            Status::Creating => InstanceState::Pending,
+            Status::Ready if spec.power == Some(Power::Stopped) => InstanceState::Stopped,
+            Status::Ready => InstanceState::Running,
+            Status::Failed => InstanceState::LaunchFailed,
+            Status::Deleting => InstanceState::Terminating,
+        },
+        zone: zone.as_ref().unwrap_or(&like.zone).clone(),
+        image: made_from.as_ref().unwrap_or(&like.image).clone(),
+        created_ms: *accepted_ms,
+        hostname: hostname.map(|(pattern, (zone, ordinal))| pattern.of(zone, ordinal)),
+        ..like.clone()
+    }
+}
+
+/// What all slots of a spec have in common; what each has of its own is empty.
+fn of_spec(spec: &SlotSpec, mark: &str) -> Instance {
     let SlotSpec {
         image,
         instance_type,
@@ -102,11 +152,11 @@ fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Ins
         login,
         tags,
         user_data: _,
-        hostname,
+        hostname: _,
         charge,
         placement_group,
         cam_role,
-        power,
+        power: _,
         protect,
     } = spec;
     let SlotNetwork { subnet, security_groups } = network;
@@ -115,22 +165,14 @@ fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Ins
         ImageUse::Made { .. } => None,
     };
     let (vpc, subnet) = subnet.clone().unwrap_or_else(|| (VpcId::new(""), SubnetId::new("")));
-    let mut tags: Tags = tags.clone();
-    tags.insert(key, value);
     let disk = |DataDisk { kind, size_gib }: &DataDisk| Disk { id: None, kind: kind.clone(), size_gib: *size_gib };
     Instance {
-        id: cloud_id.instance().cloned().unwrap_or_else(|| cloud_id.as_str().into()),
-        name: name.clone(),
-        state: match status {
-            Status::Creating => InstanceState::Pending,
-            Status::Ready if *power == Some(Power::Stopped) => InstanceState::Stopped,
-            Status::Ready => InstanceState::Running,
-            Status::Failed => InstanceState::LaunchFailed,
-            Status::Deleting => InstanceState::Terminating,
-        },
+        id: "".into(),
+        name: String::new(),
+        state: InstanceState::Pending,
         instance_type: instance_type.clone(),
-        zone: zone.clone().unwrap_or_else(|| "".into()),
-        image: made_from.as_ref().or(found).cloned().unwrap_or_else(|| "".into()),
+        zone: "".into(),
+        image: found.cloned().unwrap_or_else(|| "".into()),
         system_disk: Disk {
             id: None,
             kind: system_disk.kind.clone().unwrap_or_else(|| "".into()),
@@ -153,22 +195,19 @@ fn slot(object: &Object, spec: &SlotSpec, (key, value): (String, String)) -> Ins
         internet_charge: internet.as_ref().map(|internet| internet.charge.word().to_owned()),
         bandwidth_mbps: internet.as_ref().map_or(0, |internet| internet.bandwidth_mbps),
         addresses: Vec::new(),
-        created_ms: *accepted_ms,
+        created_ms: 0,
         latest: None,
         protected: *protect,
-        hostname: hostname
-            .as_ref()
-            .zip(zone.as_ref().zip(*ordinal))
-            .map(|(pattern, (zone, ordinal))| pattern.of(zone, ordinal)),
+        hostname: None,
         placement_group: placement_group.clone(),
         cam_role: cam_role.clone(),
         isolated: None,
-        tags,
+        tags: Arc::new(marked(tags, mark)),
     }
 }
 
 /// A copy of an image; `None`: the cloud accepted its removal, so it is taken to be gone.
-fn copy(object: &Object, id: &ImageId, spec: &ImageCopySpec, (key, value): (String, String)) -> Option<Image> {
+fn copy(object: &Object, id: &ImageId, spec: &ImageCopySpec, mark: &str) -> Option<Image> {
     let ImageCopySpec { description, tags, family, deprecated, protect: _ } = spec;
     let state = match object.status {
         Status::Creating => ImageState::Creating,
@@ -176,8 +215,7 @@ fn copy(object: &Object, id: &ImageId, spec: &ImageCopySpec, (key, value): (Stri
         Status::Failed => ImageState::CreateFailed,
         Status::Deleting => return None,
     };
-    let mut tags = tags.clone();
-    tags.insert(key, value);
+    let tags = marked(tags, mark);
     Some(Image {
         name: object.name.clone(),
         description: description.clone().unwrap_or_default(),

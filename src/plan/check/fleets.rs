@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ancestors;
-use crate::cloud::call::{Body, InstanceAttr, StepId};
+use crate::cloud::call::{Arg, Body, InstanceAttr, StepId};
 use crate::model::addr::Block;
 use crate::model::ids::InstanceId;
 use crate::model::observed::{Instance, InstanceState, Seen};
@@ -15,7 +15,7 @@ use crate::plan::types::{Do, Effect, Plan, Step};
 /// Above this many instances of a fleet that are out of service in turn, nobody counts how many are at once.
 const MAX_DISRUPTED: usize = 500;
 
-/// Instances, by their ids.
+/// Instances that calls act on, by their ids.
 struct Known<'a> {
     recorded: BTreeMap<&'a InstanceId, &'a Object>,
     seen: BTreeMap<&'a InstanceId, &'a Instance>,
@@ -23,16 +23,52 @@ struct Known<'a> {
 
 /// Looks for what must never happen to an instance.
 pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], wrong: &mut Vec<String>) {
+    let acted_on = acted_on(plan);
     let rows = input.recorded.objects.iter();
     let listed = input.observed.by_region.values().flat_map(|region| region.instances.values());
     let known = Known {
-        recorded: rows.filter_map(|row| Some((row.cloud_id.instance()?, row))).collect(),
-        seen: listed.filter_map(Seen::present).map(|seen| (&seen.id, seen)).collect(),
+        recorded: rows
+            .filter_map(|row| Some((row.cloud_id.instance()?, row)))
+            .filter(|(id, _)| acted_on.contains(id))
+            .collect(),
+        seen: listed
+            .filter_map(Seen::present)
+            .filter(|seen| acted_on.contains(&seen.id))
+            .map(|seen| (&seen.id, seen.as_ref()))
+            .collect(),
     };
     protected(plan, input, waits, &known, wrong);
     ended_once(plan, &known, wrong);
     in_their_zones(plan, input, wrong);
     available(plan, input, waits, &known, wrong);
+}
+
+/// The instances that calls are about, which are few of all that are there.
+fn acted_on(plan: &Plan) -> BTreeSet<&InstanceId> {
+    let mut ids = BTreeSet::new();
+    for step in &plan.steps {
+        let Do::Call(call) = &step.does else { continue };
+        match &call.body {
+            Body::TerminateInstances { instances }
+            | Body::StartInstances { instances }
+            | Body::ModifyInstances { instances, .. } => ids.extend(instances),
+            Body::StopInstances { instances } => ids.extend(instances.iter().filter_map(Arg::known)),
+            Body::ResetInstance { instance, .. } | Body::ResizeInstance { instance, .. } => {
+                ids.insert(instance);
+            }
+            Body::RunInstances(_)
+            | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
+            | Body::SyncImages { .. }
+            | Body::ShareImage { .. }
+            | Body::ModifyImage { .. }
+            | Body::DeleteImages { .. }
+            | Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::Describe(_) => {}
+        }
+    }
+    ids
 }
 
 /// What is protected is neither terminated nor reset, unless the config takes the protection back; then that comes first.

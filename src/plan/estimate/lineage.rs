@@ -123,7 +123,7 @@ impl<'a> Images<'a> {
             }
             if let Some(instance) = &record.inputs.instance {
                 // A machine made by hand is in the region of the cloud block, and tells what it runs from.
-                let seen = self.observed.instance(&self.desired.cloud.region, instance).and_then(Seen::present);
+                let seen = self.observed.instance_there(&self.desired.cloud.region, instance);
                 if let Some(seen) = seen {
                     self.root(&mut lineage, &seen.image);
                 }

@@ -5,7 +5,7 @@
 
 mod slots;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
@@ -53,11 +53,7 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
 
     // Of each slot the newest generation counts; older ones were replaced and only have to go.
     let mut newest: BTreeMap<u32, &'a Object> = BTreeMap::new();
-    let mut used: BTreeSet<(Zone, u32)> = BTreeSet::new();
     for row in &rows {
-        if let (Some(zone), Some(ordinal)) = (&row.zone, row.ordinal) {
-            used.insert((zone.clone(), ordinal));
-        }
         if let Some(older) = row.addr.slot.and_then(|slot| newest.insert(slot, row))
             && draft.plans_row(older)
         {
@@ -65,7 +61,7 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         }
     }
 
-    let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, used);
+    let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, &rows);
     let (before, after) = (count_of(newest.len()), fleet.count);
     for row in dropped.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));
@@ -351,7 +347,7 @@ pub(super) fn instance_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId)
     if !draft.input.options.from_memory {
         return seen_fact(draft, region, id);
     }
-    let seen = draft.input.observed.instance(region, id)?.present()?;
+    let seen = draft.input.observed.instance_there(region, id)?;
     let Instance { image, instance_type, .. } = seen;
     let (image, instance_type) = (image.clone(), instance_type.clone());
     Some(Fact::Remembered { region: region.clone(), id: id.clone(), image, instance_type })
@@ -359,7 +355,7 @@ pub(super) fn instance_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId)
 
 /// What a call on an instance that was looked at relies on.
 pub(super) fn seen_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId) -> Option<Fact> {
-    let seen = draft.input.observed.instance(region, id)?.present()?;
+    let seen = draft.input.observed.instance_there(region, id)?;
     Some(Fact::Instance {
         region: region.clone(),
         id: id.clone(),
@@ -389,7 +385,7 @@ fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> StepId {
 fn leave(draft: &mut Draft<'_>, row: &Object) -> StepId {
     let detail = detail(vec![Reason::Vanished], Vec::new());
     draft.change(row.full_addr(), Action::Forget, Some(row.cloud_id.clone()), &row.name, &detail);
-    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id)?.present());
+    let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance_there(&row.region, id));
     let holds = quota::frees(draft, &row.region, seen);
     draft.step(NewStep {
         needs: Vec::new(),

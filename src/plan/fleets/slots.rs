@@ -19,15 +19,38 @@ pub(super) struct Slots<'o> {
 }
 
 /// Zones, and what is in each.
-struct Places<'f> {
+struct Places<'f, 'o> {
     zones: &'f [Zone],
     slots: BTreeMap<&'f Zone, BTreeSet<u32>>,
-    used: BTreeSet<(Zone, u32)>,
-    /// Below these, no ordinal is free.
-    next: BTreeMap<&'f Zone, u32>,
+    /// All that is recorded, older generations too.
+    rows: &'f [&'o Object],
+    /// Ordinals that are free, from the lowest on, of zones in which something was placed.
+    free: BTreeMap<&'f Zone, Free>,
 }
 
-impl<'f> Places<'f> {
+/// The free ordinals of a zone.
+struct Free {
+    taken: BTreeSet<u32>,
+    /// Below this one, none is free.
+    next: u32,
+}
+
+impl Free {
+    fn of(rows: &[&Object], zone: &Zone) -> Self {
+        let there = rows.iter().filter(|row| row.zone.as_ref() == Some(zone));
+        Self { taken: there.filter_map(|row| row.ordinal).collect(), next: 0 }
+    }
+
+    fn take(&mut self) -> u32 {
+        while self.taken.contains(&self.next) {
+            self.next += 1;
+        }
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+impl<'f> Places<'f, '_> {
     fn has(&self, row: &Object) -> bool {
         row.zone.as_ref().is_some_and(|zone| self.slots.contains_key(zone))
     }
@@ -36,12 +59,7 @@ impl<'f> Places<'f> {
     fn place(&mut self, slot: u32) -> Option<(Zone, u32)> {
         let emptiest = |zone: &&'f Zone| self.slots.get(*zone).map_or(0, BTreeSet::len);
         let zone = self.zones.iter().min_by_key(emptiest)?;
-        let next = self.next.entry(zone).or_insert(0);
-        while self.used.contains(&(zone.clone(), *next)) {
-            *next += 1;
-        }
-        let ordinal = *next;
-        *next += 1;
+        let ordinal = self.free.entry(zone).or_insert_with(|| Free::of(self.rows, zone)).take();
         if let Some(slots) = self.slots.get_mut(zone) {
             slots.insert(slot);
         }
@@ -50,16 +68,16 @@ impl<'f> Places<'f> {
 }
 
 /// Growing takes the lowest free index and the emptiest zone. Shrinking takes slots that have no instance anyway, then
-/// those of zones that the config no longer has, then the highest slot of the fullest zone. `used` are the ordinals that
-/// are taken.
+/// those of zones that the config no longer has, then the highest slot of the fullest zone. `rows` are all that is
+/// recorded of the fleet: their ordinals are taken.
 pub(super) fn choose<'o>(
     draft: &Draft<'_>,
     fleet: &Fleet,
     newest: &BTreeMap<u32, &'o Object>,
-    used: BTreeSet<(Zone, u32)>,
+    rows: &[&'o Object],
 ) -> Slots<'o> {
     let slots = fleet.zones.iter().map(|zone| (zone, BTreeSet::new())).collect();
-    let mut places = Places { zones: &fleet.zones, slots, used, next: BTreeMap::new() };
+    let mut places = Places { zones: &fleet.zones, slots, rows, free: BTreeMap::new() };
     for (slot, row) in newest {
         if let Some(slots) = row.zone.as_ref().and_then(|zone| places.slots.get_mut(zone)) {
             slots.insert(*slot);
@@ -85,7 +103,7 @@ pub(super) fn choose<'o>(
 fn to_drop(
     draft: &Draft<'_>,
     newest: &BTreeMap<u32, &Object>,
-    places: &mut Places<'_>,
+    places: &mut Places<'_, '_>,
     excess: usize,
 ) -> BTreeSet<u32> {
     let mut dropped = BTreeSet::new();

@@ -9,7 +9,6 @@ use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Capture, CopySource, Desired, InstanceSource, ManagedImage, Source};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{InstanceId, Name, Region, Version};
-use crate::model::observed::Seen;
 use crate::model::recorded::Object;
 use crate::model::spec::{DataDisk, Encryption, ImageUse, ImportSource, Inputs, License, ObjectSpec, SystemDisk};
 use crate::plan::draft::{Draft, Nature};
@@ -70,7 +69,7 @@ pub(super) fn origin(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -
 
 fn by_hand(draft: &Draft<'_>, id: &InstanceId) -> Origin {
     let home = draft.input.desired.cloud.region.clone();
-    let size = draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
+    let size = draft.input.observed.instance_there(&home, id).map(|seen| seen.system_disk.size_gib);
     let inputs = Inputs { instance: Some(id.clone()), ..Inputs::default() };
     Origin {
         home,

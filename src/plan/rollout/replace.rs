@@ -108,14 +108,14 @@ fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -
     let region = rows.first()?.0.region.clone();
     let instances: Vec<InstanceId> = rows.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
     let observed = draft.input.observed;
-    let seen = instances.iter().filter_map(|id| observed.instance(&region, id)?.present());
+    let seen = instances.iter().filter_map(|id| observed.instance_there(&region, id));
     let holds = quota::frees(draft, &region, seen);
     needs.extend(rows.iter().filter_map(|(_, unprotected)| Some(Need::Over(unprotected.as_ref()?.0))));
     let mut by_charge: BTreeMap<&str, BTreeSet<InstanceId>> = BTreeMap::new();
     // What is unprotected first was seen protected.
     for (row, _) in rows.iter().filter(|(_, unprotected)| unprotected.is_none()) {
         let id = row.cloud_id.instance();
-        if let Some(seen) = id.and_then(|id| observed.instance(&region, id)?.present()) {
+        if let Some(seen) = id.and_then(|id| observed.instance_there(&region, id)) {
             by_charge.entry(&seen.charge_type).or_default().insert(seen.id.clone());
         }
     }

@@ -1,9 +1,13 @@
-//! Crashes at every write and every call of both examples, and again during recovery, in virtual time.
+//! Crashes at every write and every call of both examples, and again during recovery, in virtual time. What else a plan
+//! can hold is tried at all of its own calls, and at a sample of everything around them.
 //!
 //! A process dies by a panic out of what lies between the program and its world, and all that it had in memory is
 //! dropped. A fresh one is left with the two database files, the lock file and the config. Then: no duplicate, no
 //! orphan, nothing lost, and the second plan is empty.
 
+mod asked;
+mod fleets;
+mod images;
 mod killed;
 mod scenarios;
 mod special;
@@ -87,7 +91,7 @@ impl Report {
 
 /// Every trap of a scenario: at each call that changes something its fates and an interrupt, at each read a crash
 /// or trouble of the server's, at each write a crash before and after it.
-fn traps(base: &Base) -> Vec<(Trap, bool, Option<&'static str>)> {
+fn traps(base: &Base) -> Vec<Point> {
     let mut traps = Vec::new();
     let mut changing = 0_usize;
     for (n, (action, mutates)) in base.traffic.calls.iter().enumerate() {
@@ -129,9 +133,54 @@ fn try_all(scenario: &Scenario) {
 
 /// Every point of what is done in a world, and after one of `every` crashes every point of the recovery.
 fn try_base(name: &'static str, every: usize, base: &Base) {
+    try_points(name, every, base, &traps(base));
+}
+
+/// A trap, whether requests may outlive their process, and the action of the call that it changes.
+type Point = (Trap, bool, Option<&'static str>);
+
+/// How thoroughly a scenario is tried.
+struct Sample {
+    /// The calls that it is about: each of them is tried with everything that can become of it, and so is the process
+    /// that dies while one of them is under way.
+    among: &'static [&'static str],
+    /// One of so many of the other points is tried.
+    each: usize,
+    /// After one of so many deaths every point of the recovery is tried, too.
+    every: usize,
+}
+
+/// The points of a sample of what is done in a world. It holds all that the scenario is about.
+fn try_sample(name: &'static str, sample: &Sample, base: &Base) {
+    let Sample { among, each, every } = *sample;
+    let calls = &base.traffic.calls;
+    let about = |n: usize| calls.get(n).is_some_and(|(action, mutates)| *mutates && among.contains(action));
+    // The read that follows such a call sees it under way; the one before it is the last moment without it.
+    let next_to = |n: usize| about(n) || about(n + 1) || n.checked_sub(1).is_some_and(about);
+    let points: Vec<Point> = traps(base)
+        .into_iter()
+        .enumerate()
+        .filter(|(place, (trap, _, _))| match trap {
+            Trap::Call(n, Fate::NotSent) => next_to(*n) || place.is_multiple_of(each),
+            Trap::Call(n, _) => about(*n) || place.is_multiple_of(each),
+            Trap::Interrupt(..) | Trap::Write(..) | Trap::Stolen(_) => place.is_multiple_of(each),
+        })
+        .map(|(_, point)| point)
+        .collect();
+    for action in among {
+        for fate in [Fate::NotSent, Fate::AnswerLost] {
+            let there = points
+                .iter()
+                .any(|(trap, _, at)| matches!(trap, Trap::Call(_, is) if *is == fate) && *at == Some(*action));
+            assert!(there, "{name}: nobody dies around {action}, which is among {calls:?}");
+        }
+    }
+    try_points(name, every, base, &points);
+}
+
+fn try_points(name: &'static str, every: usize, base: &Base, traps: &[Point]) {
     let mut faults = Vec::new();
-    let traps = traps(base);
-    for (trap, remote, action) in &traps {
+    for (trap, remote, action) in traps {
         let result = Trial::new(base, *remote).once(*trap);
         let mut report = report();
         let kind = match trap {

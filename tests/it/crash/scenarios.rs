@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::trial::Base;
-use super::{try_all, try_base};
+use super::{asked, fleets, images, try_all, try_base};
 use crate::kit::sources;
 use crate::rig::Rig;
 
@@ -26,7 +26,7 @@ const QUICK: &str = "01-quickstart";
 const GOLDEN: &str = "02-golden-image";
 
 /// How many scenarios there are.
-pub(crate) const SCENARIOS: usize = 11;
+pub(crate) const SCENARIOS: usize = 11 + asked::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
 
 #[test]
 fn quickstart_new() {

@@ -10,18 +10,48 @@ use fleetwright::store::{SqliteStore, Store};
 use super::UNANSWERED;
 use super::scenarios::Scenario;
 use super::wire::{Fate, Traffic, Trap, Wire};
-use super::world::{faults, holds, leaks, secrets, serial, summary};
+use super::world::{all_discarded, faults, holds, leaks, secrets, serial, summary};
 use crate::rig::{OWNER, Ran, Rig};
 
 /// How often a command may have to be given again: once to settle and go on, once more where a refusal had to be
 /// noticed first.
 const MOST_RUNS: usize = 3;
+/// How long a world is left alone before it is looked at: what machines do by themselves, they have done by then.
+const REST_MS: i64 = 10_000;
+
+/// What is done, and what is done about it when something goes wrong.
+#[derive(Clone, Copy)]
+pub(crate) struct Doing {
+    /// The command that something goes wrong with.
+    pub(crate) command: &'static str,
+    /// What is given once before anything else, whatever comes of it.
+    pub(crate) between: Option<&'static str>,
+    /// What is given until it is done.
+    pub(crate) again: &'static str,
+    /// What has nothing to say when all is done.
+    pub(crate) look: &'static str,
+    /// Whether the world may also be as if the command had never been given: the one that is given again asks for less.
+    pub(crate) or_as_before: bool,
+}
+
+impl Doing {
+    /// A command that is given again when something goes wrong.
+    pub(crate) fn of(command: &'static str) -> Self {
+        let look = if command.starts_with("destroy") {
+            "plan --destroy --detailed-exitcode"
+        } else {
+            "plan --detailed-exitcode"
+        };
+        Self { command, between: None, again: command, look, or_as_before: false }
+    }
+}
 
 /// A world before a command, and what it is like after it.
 pub(crate) struct Base {
     rig: Rig,
-    command: &'static str,
-    wanted: BTreeSet<String>,
+    doing: Doing,
+    /// What the world may be like in the end.
+    wanted: Vec<BTreeSet<String>>,
     /// What goes over the line when nothing goes wrong.
     pub(crate) traffic: Traffic,
 }
@@ -40,23 +70,32 @@ impl Base {
 
     /// A world as it is, and what is done in it.
     pub(crate) fn new(name: &str, rig: Rig, command: &'static str) -> Self {
+        Self::doing(name, rig, Doing::of(command))
+    }
+
+    /// A world as it is, what is done in it, and what is done when that fails.
+    pub(crate) fn doing(name: &str, rig: Rig, doing: Doing) -> Self {
         let wanted_rig = rig.fork();
         let wire = Wire::new(None);
-        wire.run(&wanted_rig, command, false).expect("nobody dies").expect(Exit::Done);
+        wire.run(&wanted_rig, doing.command, false).expect("nobody dies").expect(Exit::Done);
+        wanted_rig.wait_ms(REST_MS);
         let traffic = wire.traffic();
-        let base = Self { wanted: summary(&wanted_rig), rig, command, traffic };
+        let mut wanted = vec![summary(&wanted_rig)];
+        if doing.or_as_before {
+            wanted.push(summary(&rig));
+        }
+        let base = Self { wanted, rig, doing, traffic };
         base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
         base
     }
 
     fn destroys(&self) -> bool {
-        self.command.starts_with("destroy")
+        self.doing.command.starts_with("destroy")
     }
 
     /// Whether a world is as it should be.
     fn is_right(&self, rig: &Rig) -> Result<(), String> {
-        let plan = if self.destroys() { "plan --destroy --detailed-exitcode" } else { "plan --detailed-exitcode" };
-        let plan = rig.run(plan);
+        let plan = rig.run(self.doing.look);
         if plan.exit != Exit::Done || plan.err.contains("still open") {
             return Err(format!("the second plan is not empty: {:?}\n{}\n{}", plan.exit, plan.out, plan.err));
         }
@@ -65,16 +104,18 @@ impl Base {
             return Err(faults.join("; "));
         }
         let found = summary(rig);
-        if found != self.wanted {
-            let lost: Vec<&String> = self.wanted.difference(&found).collect();
-            let more: Vec<&String> = found.difference(&self.wanted).collect();
+        if let Some(wanted) = self.wanted.first().filter(|_| !self.wanted.contains(&found)) {
+            let lost: Vec<&String> = wanted.difference(&found).collect();
+            let more: Vec<&String> = found.difference(wanted).collect();
             return Err(format!("the world is another: missing {lost:#?}, beyond {more:#?}"));
         }
         let leaks = leaks(rig, &secrets(rig));
         if !leaks.is_empty() {
             return Err(leaks.join("; "));
         }
-        if self.destroys() && !rig.holdings().nothing_of(OWNER) {
+        // What was paid in advance lies in the recycle bin.
+        let gone = if found.is_empty() { rig.holdings().nothing_of(OWNER) } else { all_discarded(&found) };
+        if self.destroys() && !gone {
             return Err("something is left".into());
         }
         Ok(())
@@ -106,7 +147,7 @@ impl<'b> Trial<'b> {
     /// One thing goes wrong.
     pub(crate) fn once(&self, trap: Trap) -> Result<(), String> {
         let before = serial(&self.rig);
-        self.strike(trap)?;
+        self.strike(self.base.doing.command, trap)?;
         self.wire.arm(None);
         let between = serial(&self.rig);
         self.finish()?;
@@ -121,7 +162,7 @@ impl<'b> Trial<'b> {
     /// Before a write somebody else takes the lock over, whose lease has run out. Answers how the first one ended.
     pub(crate) fn stolen(&self, write: usize) -> Result<Exit, String> {
         self.wire.arm(Some(Trap::Stolen(write)));
-        let first = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies");
+        let first = self.wire.run(&self.rig, self.base.doing.command, self.remote).expect("nobody dies");
         let thief = self.wire.thief().ok_or("nobody took the lock over")?;
         let (fence, then) = thief.took;
         let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
@@ -138,11 +179,12 @@ impl<'b> Trial<'b> {
 
     /// The process dies, and then the next one, at each of its points. Answers how many those were, and what failed.
     pub(crate) fn twice(&self, first: Trap) -> (usize, Vec<String>) {
-        if let Err(why) = self.strike(first) {
+        if let Err(why) = self.strike(self.base.doing.command, first) {
             return (0, vec![why]);
         }
         let dry = self.fork();
-        drop(dry.wire.run(&dry.rig, self.base.command, self.remote));
+        let next = self.base.doing.between.unwrap_or(self.base.doing.again);
+        drop(dry.wire.run(&dry.rig, next, self.remote));
         let traffic = dry.wire.traffic();
         let calls = (0..traffic.calls.len()).flat_map(|n| {
             let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
@@ -153,17 +195,17 @@ impl<'b> Trial<'b> {
         let mut faults = Vec::new();
         for second in &traps {
             let again = self.fork();
-            if let Err(why) = again.strike(*second).and_then(|()| again.finish()) {
+            if let Err(why) = again.strike(next, *second).and_then(|()| again.finish()) {
                 faults.push(format!("{second:?}: {why}"));
             }
         }
         (traps.len(), faults)
     }
 
-    /// Runs into a trap.
-    fn strike(&self, trap: Trap) -> Result<(), String> {
+    /// Runs into a trap with a command.
+    fn strike(&self, command: &str, trap: Trap) -> Result<(), String> {
         self.wire.arm(Some(trap));
-        let ran = self.wire.run(&self.rig, self.base.command, self.remote);
+        let ran = self.wire.run(&self.rig, command, self.remote);
         if !self.wire.sprung() {
             return Err("the trap was never reached".into());
         }
@@ -183,8 +225,14 @@ impl<'b> Trial<'b> {
     /// Gives the command again until it is done, lets everything arrive, and looks.
     fn finish(&self) -> Result<(), String> {
         let mut talk = String::new();
+        let give = |command: &str| self.wire.run(&self.rig, command, self.remote).expect("nobody dies any more");
+        if let Some(between) = self.base.doing.between {
+            let ran = give(between);
+            self.quiet(&ran)?;
+            talk.push_str(&format!("--- {between}: {:?}\n{}{}", ran.exit, ran.out, ran.err));
+        }
         for run in 0.. {
-            let ran = self.wire.run(&self.rig, self.base.command, self.remote).expect("nobody dies any more");
+            let ran = give(self.base.doing.again);
             self.quiet(&ran)?;
             talk.push_str(&format!("--- run {run}: {:?}\n{}{}", ran.exit, ran.out, ran.err));
             if ran.exit == Exit::Done {
@@ -195,7 +243,7 @@ impl<'b> Trial<'b> {
             }
         }
         self.wire.land(&self.rig);
-        self.rig.wait_ms(1_000);
+        self.rig.wait_ms(REST_MS);
         self.base.is_right(&self.rig).map_err(|why| format!("{why}\n{talk}"))
     }
 

@@ -13,6 +13,15 @@ use crate::rig::{OWNER, Rig};
 /// Such an instance cannot be terminated; it drops out by itself.
 const LAUNCH_FAILED: &str = "LAUNCH_FAILED";
 
+/// Such an instance lies in the recycle bin, and is nobody's any more.
+const SHUTDOWN: &str = "SHUTDOWN";
+const DISCARDED: &str = "in the recycle bin: ";
+
+/// Whether there is nothing but what lies in the recycle bin.
+pub(crate) fn all_discarded(summary: &BTreeSet<String>) -> bool {
+    summary.iter().all(|line| line.starts_with(DISCARDED))
+}
+
 /// The world in words, by names: equal for two worlds that differ in their ids only.
 pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
     let holdings = rig.holdings();
@@ -31,13 +40,29 @@ pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
                 image.content.provisioned
             ));
         }
+        let mut discarded: BTreeMap<&str, usize> = BTreeMap::new();
         for one in held.instances.values().filter(|one| one.state != LAUNCH_FAILED) {
+            if one.state == SHUTDOWN {
+                *discarded.entry(&one.name).or_default() += 1;
+                continue;
+            }
             let image = held.images.get(&one.image).map_or(one.image.as_str(), |image| image.name.as_str());
+            // Where the config names no host, the cloud names it by its address.
+            let host = Some(&one.host_name).filter(|host| !host.starts_with("VM-"));
             lines.insert(format!(
-                "{} instance {} {} {} from {image} tags {:?} made by {:?}",
-                one.zone, one.name, one.instance_type, one.state, one.tags, one.content.provisioned
+                "{} instance {} {} {} from {image} tags {:?} made by {:?} paid {} protected {} role {:?} host {host:?}",
+                one.zone,
+                one.name,
+                one.instance_type,
+                one.state,
+                one.tags,
+                one.content.provisioned,
+                one.charge,
+                one.protected,
+                one.cam_role
             ));
         }
+        lines.extend(discarded.into_iter().map(|(name, times)| format!("{DISCARDED}{name}, {times} times")));
     }
     lines
 }
@@ -60,7 +85,8 @@ pub(crate) fn faults(rig: &Rig) -> Vec<String> {
     let mut there = BTreeSet::new();
     for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
         let region = region.to_string();
-        let instances = || held.instances.iter().filter(|(_, one)| one.state != LAUNCH_FAILED);
+        let ours = |state: &str| state != LAUNCH_FAILED && state != SHUTDOWN;
+        let instances = || held.instances.iter().filter(|(_, one)| ours(&one.state));
         let ids = instances().map(|(id, _)| id).chain(held.images.keys());
         there.extend(ids.map(|id| (region.clone(), id.clone())));
         let mut names = BTreeSet::new();

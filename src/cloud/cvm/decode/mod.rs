@@ -197,18 +197,29 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Texts that repeat within a page.
+/// What repeats within a page.
 #[derive(Default)]
-struct Shared(BTreeSet<Arc<str>>);
+struct Shared {
+    texts: BTreeSet<Arc<str>>,
+    /// Of the instance before.
+    tags: Arc<BTreeMap<String, String>>,
+}
 
 impl Shared {
     fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.texts.get(text) {
             return Arc::clone(known);
         }
         let new: Arc<str> = Arc::from(text);
-        self.0.insert(Arc::clone(&new));
+        self.texts.insert(Arc::clone(&new));
         new
+    }
+
+    fn tags(&mut self, tags: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
+        if *self.tags != tags {
+            self.tags = Arc::new(tags);
+        }
+        Arc::clone(&self.tags)
     }
 }
 
@@ -351,7 +362,7 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
             .map(|id| PlacementGroupId::new(shared.get(&id.0))),
         cam_role: some_text(instance.cam_role_name),
         isolated: some_text(instance.isolated_source).filter(|source| source != "NOTISOLATED"),
-        tags: tags(instance.tags),
+        tags: shared.tags(tags(instance.tags)),
         name: instance.instance_name.owned(),
         charge_type: instance.instance_charge_type.owned(),
     }

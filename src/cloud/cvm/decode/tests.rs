@@ -66,7 +66,7 @@ fn an_instance_with_everything_is_read() {
             error: Some("no".to_owned()),
         }),
         protected: true,
-        tags: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        tags: Arc::new(BTreeMap::from([("a".to_owned(), "b".to_owned())])),
         renew: None,
         expires_ms: None,
         hostname: None,

@@ -246,6 +246,8 @@ fn show(cx: &Context<'_>, numbers: Vec<i64>) -> Done<Vec<i64>> {
 #[derive(Default)]
 struct Reader {
     specs: BTreeMap<i64, Rc<Spec>>,
+    /// By what is stored: every launch has a spec of its own, and those of a fleet are alike.
+    alike: BTreeMap<String, Rc<Spec>>,
 }
 
 impl Reader {
@@ -254,7 +256,15 @@ impl Reader {
         if let Some(spec) = self.specs.get(&n) {
             return Ok(Rc::clone(spec));
         }
-        let spec = Rc::new(Spec::load(cx.db, n)?);
+        let body = Spec::body(cx.db, n)?;
+        let spec = match self.alike.get(&body) {
+            Some(spec) => Rc::clone(spec),
+            None => {
+                let spec = Rc::new(Spec::parse(&body)?);
+                self.alike.insert(body, Rc::clone(&spec));
+                spec
+            }
+        };
         self.specs.insert(n, Rc::clone(&spec));
         Ok(spec)
     }

@@ -137,8 +137,17 @@ fn const_format() -> &'static str {
 
 impl Spec {
     pub(crate) fn load(db: &Connection, n: i64) -> Done<Self> {
-        let body: String = db.prepare_cached("SELECT body FROM spec WHERE n = ?1")?.query_row([n], |row| row.get(0))?;
-        Ok(serde_json::from_str(&body)?)
+        Self::parse(&Self::body(db, n)?)
+    }
+
+    /// A spec as it is stored.
+    pub(crate) fn body(db: &Connection, n: i64) -> Done<String> {
+        Ok(db.prepare_cached("SELECT body FROM spec WHERE n = ?1")?.query_row([n], |row| row.get(0))?)
+    }
+
+    /// What is stored as this text.
+    pub(crate) fn parse(body: &str) -> Done<Self> {
+        Ok(serde_json::from_str(body)?)
     }
 
     pub(crate) fn insert(&self, db: &Connection, user_data: Option<&str>) -> Done<i64> {
