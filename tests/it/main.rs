@@ -19,6 +19,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod sessions;
 mod traps;
 mod verbs;
 mod walks;
