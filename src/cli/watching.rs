@@ -173,7 +173,7 @@ impl<'s, 'w> Watching<'s, 'w> {
             return;
         };
         let mut lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
-        lines.push_str(&events.plan(now, &planned.plan, planned.estimate.as_ref()));
+        lines.push_str(&events.plan(now, &planned.plan, super::plan::beside(planned)));
         self.print_event(&lines);
     }
 
@@ -238,7 +238,7 @@ impl Watcher for Watching<'_, '_> {
     fn begins(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {
-            let line = events.plan(now, &planned.plan, planned.estimate.as_ref());
+            let line = events.plan(now, &planned.plan, super::plan::beside(planned));
             self.print_event(&line);
         } else {
             super::plan::begin(self.shell, planned);
@@ -258,8 +258,12 @@ impl Watcher for Watching<'_, '_> {
                     .help(format!("to go on without being asked: {}{} --auto-approve", self.again, self.options)),
             ));
         }
-        let question = format!("\nTo {} this plan, type `yes`: ", self.verb);
-        let approved = self.shell.confirmed(&question);
+        let question = match self.verb {
+            "destroy" => "\nTo destroy all of this, type `yes`: ",
+            "refresh" => "\nTo let the state learn this, type `yes`: ",
+            _ => "\nTo apply this plan, type `yes`: ",
+        };
+        let approved = self.shell.confirmed(question);
         self.begin(planned);
         Ok(if approved { Approval::Yes } else { Approval::No })
     }

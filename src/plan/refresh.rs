@@ -230,16 +230,12 @@ fn share(draft: &mut Draft<'_>, learning: &mut Learning, row: &Object) {
     let ours = shares::ours(Some(row));
     let others = shares::of_other_blocks(draft, &row.addr.block, &row.region, id);
     let left: BTreeSet<Uin> = ours.intersection(&there).cloned().collect();
-    let foreign = there.iter().any(|uin| !ours.contains(uin) && !others.contains(uin));
-    if foreign || left != ours {
-        draft.drift.push(Drift {
-            addr: row.full_addr(),
-            attr: "accounts".into(),
-            recorded: shares::list(&ours),
-            observed: shares::list(&there),
-            handling: if left == ours { Handling::Left } else { Handling::Learnt },
-            by: None,
-        });
+    if left != ours {
+        shares::drifted(draft, &row.full_addr(), [&ours, &left], Handling::Learnt);
+    }
+    let foreign: BTreeSet<Uin> = &(&there - &ours) - &others;
+    if !foreign.is_empty() {
+        shares::drifted(draft, &row.full_addr(), [&left, &(&left | &foreign)], Handling::Left);
     }
     if left == ours {
         return arrived(draft, learning, row);

@@ -31,6 +31,8 @@ const DETAIL_INDENT: usize = 6;
 const DIFF_INDENT: usize = 8;
 const LIST_INDENT: usize = 2;
 const HANG: usize = 4;
+/// A sign and the space behind it.
+const SIGN_COLUMN: usize = 4;
 /// The most lines of drift; it may be as long as the fleet.
 const MAX_DRIFT_LINES: usize = 20;
 /// The most ranges of slots that the summary names: more than elsewhere, for nobody should have to guess.
@@ -87,9 +89,9 @@ fn up_to_date(plan: &Plan) -> &'static str {
     }
 }
 
-/// What was changed outside, for somebody who only wants to know that.
+/// What was changed outside, for somebody who only wants to know that; `plan_it` and `learn_it` are the commands that go on.
 #[must_use]
-pub fn outside(plan: &Plan, style: Style) -> String {
+pub fn outside(plan: &Plan, [plan_it, learn_it]: [&str; 2], style: Style) -> String {
     let mut page = Page::new(style);
     drift(&mut page, &plan.drift, false);
     page.gap();
@@ -100,9 +102,19 @@ pub fn outside(plan: &Plan, style: Style) -> String {
         let what = if things.len() == 1 { "thing" } else { "things" };
         let line = Line::new().add(Ink::Strong, "Drift:").text(format!(" {} {what} changed outside.", things.len()));
         page.wrap(0, HANG, &line);
-        page.plain("To see what the config makes of it: plan. To let the state learn it: refresh.");
+        page.wrap(
+            LIST_INDENT,
+            HANG,
+            &Line::new().text(format!("to see what the config makes of it: {}", whole(plan_it))),
+        );
+        page.wrap(LIST_INDENT, HANG, &Line::new().text(format!("to let the state learn it: {}", whole(learn_it))));
     }
     page.finish()
+}
+
+/// A text that stays on one row.
+fn whole(text: &str) -> String {
+    text.replace(' ', &STICKY.to_string())
 }
 
 fn header(page: &mut Page, plan: &Plan) {
@@ -145,15 +157,26 @@ fn lost(page: &mut Page, title: &str, groups: &[Group<'_>]) {
     page.gap();
     page.wrap(0, HANG, &Line::new().add(Ink::Lose, title));
     let addrs: Vec<String> = groups.iter().map(|group| addresses(group, MAX_RANGES_LOST)).collect();
-    let column = addrs.iter().map(|addr| display_width(addr)).max().unwrap_or(0).min(MAX_ADDR_COLUMN);
-    for (group, addr) in groups.iter().zip(&addrs) {
+    let ids: Vec<String> = groups
+        .iter()
+        .map(|group| match ids(group) {
+            Some((ids, count @ 3..)) => format!("{ids} ({count})"),
+            Some((ids, _)) => ids,
+            None => String::new(),
+        })
+        .collect();
+    // One long list of slots does not push all ids away from their addresses.
+    let widest = |texts: &[String]| texts.iter().map(|text| display_width(text)).max().unwrap_or(0);
+    let room = page.style().columns().saturating_sub(LIST_INDENT + SIGN_COLUMN + 2 + widest(&ids));
+    let column = widest(&addrs).min(room.max(MAX_ADDR_COLUMN));
+    for ((group, addr), ids) in groups.iter().zip(&addrs).zip(ids) {
         let mut line = sign(group.action()).text(" ").text(addr);
-        if let Some((ids, count)) = ids(group) {
+        if !ids.is_empty() {
             line.push(Ink::Plain, " ".repeat(column.saturating_sub(display_width(addr)) + 2));
-            line.push(Ink::Plain, if count > 2 { format!("{ids} ({count})") } else { ids });
+            line.push(Ink::Plain, ids);
         }
         if group.action() == Action::Replace {
-            line.push(Ink::Plain, "  (created anew)");
+            line.push(Ink::Plain, format!("  {}", whole("(created anew)")));
         }
         page.wrap(LIST_INDENT, LIST_INDENT + HANG, &line);
     }
@@ -198,7 +221,7 @@ fn legend(page: &mut Page, plan: &Plan, look_ups: bool) {
     let mut entry = |sign: &str, ink: Ink, text: &str| {
         line.push(Ink::Plain, "  ");
         line.push(ink, sign);
-        line.push(Ink::Faint, format!(" {text}").replace(' ', &STICKY.to_string()));
+        line.push(Ink::Faint, whole(&format!(" {text}")));
     };
     for action in [
         Action::Create,

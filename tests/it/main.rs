@@ -9,6 +9,7 @@ mod crash;
 mod crowded;
 mod estimates;
 mod examples;
+mod foreign_text;
 mod fuzz;
 mod kit;
 mod lookups;

@@ -82,10 +82,11 @@ fn what_it_says() {
     let mut no: &[u8] = b"no\n";
     let terminal = Terminals { stdin: true, ..Terminals::default() };
     let declined = rig.run_typing("refresh", Hooks::default(), &mut no, terminal).expect(Exit::Failed);
-    says(&declined.err, "To refresh this plan, type `yes`");
+    says(&declined.err, "To let the state learn this, type `yes`:");
     assert_eq!(rig.addrs().len(), 5);
     let done = rig.run("apply --refresh-only --auto-approve").expect(Exit::Done);
     insta::assert_snapshot!("applied", done.out);
+    says(&done.out, "Refreshed: 2 learnt, 1 forgotten; only the state changed.");
     assert_eq!(rig.mutations(mark), counts(&[]));
     // Nobody said that it is to run: it is shown that it does not, now and later.
     says(

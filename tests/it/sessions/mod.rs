@@ -49,7 +49,12 @@ impl Session {
         let mut rig = Rig::with(&files, settings);
         rig.width = width;
         let switch = (!colour).then(|| ("NO_COLOR".to_owned(), "1".to_owned()));
-        Self { rig, terminal: Rc::new(RefCell::new(Terminal::new(width))), env: switch.into_iter().collect(), told: Cell::default() }
+        Self {
+            rig,
+            terminal: Rc::new(RefCell::new(Terminal::new(width))),
+            env: switch.into_iter().collect(),
+            told: Cell::default(),
+        }
     }
 
     /// A line that tells what happened between two commands.
@@ -123,5 +128,13 @@ fn golden(name: &str, text: &str) {
         std::fs::write(&file, text).expect("written");
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(expected, text, "{name}: run with UPDATE_GOLDENS=1 where the new screen is right");
+    let differs = expected.lines().chain([""]).zip(text.lines().chain([""])).position(|(old, new)| old != new);
+    let at = |text: &str| text.lines().nth(differs.unwrap_or(0)).unwrap_or_default().to_owned();
+    assert!(
+        expected == text,
+        "{name}, line {}: {:?} was {:?}; run with UPDATE_GOLDENS=1 where the new screen is right",
+        differs.unwrap_or(0) + 1,
+        at(text),
+        at(&expected),
+    );
 }

@@ -1,0 +1,126 @@
+//! Text of foreign origin, names of the cloud and what a plan file says, does nothing to a terminal but being seen.
+
+use std::sync::Arc;
+
+use fleetwright::cli::Exit;
+use fleetwright::cloud::Cloud;
+use fleetwright::cloud::call::{Answer, Call, Class, Executed, Fault, Reply};
+use fleetwright::model::Millis;
+use fleetwright::plan::{Drift, Handling, Plan, Value, file};
+
+use crate::kit::{fleet, image, says};
+use crate::rig::{Ran, Rig};
+
+/// Clears the screen, colours what follows, turns the writing round, breaks the line, and hides.
+const EVIL: &str = "a\u{1b}[2Jb\u{1b}]0;title\u{7}c\u{202e}d\u{2066}e\nf\rg\u{9b}31mh\u{200b}i";
+
+/// Nothing of a command's output does anything else than being seen.
+#[track_caller]
+fn harmless(ran: &Ran) {
+    for text in [&ran.out, &ran.err] {
+        let unseen = text.chars().find(|c| *c != '\n' && fleetwright::diagnostic::is_unseen(*c));
+        assert_eq!(unseen, None, "{text}");
+        assert!(!text.contains("e\nf"), "{text}");
+    }
+}
+
+/// A plan file that somebody wrote by hand, with a hash that is right.
+#[test]
+fn in_a_plan_file() {
+    let rig = fleet();
+    rig.edit("shop.yaml", "count: 5", "count: 7");
+    rig.run("plan --out plan.json").expect(Exit::Done);
+    let bytes = std::fs::read(rig.dir().join("plan.json")).expect("the file");
+    let mut plan: Plan = file::parse("plan.json", &bytes).expect("a plan");
+    let evil = Value::Text(EVIL.to_owned());
+    for change in &mut plan.changes {
+        change.name = EVIL.to_owned();
+        let detail = Arc::make_mut(&mut change.detail);
+        for attr in &mut detail.attrs {
+            (attr.name, attr.before, attr.after) = (EVIL.to_owned(), Value::None, evil.clone());
+        }
+    }
+    plan.assumptions.push(EVIL.to_owned());
+    plan.origin.endpoint = EVIL.to_owned();
+    plan.drift.push(Drift {
+        addr: plan.changes[0].addr.clone(),
+        attr: EVIL.to_owned(),
+        recorded: evil.clone(),
+        observed: Value::List(vec![EVIL.to_owned()]),
+        handling: Handling::Left,
+        by: None,
+    });
+    rig.write("plan.json", &file::encode(&plan));
+    let shown = rig.run("show plan.json").expect(Exit::Done);
+    assert!(shown.out.contains("a\\u{1b}[2Jb"), "{}", shown.out);
+    harmless(&shown);
+    harmless(&rig.run("apply plan.json"));
+}
+
+/// A cloud whose images, instances and faults have names that are no names.
+struct Evil {
+    inner: Arc<dyn Cloud>,
+    /// The action that is refused.
+    refused: &'static str,
+}
+
+impl Cloud for Evil {
+    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        if call.body.action() == self.refused {
+            return Err(Fault {
+                class: Class::Invalid,
+                code: Some(format!("Evil.{EVIL}")),
+                message: EVIL.to_owned(),
+                request_id: None,
+                executed: Executed::No,
+                cloud_ms: None,
+            });
+        }
+        let mut answer = self.inner.call(call, signed_ms)?;
+        match &mut answer.reply {
+            Reply::Images(page) => {
+                page.items.iter_mut().filter(|image| image.name.starts_with("shop-")).for_each(|image| {
+                    image.name = EVIL.to_owned();
+                    image.description = EVIL.to_owned();
+                })
+            }
+            Reply::Instances(page) => page.items.iter_mut().for_each(|instance| {
+                instance.name = format!("{}{EVIL}", instance.name);
+                instance.tags.insert("app".to_owned(), EVIL.to_owned());
+            }),
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    fn outlives_us(&self) -> bool {
+        self.inner.outlives_us()
+    }
+}
+
+fn evil(rig: &Rig, args: &str, refused: &'static str) -> Ran {
+    rig.run_with(args, rig.around(move |inner| Evil { inner, refused }))
+}
+
+#[test]
+fn in_what_the_cloud_tells() {
+    let rig = image();
+    for args in
+        ["drift", "plan", "plan --refresh-only", "refresh --auto-approve", "plan", "show", "state show image.web"]
+    {
+        harmless(&evil(&rig, args, "Nothing"));
+    }
+    let named = image();
+    let drift = evil(&named, "drift", "Nothing").expect(Exit::Changes);
+    assert!(drift.out.contains("a\\u{1b}[2Jb") && drift.out.contains("\\u{202e}"), "{}", drift.out);
+    says(&drift.out, "fleet.web[0] name: shop-default-web-3-0 → shop-default-web-3-0a\\u{1b}[2Jb");
+    // Faults, in what is told meanwhile, in the end, and in the history.
+    let rig = image();
+    rig.edit("shop.yaml", "count: 3", "count: 4");
+    let failed = rig.run_with("apply --auto-approve", rig.around(|inner| Evil { inner, refused: "RunInstances" }));
+    assert_ne!(failed.exit, Exit::Done);
+    assert!(failed.out.contains("a\\u{1b}[2Jb"), "{}", failed.out);
+    harmless(&failed);
+    harmless(&rig.run("show 2"));
+    harmless(&evil(&rig, "plan", "DescribeInstances").expect(Exit::Failed));
+}
