@@ -57,6 +57,9 @@ pub(super) enum Command {
     /// Plan to destroy everything, ask, and carry it out
     Destroy(ApplyArgs),
     /// Let the state learn what was changed outside, after asking; changes nothing in the cloud
+    ///
+    /// What differs from the config then is a change of the config's for the next plan, which may replace or reset instances;
+    /// a note says so beforehand, for each fleet and attribute
     Refresh(RefreshArgs),
     /// Show what was changed outside; exits with 2 where something was, with 0 where not
     Drift,

@@ -9,6 +9,7 @@ use crate::cloud::clock::Clock;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::ops::{Approval, Planned, Problem, Watcher};
+use crate::plan::estimate::Measured;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
 use crate::report::live_table::{self, live};
@@ -34,6 +35,8 @@ pub(super) struct Watching<'s, 'w> {
     again: String,
     /// The options that this plan was made with, each behind a space: whoever approves it in another way needs them.
     options: String,
+    /// How long actions took in earlier runs.
+    measured: Measured,
 }
 
 /// After this long without an event, a program is told that things go on.
@@ -71,7 +74,13 @@ impl<'s, 'w> Watching<'s, 'w> {
             verb,
             again,
             options: String::new(),
+            measured: Measured::new(),
         }
+    }
+
+    /// The same, where this is known of earlier runs.
+    pub(super) fn knowing(self, measured: Measured) -> Self {
+        Self { measured, ..self }
     }
 
     /// The same, of a plan that was made with these options.
@@ -181,7 +190,7 @@ impl<'s, 'w> Watching<'s, 'w> {
     fn begin(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         self.text.follow(now, &planned.plan);
-        self.state.follow(now, &planned.plan);
+        self.state.follow(now, &planned.plan, &self.measured);
         self.timing.follow(now, &planned.plan);
     }
 }

@@ -114,6 +114,35 @@ fn json_says_what_is_learnt() {
     assert!(told("action", "steps").iter().all(|action| action == "Record"));
 }
 
+/// What was only shown is a difference to the config once the state has learnt it.
+#[test]
+fn what_the_next_plan_would_lose_is_said_before() {
+    let told = |attr: FleetAttr, strategy: &str| {
+        let case = case(attr);
+        let rig = rig_of(&case, None);
+        rig.edit(SHOP, "strategy: replace", &format!("strategy: {strategy}"));
+        drop(happen(&rig, &case.how));
+        let ran = |args: &str| rig.run_with(args, still(&rig, &case.how));
+        let before = ran("drift").expect(Exit::Changes).err;
+        assert_eq!(ran("refresh --auto-approve").expect(Exit::Done).err.contains("refresh-loses"), !before.is_empty());
+        let planned = ran("plan").expect(Exit::Done).out;
+        let lost = planned.contains("Will be destroyed") || planned.contains("Will be reset");
+        assert_eq!(lost, before.contains("note[refresh-loses]"), "{attr}\n{before}\n{planned}");
+        before
+    };
+    let larger = told(FleetAttr::SystemDiskSize, "reset");
+    // A system disk never gets smaller.
+    says(&larger, "after a refresh the next plan replaces 1 instance of fleet.web: its `system_disk.size` is 100 GiB");
+    says(&larger, "and the config says 60 GiB");
+    says(&larger, "declare 100 GiB before you refresh, or add `system_disk.size` to `ignore_changes`");
+    says(&told(FleetAttr::Login, "reset"), "the next plan resets 1 instance of fleet.web: its `login` is");
+    says(&told(FleetAttr::PlacementGroup, "reset"), "and the config says ps-0a1b2c3d");
+    says(&told(FleetAttr::Image, "replace"), "and the config says image.ubuntu");
+    for attr in [FleetAttr::Tags, FleetAttr::Type, FleetAttr::State, FleetAttr::PrepaidRenew] {
+        assert_eq!(told(attr, "replace"), "", "{attr}");
+    }
+}
+
 #[test]
 fn nothing_is_learnt_where_nothing_was_changed() {
     let rig = fleet();
