@@ -77,18 +77,16 @@ impl Cloud for Evil {
             });
         }
         let mut answer = self.inner.call(call, signed_ms)?;
-        match &mut answer.reply {
-            Reply::Images(page) => {
-                page.items.iter_mut().filter(|image| image.name.starts_with("shop-")).for_each(|image| {
-                    image.name = EVIL.to_owned();
-                    image.description = EVIL.to_owned();
-                })
+        if let Reply::Images(page) = &mut answer.reply {
+            for image in page.items.iter_mut().filter(|image| image.name.starts_with("shop-")) {
+                (image.name, image.description) = (EVIL.to_owned(), EVIL.to_owned());
             }
-            Reply::Instances(page) => page.items.iter_mut().for_each(|instance| {
-                instance.name = format!("{}{EVIL}", instance.name);
+        }
+        if let Reply::Instances(page) = &mut answer.reply {
+            for instance in &mut page.items {
+                instance.name.push_str(EVIL);
                 instance.tags.insert("app".to_owned(), EVIL.to_owned());
-            }),
-            _ => {}
+            }
         }
         Ok(answer)
     }
