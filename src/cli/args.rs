@@ -358,4 +358,15 @@ mod tests {
         }
         assert_eq!(planning.len(), PLANNING_ONLY.len());
     }
+
+    #[test]
+    fn the_readme_names_each_option_of_a_plan() {
+        let readme = include_str!("../../README.md");
+        let command = Args::command();
+        let plan = command.find_subcommand("plan").expect("plan");
+        let options: Vec<&str> = plan.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        assert!(options.contains(&"replace") && options.contains(&"upgrade"));
+        let missing: Vec<&&str> = options.iter().filter(|option| !readme.contains(&format!("--{option}"))).collect();
+        assert!(missing.is_empty(), "README.md lacks {missing:?}");
+    }
 }
