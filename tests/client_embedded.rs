@@ -23,7 +23,7 @@ use fleetwright::model::observed::{Image, ImageKind, ImageState, Instance, Insta
 use fleetwright::model::price::{ChargeUnit, ItemPrice, Micros, Price};
 use fleetwright::model::spec::{
     Architecture, BootMode, Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, InternetCharge,
-    License, Login, Renew, SlotNetwork, SystemDisk,
+    License, Login, Renew, SystemDisk,
 };
 
 const HOME: &str = "ap-guangzhou";
@@ -105,12 +105,8 @@ impl World {
 
     fn launch_of(&self, count: u32, token: &str) -> Launch {
         Launch {
-            zone: "ap-guangzhou-3".into(),
-            image: Arg::Known(self.ubuntu()),
-            instance_type: "S5.MEDIUM4".into(),
             system_disk: SystemDisk { kind: Some("CLOUD_PREMIUM".into()), size_gib: Some(60) },
             data_disks: vec![DataDisk { kind: "CLOUD_PREMIUM".into(), size_gib: 100 }],
-            network: SlotNetwork::default(),
             internet: Some(Internet {
                 charge: InternetCharge::TrafficPostpaidByHour,
                 bandwidth_mbps: 5,
@@ -123,11 +119,7 @@ impl World {
             tags: ours(),
             user_data: Some(secret()),
             token: Some(token.to_owned()),
-            hostname: None,
-            charge: Charge::Hourly,
-            placement_group: None,
-            cam_role: None,
-            protect: false,
+            ..Launch::of("ap-guangzhou-3".into(), Arg::Known(self.ubuntu()), "S5.MEDIUM4".into())
         }
     }
 

@@ -55,6 +55,8 @@ const PURE: &[&str] = &[
     "src/apply/events.rs",
     "src/cloud/observe",
     "src/cloud/call.rs",
+    "src/cloud/query.rs",
+    "src/cloud/answer.rs",
     "src/cloud/args.rs",
     "src/report",
 ];

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::args::{ApplyArgs, KindArgs, RefreshArgs};
+use super::args::{ApplyArgs, KindArgs, RefreshArgs, ScopeArgs};
 use super::watching::Watching;
 use super::{Exit, Shell};
 use crate::apply::events::Outcome;
 use crate::ops::{self, Applied, ApplyOptions, PlanOptions, Problem, Site};
+use crate::plan::Asked;
 use crate::report::events_json;
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &KindArgs) -> Result<Exit, Problem> {
@@ -16,25 +17,28 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &K
 
 /// `fleetwright refresh`: only the state changes.
 pub(super) fn refresh(shell: &mut Shell<'_>, site: &Site, args: &RefreshArgs) -> Result<Exit, Problem> {
-    let RefreshArgs { auto_approve } = args;
-    plan_and_apply(
-        shell,
-        site,
-        PlanOptions { refresh_only: true, ..PlanOptions::default() },
-        *auto_approve,
-        String::new(),
-    )
+    let RefreshArgs { scope, auto_approve } = args;
+    let asked = Asked { scope: ops::scope(&scope.target, &scope.exclude)?, ..Asked::default() };
+    let plan = PlanOptions { refresh_only: true, asked, ..PlanOptions::default() };
+    plan_and_apply(shell, site, plan, *auto_approve, scope_words(scope))
 }
 
 /// What is asked for of single things, as it stands in a command.
 fn words(kind: &KindArgs) -> String {
-    let KindArgs { destroy: _, refresh_only: _, replace, upgrade } = kind;
+    let KindArgs { scope, destroy: _, refresh_only: _, replace, upgrade } = kind;
     let replaced = replace.iter().map(|addr| format!(" --replace {}", ops::word(addr)));
     let upgraded = upgrade.iter().map(|addr| match addr.as_str() {
         "" => " --upgrade".to_owned(),
         addr => format!(" --upgrade={}", ops::word(addr)),
     });
-    replaced.chain(upgraded).collect()
+    scope_words(scope) + &replaced.chain(upgraded).collect::<String>()
+}
+
+/// What the plan is about, as it stands in a command.
+fn scope_words(scope: &ScopeArgs) -> String {
+    let ScopeArgs { target, exclude } = scope;
+    let target = target.iter().map(|addr| format!(" --target {}", ops::word(addr)));
+    target.chain(exclude.iter().map(|addr| format!(" --exclude {}", ops::word(addr)))).collect()
 }
 
 fn plan_and_apply(

@@ -55,7 +55,7 @@ pub(super) enum Command {
     /// Plan, ask, and carry it out; or carry out a plan that was saved
     Apply(ApplyFileArgs),
     /// Plan to destroy everything, ask, and carry it out
-    Destroy(ApplyArgs),
+    Destroy(DestroyArgs),
     /// Let the state learn what was changed outside, after asking; changes nothing in the cloud
     ///
     /// What differs from the config then is a change of the config's for the next plan, which may replace or reset instances;
@@ -262,9 +262,23 @@ pub(super) struct PlanArgs {
     pub(super) detailed_exitcode: bool,
 }
 
+/// What a plan is about.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(super) struct ScopeArgs {
+    /// Plan only for this, and for what it needs: a block, a slot, or a version or copy of an image; may be given several
+    /// times
+    #[arg(long, value_name = "ADDR", conflicts_with = "exclude")]
+    pub(super) target: Vec<String>,
+    /// Plan for all but this, and what needs it; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    pub(super) exclude: Vec<String>,
+}
+
 /// What kind of plan it is.
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct KindArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     /// Plan to destroy everything
     #[arg(long)]
     pub(super) destroy: bool,
@@ -288,6 +302,8 @@ pub(super) struct KindArgs {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct RefreshArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -303,6 +319,14 @@ pub(super) struct ApplyArgs {
 }
 
 #[derive(clap::Args, Debug)]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    pub(super) apply: ApplyArgs,
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+}
+
+#[derive(clap::Args, Debug)]
 pub(super) struct ApplyFileArgs {
     /// A plan that `plan --out` saved: it is carried out as it is, without a question, for it was reviewed before
     #[arg(value_name = "FILE", conflicts_with_all = PLANNING_ONLY)]
@@ -314,14 +338,14 @@ pub(super) struct ApplyFileArgs {
 }
 
 /// Options by which a plan becomes another one: a saved plan is made already.
-const PLANNING_ONLY: [&str; 6] =
-    ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only", "replace", "upgrade"];
+const PLANNING_ONLY: [&str; 8] =
+    ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only", "replace", "upgrade", "target", "exclude"];
 
 impl Args {
     pub(super) fn parallelism(&self) -> usize {
         match &self.command {
             Command::Plan(args) => args.planning.parallelism.into(),
-            Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(args) => {
+            Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(DestroyArgs { apply: args, .. }) => {
                 args.planning.parallelism.into()
             }
             Command::Refresh(_) | Command::Drift => MOST_CALLS.into(),

@@ -62,7 +62,9 @@ pub fn run(mut world: World<'_>) -> Exit {
             None => apply::run(&mut shell, &site, &options.apply, &options.kind),
         },
         Command::Destroy(options) => {
-            apply::run(&mut shell, &site, options, &args::KindArgs { destroy: true, ..args::KindArgs::default() })
+            let args::DestroyArgs { apply, scope } = options;
+            let kind = args::KindArgs { destroy: true, scope: scope.clone(), ..args::KindArgs::default() };
+            apply::run(&mut shell, &site, apply, &kind)
         }
         Command::Refresh(options) => apply::refresh(&mut shell, &site, options),
         Command::Drift => plan::drift(&mut shell, &site),

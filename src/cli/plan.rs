@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::args::{KindArgs, PlanArgs, Planning};
+use super::args::{KindArgs, PlanArgs, Planning, ScopeArgs};
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
+use crate::plan::Asked;
 use crate::report::plan_json::Beside;
 use crate::report::plan_text::PlanOpts;
-use crate::report::{plan_json, plan_text};
+use crate::report::{outside, plan_json, plan_text};
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result<Exit, Problem> {
     let planned = ops::plan(site, &options(shell, &args.planning, &args.kind)?)?;
@@ -26,11 +27,11 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 /// What the arguments ask for.
 pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> Result<PlanOptions, Problem> {
     let Planning { cancel_undeclared_shares, refresh, parallelism: _ } = planning;
-    let KindArgs { destroy, refresh_only, replace, upgrade } = kind;
+    let KindArgs { scope: ScopeArgs { target, exclude }, destroy, refresh_only, replace, upgrade } = kind;
     Ok(PlanOptions {
         destroy: *destroy,
         refresh_only: *refresh_only,
-        asked: ops::asked(replace, upgrade)?,
+        asked: Asked { scope: ops::scope(target, exclude)?, ..ops::asked(replace, upgrade)? },
         cancel_undeclared_shares: *cancel_undeclared_shares,
         from_memory: !refresh,
         texts: !shell.json && shell.world.terminals.stdout,
@@ -46,7 +47,7 @@ pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem>
     } else {
         shell.diagnostics(&planned.plan.notes, &planned.config.sources);
         let [plan_it, learn_it] = ["plan", "refresh"].map(|verb| shell.again(verb, site));
-        let text = plan_text::outside(&planned.plan, [&plan_it, &learn_it], shell.out);
+        let text = outside::outside(&planned.plan, [&plan_it, &learn_it], shell.out);
         shell.print(&text);
     }
     Ok(if planned.plan.drift.is_empty() { Exit::Done } else { Exit::Changes })

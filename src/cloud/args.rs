@@ -1,6 +1,9 @@
-//! The ids within a call that earlier steps hand out.
+//! What a call names: the ids that earlier steps hand out, the things that it is about, the secret that it carries.
+//!
+//! Whoever wants to know such a thing of any call asks here: a new action is thought through in this file, once.
 
 use super::call::{Arg, Body, StepId, TagTarget};
+use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, ImageId, InstanceId};
 
 /// Which target of which step.
@@ -27,7 +30,26 @@ fn instance_of(id: CloudId) -> Option<InstanceId> {
     }
 }
 
+/// What a call does with the image that it names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    /// Instances run from it afterwards.
+    Run,
+    /// Other images are made from it.
+    Copy,
+    /// It is shared, or a share of it is cancelled.
+    Share,
+    /// It is only described otherwise.
+    Describe,
+}
+
 impl Body {
+    /// Whether it changes anything: the others only read.
+    #[must_use]
+    pub fn mutates(&self) -> bool {
+        !matches!(self, Self::Describe(_))
+    }
+
     /// The ids that are not known yet, in order.
     #[must_use]
     pub fn outputs(&self) -> Vec<Output> {
@@ -138,13 +160,119 @@ impl Body {
         }
     }
 
+    /// The one image that is named, and what is done with it. A deletion names images to be without them.
+    fn named_image(&self) -> Option<(&Arg<ImageId>, With)> {
+        match self {
+            Self::RunInstances(launch) => Some((&launch.image, With::Run)),
+            Self::ResetInstance { image, .. } => Some((image, With::Run)),
+            Self::SyncImages { image, .. } => Some((image, With::Copy)),
+            Self::ShareImage { image, .. } => Some((image, With::Share)),
+            Self::ModifyImage { image, .. } => Some((image, With::Describe)),
+            Self::CreateImage { .. }
+            | Self::ImportImage { .. }
+            | Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::TagResources { .. }
+            | Self::UntagResources { .. }
+            | Self::Describe(_) => None,
+        }
+    }
+
+    /// The image that must be there when this is done.
+    #[must_use]
+    pub fn image(&self) -> Option<&Arg<ImageId>> {
+        self.named_image().map(|(image, _)| image)
+    }
+
     /// The image that instances run from when this is done.
     #[must_use]
     pub fn runs_from(&self) -> Option<&Arg<ImageId>> {
-        if let Self::RunInstances(launch) = self {
-            return Some(&launch.image);
+        self.named_image().filter(|(_, with)| *with == With::Run).map(|(image, _)| image)
+    }
+
+    /// The image that something is made from, instances or other images.
+    #[must_use]
+    pub fn made_from(&self) -> Option<&Arg<ImageId>> {
+        self.named_image().filter(|(_, with)| matches!(with, With::Run | With::Copy)).map(|(image, _)| image)
+    }
+
+    /// The image that must not be busy when this is done.
+    #[must_use]
+    pub fn needs_idle(&self) -> Option<&Arg<ImageId>> {
+        self.named_image().filter(|(_, with)| *with != With::Describe).map(|(image, _)| image)
+    }
+
+    /// The name of the images that this makes.
+    #[must_use]
+    pub fn names_images(&self) -> Option<&str> {
+        match self {
+            Self::CreateImage { name, .. } | Self::ImportImage { name, .. } | Self::SyncImages { name, .. } => {
+                Some(name)
+            }
+            Self::RunInstances(_)
+            | Self::ShareImage { .. }
+            | Self::ModifyImage { .. }
+            | Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResetInstance { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::TagResources { .. }
+            | Self::UntagResources { .. }
+            | Self::Describe(_) => None,
         }
-        if let Self::ResetInstance { image, .. } = self { Some(image) } else { None }
+    }
+
+    /// The instances, as far as they are known, whose latest operation this becomes: the one that an image is made from
+    /// among them. Tags are no operation on an instance.
+    #[must_use]
+    pub fn operates_on(&self) -> Vec<&InstanceId> {
+        match self {
+            Self::TerminateInstances { instances }
+            | Self::StartInstances { instances }
+            | Self::ModifyInstances { instances, .. } => instances.iter().collect(),
+            Self::StopInstances { instances } => instances.iter().filter_map(Arg::known).collect(),
+            Self::CreateImage { instance, .. } => instance.known().into_iter().collect(),
+            Self::ResetInstance { instance, .. } | Self::ResizeInstance { instance, .. } => vec![instance],
+            Self::RunInstances(_)
+            | Self::ImportImage { .. }
+            | Self::SyncImages { .. }
+            | Self::ShareImage { .. }
+            | Self::ModifyImage { .. }
+            | Self::DeleteImages { .. }
+            | Self::TagResources { .. }
+            | Self::UntagResources { .. }
+            | Self::Describe(_) => Vec::new(),
+        }
+    }
+
+    /// The secret whose bytes are sent.
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretRef> {
+        match self {
+            Self::RunInstances(launch) => launch.user_data.as_ref(),
+            Self::ResetInstance { with, .. } => with.user_data.as_ref(),
+            Self::CreateImage { .. }
+            | Self::ImportImage { .. }
+            | Self::SyncImages { .. }
+            | Self::ShareImage { .. }
+            | Self::ModifyImage { .. }
+            | Self::DeleteImages { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::TagResources { .. }
+            | Self::UntagResources { .. }
+            | Self::Describe(_) => None,
+        }
     }
 
     /// Takes one thing out of a call on several; `false` where there is no such thing in it, or nothing would be left.

@@ -1,22 +1,21 @@
 //! Calls as data: steps hold them, the journal stores them, a rehearsal replays them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Millis;
 use crate::model::desired::Tags;
 use crate::model::digest::SecretRef;
 use crate::model::ids::{
-    CloudId, ImageId, InstanceId, InstanceType, PlacementGroupId, Region, RequestId, SecurityGroupId, Uin, Zone,
+    CloudId, ImageId, InstanceId, InstanceType, PlacementGroupId, Region, SecurityGroupId, Uin, Zone,
 };
-use crate::model::limits::Quota;
-use crate::model::observed::{Image, ImportOs, Instance, InstanceState, TypeSeen};
-use crate::model::price::Price;
 use crate::model::spec::{
     Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, SlotNetwork, SystemDisk,
 };
+
+pub use super::answer::{Answer, Class, Executed, Fault, Page, Reply, TagFailure};
+pub use super::query::Query;
 
 /// The number of a step in its plan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -238,6 +237,34 @@ pub struct Launch {
     pub token: Option<String>,
 }
 
+impl Launch {
+    /// Of one instance, of which nothing else is declared.
+    #[must_use]
+    pub fn of(zone: Zone, image: Arg<ImageId>, instance_type: InstanceType) -> Self {
+        Self {
+            zone,
+            image,
+            instance_type,
+            system_disk: SystemDisk::default(),
+            data_disks: Vec::new(),
+            network: SlotNetwork::default(),
+            internet: None,
+            login: Login::Unset,
+            name_prefix: String::new(),
+            first_ordinal: 0,
+            count: 1,
+            tags: Tags::new(),
+            user_data: None,
+            hostname: None,
+            charge: Charge::default(),
+            placement_group: None,
+            cam_role: None,
+            protect: false,
+            token: None,
+        }
+    }
+}
+
 /// Reads ids as they were written when they were always known, too: journals are read for ever.
 fn ids_or_outputs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Arg<InstanceId>>, D::Error> {
     #[derive(Deserialize)]
@@ -305,88 +332,6 @@ pub struct ImageChange {
     pub deprecated: Option<bool>,
 }
 
-/// A read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Query {
-    /// All regions.
-    Regions,
-    /// The zones of the region.
-    Zones,
-    /// All instance types of the region.
-    Types,
-    /// How many custom images the account may hold in the region (DescribeImageQuota).
-    ImageQuota,
-    /// How much of each quota is used (DescribeAccountQuota).
-    AccountQuota,
-    /// Images by id, at most 100.
-    ImagesById {
-        /// The ids.
-        ids: Vec<ImageId>,
-    },
-    /// Those of some images, at most 100, that fit an instance type.
-    ImagesFitting {
-        /// The ids.
-        ids: Vec<ImageId>,
-        /// The type.
-        instance_type: InstanceType,
-    },
-    /// One page of the account's custom images.
-    CustomImages {
-        /// How many to pass over.
-        offset: u32,
-    },
-    /// One page of the custom images whose names contain one of at most five texts. The filter is fuzzy.
-    CustomImagesNamed {
-        /// What to look for.
-        names: Vec<String>,
-        /// How many to pass over.
-        offset: u32,
-    },
-    /// One page of the public images whose names contain a text. The filter is fuzzy.
-    PublicImages {
-        /// What to look for.
-        name: String,
-        /// Only images that fit this type.
-        instance_type: Option<InstanceType>,
-        /// How many to pass over.
-        offset: u32,
-    },
-    /// The accounts that an image is shared with.
-    Shares {
-        /// The image.
-        image: ImageId,
-    },
-    /// Instances by id, at most 100.
-    InstancesById {
-        /// The ids.
-        ids: Vec<InstanceId>,
-    },
-    /// One page of the instances that carry a tag.
-    InstancesTagged {
-        /// The tag's key.
-        key: String,
-        /// Its value.
-        value: String,
-        /// How many to pass over.
-        offset: u32,
-    },
-    /// States of instances by id, at most 100 (DescribeInstancesStatus).
-    InstanceStates {
-        /// The ids.
-        ids: Vec<InstanceId>,
-    },
-    /// Which systems can be imported (DescribeImportImageOs).
-    ImportOs,
-    /// What a launch would cost (InquiryPriceRunInstances): of one instance, with one name and no token.
-    Price(Box<Launch>),
-    /// User data of instances, at most 100 (DescribeInstancesAttributes).
-    UserData {
-        /// The ids.
-        ids: Vec<InstanceId>,
-    },
-}
-
 /// The most ids of one read, and the page that is always asked for (API text 1.10: the default is 20).
 pub const PAGE: u32 = 100;
 /// The most instances of one RunInstances (API text 5.1).
@@ -417,181 +362,6 @@ impl Body {
             Self::TagResources { .. } => "TagResources",
             Self::UntagResources { .. } => "UnTagResources",
             Self::Describe(query) => query.action(),
-        }
-    }
-}
-
-impl Query {
-    /// The name of the action.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::Regions => "DescribeRegions",
-            Self::Zones => "DescribeZones",
-            Self::Types => "DescribeInstanceTypeConfigs",
-            Self::ImageQuota => "DescribeImageQuota",
-            Self::AccountQuota => "DescribeAccountQuota",
-            Self::ImagesById { .. }
-            | Self::ImagesFitting { .. }
-            | Self::CustomImages { .. }
-            | Self::CustomImagesNamed { .. }
-            | Self::PublicImages { .. } => "DescribeImages",
-            Self::Shares { .. } => "DescribeImageSharePermission",
-            Self::InstancesById { .. } | Self::InstancesTagged { .. } => "DescribeInstances",
-            Self::InstanceStates { .. } => "DescribeInstancesStatus",
-            Self::ImportOs => "DescribeImportImageOs",
-            Self::Price(_) => "InquiryPriceRunInstances",
-            Self::UserData { .. } => "DescribeInstancesAttributes",
-        }
-    }
-}
-
-/// What the cloud answered.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer {
-    /// The answer itself.
-    pub reply: Reply,
-    /// What the cloud calls the request.
-    pub request_id: RequestId,
-    /// Cloud time of the answer.
-    pub cloud_ms: Millis,
-}
-
-/// The answer itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reply {
-    /// The ids of what is being made, in no order.
-    Ids(Vec<CloudId>),
-    /// The ids of copies that are being made.
-    Copies(Vec<(Region, ImageId)>),
-    /// Tagged or untagged, but for these.
-    Tagged {
-        /// What was refused.
-        failed: Vec<TagFailure>,
-    },
-    /// Accepted.
-    Done,
-    /// A page of instances.
-    Instances(Page<Instance>),
-    /// A page of images.
-    Images(Page<Image>),
-    /// Accounts that an image is shared with.
-    Shares(BTreeSet<Uin>),
-    /// How many custom images the account may hold.
-    ImageQuota(u32),
-    /// How much of each quota is used.
-    AccountQuota {
-        /// Custom images.
-        images: Option<Quota>,
-        /// Pay-as-you-go instances by zone.
-        instances: BTreeMap<Zone, Quota>,
-        /// Prepaid instances by zone: made this month and allowed in a month.
-        prepaid: BTreeMap<Zone, Quota>,
-        /// Cores of spot instances by zone.
-        spot: BTreeMap<Zone, Quota>,
-    },
-    /// Regions.
-    Regions(BTreeSet<Region>),
-    /// Zones, and whether they are available.
-    Zones(BTreeMap<Zone, bool>),
-    /// Types by zone.
-    Types(BTreeMap<(Zone, InstanceType), TypeSeen>),
-    /// States of instances.
-    States(BTreeMap<InstanceId, InstanceState>),
-    /// Systems that can be imported.
-    ImportOs(ImportOs),
-    /// What a launch would cost.
-    Price(Price),
-    /// User data of instances, decoded.
-    UserData(BTreeMap<InstanceId, Vec<u8>>),
-}
-
-/// A thing that could not be tagged.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TagFailure {
-    /// The thing's id.
-    pub id: String,
-    /// The cloud's code.
-    pub code: String,
-    /// The cloud's text.
-    pub message: String,
-}
-
-/// One page of a listing, whose order nobody documents.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Page<T> {
-    /// How many there are on all pages.
-    pub total: u32,
-    /// Those of this page.
-    pub items: Vec<T>,
-}
-
-/// Why a call did not succeed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Fault {
-    /// What kind of trouble it is, and so what helps.
-    pub class: Class,
-    /// The cloud's code, where the cloud answered.
-    pub code: Option<String>,
-    /// The cloud's text, for people.
-    pub message: String,
-    /// What the cloud calls the request, where it answered.
-    pub request_id: Option<RequestId>,
-    /// Whether the call can have taken effect.
-    pub executed: Executed,
-    /// Cloud time of the answer, where there was one.
-    pub cloud_ms: Option<Millis>,
-}
-
-/// Kinds of trouble.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Too many requests; later.
-    Throttled,
-    /// Something else is under way; passes by itself.
-    Busy,
-    /// The server's own trouble.
-    Transient,
-    /// There is no such thing.
-    NotFound,
-    /// It is there already, or a name is taken.
-    Conflict,
-    /// The key, the token or the signature.
-    Auth,
-    /// The signature's time.
-    Clock,
-    /// Not allowed.
-    Denied,
-    /// A quota or a cap.
-    Quota,
-    /// Sold out.
-    Stock,
-    /// The request itself, or the state of a thing.
-    Invalid,
-    /// The way to the server.
-    Transport,
-}
-
-/// Whether a call that did not succeed can have taken effect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Executed {
-    /// It was refused.
-    No,
-    /// It is in doubt.
-    Unknown,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.code {
-            Some(code) => write!(f, "{code}: {}", self.message)?,
-            None => f.write_str(&self.message)?,
-        }
-        match &self.request_id {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
         }
     }
 }

@@ -4,12 +4,14 @@
 //! [`cvm`] is the client: it turns calls into signed CVM requests, and answers back. [`embedded`] is a CVM of our own
 //! behind the same bytes. [`observe`] is pure: it says which calls it needs, and folds their answers.
 
+mod answer;
 pub mod args;
 pub mod call;
 pub mod clock;
 pub mod cvm;
 pub mod embedded;
 pub mod observe;
+mod query;
 
 use crate::model::Millis;
 use crate::model::digest::SecretRef;

@@ -3,7 +3,7 @@
 
 use crate::model::attrs::FleetAttr;
 
-use super::slot::Takes;
+use super::attr::Takes;
 
 /// What becomes of an attribute that somebody else changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,7 +1,7 @@
 //! What changes on a copy of an image that stays.
 
+use super::attr::{Attr, Takes};
 use super::shown::{Shown, show_tags};
-use super::slot::{Attr, Takes};
 use super::tags::{TagDiff, tags};
 use crate::model::desired::Tags;
 use crate::model::observed::Image;

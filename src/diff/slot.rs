@@ -5,89 +5,18 @@
 
 use std::collections::BTreeSet;
 
+use super::attr::{Attr, Takes};
 use super::fields::{self, Fate};
 use super::shown::{
     Shown, list, secret, show_data_disks, show_disks, show_internet, show_login, show_power, show_state, show_subnet,
     show_tags, text, text_or_none,
 };
-use super::tags::{TagDiff, tags};
+use super::tags::{TagDiff, tag_attr, tags, with_ours};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::Tags;
 use crate::model::ids::{ImageId, SecurityGroupId};
 use crate::model::observed::{Instance, InstanceState, OperationState};
 use crate::model::spec::{Charge, DataDisk, Internet, Login, Power, SlotNetwork, SlotSpec, SystemDisk};
-
-/// What bringing an attribute to its new value takes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Takes {
-    /// It is never changed.
-    Refused,
-    /// Instances are made, or destroyed.
-    Scale,
-    /// A new instance in another zone.
-    Move,
-    /// A new instance.
-    Replace,
-    /// A new system disk: a reset or a new instance, as the fleet's strategy says.
-    Rebuild,
-    /// Stop, ResetInstancesType, start.
-    Resize,
-    /// ModifyInstancesAttribute, and the instance reboots.
-    Restart,
-    /// StopInstances, StartInstances.
-    Power,
-    /// ModifyInstancesAttribute.
-    Modify,
-    /// TagResources, UnTagResources.
-    Tag,
-    /// Nothing but a note in the state: the cloud has it already, or it matters to new instances only.
-    Record,
-    /// It is only shown.
-    Nothing,
-}
-
-impl Takes {
-    /// What that is, for people.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Scale => "instances are made, or destroyed",
-            Self::Move => "moved: replaced in another zone",
-            Self::Replace => "replaced",
-            Self::Rebuild => "rebuild",
-            Self::Resize => "in place, switched off",
-            Self::Restart => "in place, restarted",
-            Self::Power => "switched on, switched off",
-            Self::Modify | Self::Tag => "in place",
-            Self::Record => "only noted",
-            Self::Nothing => "nothing",
-        }
-    }
-}
-
-/// One attribute that differs.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Attr {
-    /// The key in the config, or what comes nearest.
-    pub name: &'static str,
-    /// What it is.
-    pub before: Shown,
-    /// What it is to be.
-    pub after: Shown,
-    /// What that takes.
-    pub takes: Takes,
-    /// Whether somebody else changed it.
-    pub drifted: bool,
-}
-
-impl Attr {
-    /// Whether it is this attribute of a fleet.
-    #[must_use]
-    pub fn is(&self, attr: FleetAttr) -> bool {
-        self.name == attr.word()
-    }
-}
 
 /// Everything that differs on one slot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -129,7 +58,7 @@ impl SlotDiff {
 /// What a slot is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The spec of the config; what `ignore_changes` names is what the state remembers ([`keeping`]).
+    /// The spec of the config; what `ignore_changes` names is what the state remembers ([`keeping`](fn@super::keeping)).
     pub spec: &'a SlotSpec,
     /// The name of the slot; `None`: it gets another one with its next instance.
     pub name: Option<&'a str>,
@@ -139,54 +68,6 @@ pub struct Wanted<'a> {
     pub ours: (&'a str, &'a str),
     /// Whose drift nobody wants to know.
     pub ignore: &'a BTreeSet<FleetAttr>,
-}
-
-/// The spec of the config, but what is to be ignored is as the state remembers it.
-#[must_use]
-pub fn keeping(wanted: &SlotSpec, recorded: &SlotSpec, ignore: &BTreeSet<FleetAttr>) -> SlotSpec {
-    let mut spec = wanted.clone();
-    for attr in ignore {
-        match attr {
-            FleetAttr::Image => spec.image = recorded.image.clone(),
-            FleetAttr::Type => spec.instance_type = recorded.instance_type.clone(),
-            FleetAttr::SystemDiskType => spec.system_disk.kind = recorded.system_disk.kind.clone(),
-            FleetAttr::SystemDiskSize => spec.system_disk.size_gib = recorded.system_disk.size_gib,
-            FleetAttr::DataDisks => spec.data_disks = recorded.data_disks.clone(),
-            FleetAttr::Subnet => spec.network.subnet = recorded.network.subnet.clone(),
-            FleetAttr::SecurityGroups => spec.network.security_groups = recorded.network.security_groups.clone(),
-            FleetAttr::Internet => spec.internet = recorded.internet.clone(),
-            FleetAttr::Login => spec.login = recorded.login.clone(),
-            FleetAttr::UserData => spec.user_data = recorded.user_data.clone(),
-            FleetAttr::Hostname => spec.hostname = recorded.hostname.clone(),
-            FleetAttr::ChargeType => spec.charge = recorded.charge.clone(),
-            FleetAttr::PlacementGroup => spec.placement_group = recorded.placement_group.clone(),
-            FleetAttr::CamRole => spec.cam_role = recorded.cam_role.clone(),
-            FleetAttr::State => spec.power = recorded.power,
-            FleetAttr::Tags => spec.tags = recorded.tags.clone(),
-            FleetAttr::PrepaidMonths | FleetAttr::PrepaidRenew | FleetAttr::SpotMaxPrice => {
-                keep_price(&mut spec.charge, &recorded.charge, *attr);
-            }
-            // It is no part of a spec.
-            FleetAttr::Name => {}
-            // Not to be ignored: the planner refuses that.
-            FleetAttr::Count | FleetAttr::Region | FleetAttr::Zones | FleetAttr::Protect => {}
-        }
-    }
-    spec
-}
-
-fn keep_price(charge: &mut Charge, recorded: &Charge, attr: FleetAttr) {
-    match (charge, recorded) {
-        (Charge::Prepaid { months, renew }, Charge::Prepaid { months: before, renew: renewed }) => {
-            if attr == FleetAttr::PrepaidMonths {
-                *months = *before;
-            } else if attr == FleetAttr::PrepaidRenew {
-                *renew = *renewed;
-            }
-        }
-        (Charge::Spot { max_price }, Charge::Spot { max_price: before }) => max_price.clone_from(before),
-        (Charge::Hourly | Charge::Prepaid { .. } | Charge::Spot { .. }, _) => {}
-    }
 }
 
 /// What is known of one attribute.
@@ -606,22 +487,4 @@ fn tagged(diff: &mut SlotDiff, recorded: &SlotSpec, wanted: Wanted<'_>, seen: &I
         let (before, after) = (show_tags(remembered), show_tags(declared));
         diff.attrs.push(Attr { name: FleetAttr::Tags.word(), before, after, takes: Takes::Record, drifted: false });
     }
-}
-
-/// How the change of a thing's tags is shown.
-#[must_use]
-pub fn tag_attr(diff: &TagDiff, observed: &Tags) -> Attr {
-    let keys: BTreeSet<&String> = diff.set.keys().chain(&diff.unset).collect();
-    let pairs = |of: &Tags| {
-        let pairs: Vec<String> =
-            keys.iter().filter_map(|key| of.get(*key).map(|value| format!("{key}={value}"))).collect();
-        if pairs.is_empty() { Shown::None } else { Shown::List(pairs) }
-    };
-    Attr { name: "tags", before: pairs(observed), after: pairs(&diff.set), takes: Takes::Tag, drifted: diff.drifted }
-}
-
-fn with_ours(tags: &Tags, ours: (&str, &str)) -> Tags {
-    let mut tags = tags.clone();
-    tags.insert(ours.0.to_owned(), ours.1.to_owned());
-    tags
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::attr::{Attr, Takes};
+use super::shown::Shown;
 use crate::model::desired::Tags;
 
 /// What is to be done to a thing's tags.
@@ -37,6 +39,25 @@ pub fn tags(recorded: &Tags, wanted: &Tags, observed: &Tags) -> TagDiff {
     diff.unset =
         recorded.keys().filter(|key| !wanted.contains_key(*key) && observed.contains_key(*key)).cloned().collect();
     diff
+}
+
+/// How the change of a thing's tags is shown.
+#[must_use]
+pub fn tag_attr(diff: &TagDiff, observed: &Tags) -> Attr {
+    let keys: BTreeSet<&String> = diff.set.keys().chain(&diff.unset).collect();
+    let pairs = |of: &Tags| {
+        let pairs: Vec<String> =
+            keys.iter().filter_map(|key| of.get(*key).map(|value| format!("{key}={value}"))).collect();
+        if pairs.is_empty() { Shown::None } else { Shown::List(pairs) }
+    };
+    Attr { name: "tags", before: pairs(observed), after: pairs(&diff.set), takes: Takes::Tag, drifted: diff.drifted }
+}
+
+/// Tags with the one that marks a thing as ours.
+pub(super) fn with_ours(tags: &Tags, ours: (&str, &str)) -> Tags {
+    let mut tags = tags.clone();
+    tags.insert(ours.0.to_owned(), ours.1.to_owned());
+    tags
 }
 
 #[cfg(test)]

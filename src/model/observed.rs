@@ -335,3 +335,38 @@ pub struct Instance {
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
+
+#[cfg(test)]
+impl Instance {
+    /// One that runs, of which nothing is peculiar.
+    pub(crate) fn sample(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            name: "n".into(),
+            state: InstanceState::Running,
+            instance_type: "S5.MEDIUM4".into(),
+            zone: "ap-guangzhou-3".into(),
+            image: "img-0".into(),
+            system_disk: Disk { id: None, kind: "CLOUD_PREMIUM".into(), size_gib: 50 },
+            data_disks: Vec::new(),
+            vpc: "vpc-1".into(),
+            subnet: "subnet-1".into(),
+            security_groups: BTreeSet::new(),
+            keys: BTreeSet::new(),
+            charge_type: "POSTPAID_BY_HOUR".into(),
+            renew: None,
+            expires_ms: None,
+            internet_charge: None,
+            bandwidth_mbps: 0,
+            addresses: Vec::new(),
+            created_ms: 0,
+            latest: None,
+            protected: false,
+            hostname: None,
+            placement_group: None,
+            cam_role: None,
+            isolated: None,
+            tags: BTreeMap::new(),
+        }
+    }
+}

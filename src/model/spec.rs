@@ -425,7 +425,7 @@ pub struct Encryption {
 }
 
 /// What a version of an image was made of. A version is named after these, or must not change while these do.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Inputs {
     /// The machine made by hand, where it is one.
     pub instance: Option<InstanceId>,

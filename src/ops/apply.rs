@@ -207,13 +207,8 @@ fn apply_fresh(
     // The embedded cloud's file is made only when something is done to it.
     let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
     let planned = plan_with(site, &options.plan, stored, config, looking)?;
-    if planned.plan.is_empty() {
-        watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
-        move_pins(site, &planned.plan)?;
-        return Ok(Applied::Nothing);
-    }
-    if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
-        return Ok(Applied::Declined);
+    if let Some(over) = ask(site, &planned, watcher)? {
+        return Ok(over);
     }
     let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
     let store =
@@ -223,6 +218,17 @@ fn apply_fresh(
         still_fresh(&mut held, &planned.plan).and_then(|()| execute(site, watcher, &mut held, &planned, &connected));
     held.give_back();
     result
+}
+
+/// Shows the plan and asks whether it is to be carried out. Where it is not, or there is nothing to do, that is how the
+/// apply ends.
+fn ask(site: &Site, planned: &Planned, watcher: &mut dyn Watcher) -> Result<Option<Applied>, Problem> {
+    let approval = watcher.approve(planned).map_err(|fault| Problem::of(*fault))?;
+    if planned.plan.is_empty() {
+        move_pins(site, &planned.plan)?;
+        return Ok(Some(Applied::Nothing));
+    }
+    Ok((approval == Approval::No).then_some(Applied::Declined))
 }
 
 /// Another run may have made the state while this one was being planned and approved.
@@ -257,13 +263,8 @@ fn apply_held(
         stored = held.load()?;
     }
     let planned = plan_with(site, &options.plan, stored, config, connected)?;
-    if planned.plan.is_empty() {
-        watcher.approve(&planned).map_err(|fault| Problem::of(*fault))?;
-        move_pins(site, &planned.plan)?;
-        return Ok(Applied::Nothing);
-    }
-    if watcher.approve(&planned).map_err(|fault| Problem::of(*fault))? == Approval::No {
-        return Ok(Applied::Declined);
+    if let Some(over) = ask(site, &planned, watcher)? {
+        return Ok(over);
     }
     execute(site, watcher, held, &planned, &planned.connected)
 }

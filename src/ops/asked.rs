@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Problem;
 use super::state::parsed;
-use crate::plan::{Asked, Upgrade};
+use crate::plan::{Asked, Scope, Upgrade};
 
 /// `replace` holds addresses; so does `upgrade`, where an empty text stands for all look-ups.
 ///
@@ -19,5 +19,17 @@ pub fn asked(replace: &[String], upgrade: &[String]) -> Result<Asked, Problem> {
         Upgrade::Of(parsed(upgrade)?.into_iter().collect())
     };
     let replace: BTreeSet<_> = parsed(replace)?.into_iter().collect();
-    Ok(Asked { replace, upgrade })
+    Ok(Asked { replace, upgrade, scope: Scope::All })
+}
+
+/// What a plan is about, where some things are named: just these, or all but these. At most one of both is given.
+///
+/// # Errors
+/// One of them is no address. Whether there is such a thing, the plan says.
+pub fn scope(target: &[String], exclude: &[String]) -> Result<Scope, Problem> {
+    Ok(match (target, exclude) {
+        ([], []) => Scope::All,
+        ([], exclude) => Scope::Exclude(parsed(exclude)?.into_iter().collect()),
+        (target, _) => Scope::Target(parsed(target)?.into_iter().collect()),
+    })
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
-pub use asked::asked;
+pub use asked::{asked, scope};
 pub use connect::{cloud_file, open_embedded, open_problem};
 pub use history::{Prune, RunNumber, RunWhole, history, measured, prune, run, stays_from};
 pub use init::{Started, init};

@@ -19,7 +19,7 @@ use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, VISIBLE_MS, nothing_of};
+use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, VISIBLE_MS, looked_at, nothing_of};
 use crate::store::Stored;
 
 /// What the command line asks for.
@@ -96,10 +96,12 @@ pub(super) fn plan_with(
         })
     };
     let look = |needs| observe(site, &connected.cloud, needs);
+    let part = looked_at(&options.asked.scope, &desired, &stored.recorded);
+    let (wanted, known) = part.as_ref().map_or((&desired, &stored.recorded), |(wanted, known)| (wanted, known));
     let (sight, made) = if options.from_memory {
         let remember = |makes| {
-            let sight = look(Needs::beside_memory(&desired, &stored.recorded, &pins, makes))?;
-            Ok::<Sight, Problem>(remembered(sight, site, &desired, &stored.recorded, &pins))
+            let sight = look(Needs::beside_memory(wanted, known, &pins, makes))?;
+            Ok::<Sight, Problem>(remembered(sight, site, wanted, known, &pins))
         };
         let sight = remember(false)?;
         let made = attempt(&sight);
@@ -113,9 +115,9 @@ pub(super) fn plan_with(
         }
     } else {
         let sight = look(if options.destroy || options.refresh_only {
-            Needs::of_destroy(&desired.cloud, &stored.recorded)
+            Needs::of_destroy(&desired.cloud, known)
         } else {
-            Needs::of(&desired, &stored.recorded)
+            Needs::of(wanted, known)
         })?;
         let made = attempt(&sight);
         (sight, made)
@@ -153,7 +155,11 @@ fn makes_something(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| match &step.does {
         Do::Call(call) => matches!(
             call.body,
-            Body::RunInstances(_) | Body::CreateImage { .. } | Body::SyncImages { .. } | Body::ResizeInstance { .. }
+            Body::RunInstances(_)
+                | Body::CreateImage { .. }
+                | Body::ImportImage { .. }
+                | Body::SyncImages { .. }
+                | Body::ResizeInstance { .. }
         ),
         Do::Await { .. } | Do::Record => false,
     })

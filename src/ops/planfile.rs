@@ -12,14 +12,13 @@ use super::load::{Config, files, load, store_problem};
 use super::observe::{Sight, observe};
 use super::plan::{NewPin, move_pins, new_pins};
 use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
-use crate::cloud::call::{Arg, Body};
+use crate::cloud::call::Arg;
 use crate::cloud::observe::{Needs, RegionNeeds};
 use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
 use crate::model::desired::{CloudSpec, Desired};
-use crate::model::digest::SecretRef;
 use crate::model::ids::{CloudId, Region};
 use crate::plan::file::{encode, parse};
-use crate::plan::{Do, Fact, Moved, Plan, Step, known_now};
+use crate::plan::{Do, Fact, Moved, Plan, Scope, Step, known_now};
 use crate::store::{SqliteStore, Store, Stored};
 
 /// The most facts that are told about one by one.
@@ -59,7 +58,7 @@ pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> 
 /// # Errors
 /// It cannot be read, is not a plan file, or was changed since it was written.
 pub fn read_plan(site: &Site, file: &Path) -> Result<Plan, Problem> {
-    let again = Again { site, file, destroy: false, refresh_only: false };
+    let again = Again { site, file, destroy: false, refresh_only: false, scope: Scope::All };
     let shown = again.shown();
     let bytes = read_file(&site.dir.join(file)).map_err(|error| {
         Problem::of(
@@ -92,7 +91,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 /// The file is damaged, foreign or stale; the config cannot be read; the state cannot be written.
 pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
     let mut plan = read_plan(site, file)?;
-    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only };
+    let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only, scope: plan.scope.clone() };
     let files = files(site)?;
     let store = SqliteStore::open_read_only(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     let stored = match store {
@@ -162,6 +161,7 @@ struct Again<'a> {
     file: &'a Path,
     destroy: bool,
     refresh_only: bool,
+    scope: Scope,
 }
 
 impl Again<'_> {
@@ -180,7 +180,13 @@ impl Again<'_> {
             (false, true) => " --refresh-only",
             (false, false) => "",
         };
-        self.site.command(&format!("plan{kind} --out {}", self.file()))
+        let scope: String = match self.scope.named() {
+            Some((option, named)) => {
+                named.iter().map(|addr| format!(" {option} {}", path_word(&addr.to_string()))).collect()
+            }
+            None => String::new(),
+        };
+        self.site.command(&format!("plan{kind}{scope} --out {}", self.file()))
     }
 
     fn plan(&self) -> String {
@@ -248,35 +254,13 @@ fn current(plan: &Plan, stored: Option<&Stored>, again: &Again<'_>) -> Result<()
     Err(Box::new(again.stale(format!("the state has changed since, from serial {} to {serial}", plan.serial))))
 }
 
-/// The secret whose bytes a call sends.
-fn secret_of(body: &Body) -> Option<&SecretRef> {
-    match body {
-        Body::RunInstances(launch) => launch.user_data.as_ref(),
-        Body::ResetInstance { with, .. } => with.user_data.as_ref(),
-        Body::CreateImage { .. }
-        | Body::SyncImages { .. }
-        | Body::ShareImage { .. }
-        | Body::ImportImage { .. }
-        | Body::ModifyImage { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => None,
-    }
-}
-
 /// Secrets whose bytes are no longer those that were planned with.
 fn secrets_changed(plan: &Plan, config: &Config, again: &Again<'_>) -> Vec<Diagnostic> {
     let mut read = BTreeSet::new();
     let mut faults = Vec::new();
     for step in &plan.steps {
         let Do::Call(call) = &step.does else { continue };
-        let Some(secret) = secret_of(&call.body) else { continue };
+        let Some(secret) = call.body.secret() else { continue };
         if !read.insert((&secret.source, secret.digest)) {
             continue;
         }

@@ -3,19 +3,81 @@
 use std::collections::BTreeSet;
 
 use super::input::{PlanInput, Upgrade};
+use super::scope::Covered;
 use crate::diagnostic::{Diagnostic, codes, nearest};
-use crate::model::addr::{Addr, Kind};
+use crate::model::addr::{Addr, Block, Kind, Part};
 use crate::model::desired::Image;
+use crate::model::ids::Region;
 use crate::model::recorded::Object;
 
 /// Everything that cannot be done, each with what could have been meant.
-pub(super) fn check(input: &PlanInput<'_>) -> Vec<Diagnostic> {
+pub(super) fn check(input: &PlanInput<'_>, covered: &Covered<'_>) -> Vec<Diagnostic> {
     let asked = input.options.asked;
-    let mut faults: Vec<Diagnostic> = asked.replace.iter().filter_map(|addr| irreplaceable(input, addr)).collect();
+    let mut faults = nowhere(input);
+    if !faults.is_empty() {
+        return faults;
+    }
+    let left_out = |option: &str, addr: &Addr| {
+        let fault = || refuse(option, addr, "it is left out of this plan");
+        (!covered.thing(addr)).then(fault).map(|fault| fault.help("take it in, or ask for one at a time"))
+    };
+    let replace = asked.replace.iter();
+    faults.extend(replace.filter_map(|addr| irreplaceable(input, addr).or_else(|| left_out("--replace", addr))));
     if let Upgrade::Of(named) = &asked.upgrade {
-        faults.extend(named.iter().filter_map(|addr| not_looked_up(input, addr)));
+        let named = named.iter();
+        faults.extend(named.filter_map(|addr| not_looked_up(input, addr).or_else(|| left_out("--upgrade", addr))));
     }
     faults
+}
+
+/// Says of what a plan is to be about, or not, that there is no such thing. Whether there is a version, nobody knows
+/// before it is planned.
+pub(super) fn nowhere(input: &PlanInput<'_>) -> Vec<Diagnostic> {
+    let Some((option, named)) = input.options.asked.scope.named() else { return Vec::new() };
+    let desired = input.desired;
+    let declared = |addr: &Addr| {
+        let Addr { block, slot, version: _, part, generation: _ } = addr;
+        match block.kind {
+            Kind::Image => desired.images.get(&block.name).is_some_and(|image| {
+                let regions = image.managed().and_then(|image| image.regions.as_ref());
+                slot.is_none() && is_among(part.as_ref(), regions)
+            }),
+            Kind::Share => desired.shares.get(&block.name).is_some_and(|share| {
+                let image = desired.images.get(&share.image).and_then(Image::managed);
+                slot.is_none() && is_among(part.as_ref(), image.and_then(|image| image.regions.as_ref()))
+            }),
+            Kind::Fleet => desired.fleets.get(&block.name).is_some_and(|fleet| {
+                addr.version.is_none() && part.is_none() && slot.is_none_or(|slot| slot < fleet.count)
+            }),
+        }
+    };
+    let recorded = |addr: &Addr| input.recorded.objects.iter().any(|object| addr.names(&object.full_addr()));
+    let missing = named.iter().filter(|addr| !declared(addr) && !recorded(addr));
+    let fault = |addr: &Addr| {
+        let mut known: BTreeSet<String> = input.recorded.objects.iter().map(|row| row.addr.block.to_string()).collect();
+        known.extend(desired.images.keys().map(|name| Block::image(name).to_string()));
+        known.extend(desired.shares.keys().map(|name| Block::share(name).to_string()));
+        known.extend(desired.fleets.keys().map(|name| Block::fleet(name).to_string()));
+        let block = known.contains(&addr.block.to_string());
+        let rows = input.recorded.objects.iter().filter(|row| row.addr.block == addr.block);
+        known.extend(rows.map(|row| row.full_addr().to_string()));
+        let or = "`fleetwright graph` names the blocks, `fleetwright state list` what there is";
+        let fault = refuse(option, addr, "neither config nor state has such a thing");
+        match desired.fleets.get(&addr.block.name).filter(|_| block && addr.block.kind == Kind::Fleet) {
+            Some(fleet) if addr.slot.is_some() => fault.help(format!("it has {} slots, from 0 on", fleet.count)),
+            Some(_) | None => with_nearest(fault, addr, known.iter().map(String::as_str), or),
+        }
+    };
+    missing.map(fault).collect()
+}
+
+/// Whether a part is one of these regions; where they are not said, any may be.
+fn is_among(part: Option<&Part>, regions: Option<&BTreeSet<Region>>) -> bool {
+    match part {
+        None => true,
+        Some(Part::Region(region)) => regions.is_none_or(|regions| regions.contains(region)),
+        Some(Part::Builder) => false,
+    }
 }
 
 fn refuse(option: &str, addr: &Addr, what: &str) -> Diagnostic {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::input::PlanInput;
+use super::input::{PlanInput, Scope};
 use super::rollout::Going;
+use super::scope::Covered;
 use super::types::{
     Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, Settle, Step, Target,
     Until, Value,
@@ -91,6 +92,12 @@ pub(super) struct Current {
 /// A plan in the making.
 pub(super) struct Draft<'a> {
     pub(super) input: &'a PlanInput<'a>,
+    /// What the plan is about.
+    pub(super) covered: Covered<'a>,
+    /// Blocks that are left out, for what they need is left out and not there.
+    pub(super) left_out: BTreeSet<Block>,
+    /// Copies of images that are left out and not there.
+    pub(super) absent: BTreeSet<(Name, Region)>,
     /// Recorded objects by block, in the order of their addresses.
     pub(super) objects: BTreeMap<&'a Block, Vec<&'a Object>>,
     pub(super) steps: Vec<Step>,
@@ -139,9 +146,12 @@ pub(super) struct NewStep {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(input: &'a PlanInput<'a>) -> Self {
+    pub(super) fn new(input: &'a PlanInput<'a>, covered: Covered<'a>) -> Self {
         Self {
             input,
+            covered,
+            left_out: BTreeSet::new(),
+            absent: BTreeSet::new(),
             objects: input.recorded.by_block(),
             steps: Vec::new(),
             changes: Vec::new(),
@@ -164,6 +174,21 @@ impl<'a> Draft<'a> {
             captures: BTreeMap::new(),
             crowded: BTreeSet::new(),
         }
+    }
+
+    /// Whether the plan is about everything.
+    pub(super) fn covers_everything(&self) -> bool {
+        self.input.options.asked.scope == Scope::All
+    }
+
+    /// Whether the plan is about a thing.
+    pub(super) fn plans(&self, thing: &Addr) -> bool {
+        self.covers_everything() || (self.covered.thing(thing) && !self.left_out.contains(&thing.block))
+    }
+
+    /// Whether the plan is about a recorded thing.
+    pub(super) fn plans_row(&self, row: &Object) -> bool {
+        self.covers_everything() || self.plans(&row.full_addr())
     }
 
     /// Recorded objects of a block.

@@ -94,25 +94,25 @@ impl<'p> Done<'p> {
 
     fn add(&mut self, step: &'p Step, names: &BTreeMap<&'p ImageId, &'p str>) {
         let Do::Call(call) = &step.does else { return };
+        self.instances.extend(call.body.operates_on());
         match &call.body {
             Body::ShareImage { image: Arg::Known(image), .. } => drop(self.shares.insert(image)),
             Body::DeleteImages { images } => {
                 let freed = images.iter().filter_map(|image| names.get(image)).map(|name| (&call.region, *name));
                 self.freed.extend(freed);
             }
-            Body::TerminateInstances { instances }
-            | Body::StartInstances { instances }
-            | Body::ModifyInstances { instances, .. } => self.instances.extend(instances),
-            Body::StopInstances { instances } => self.instances.extend(instances.iter().filter_map(Arg::known)),
-            Body::CreateImage { instance: Arg::Known(instance), .. }
-            | Body::ResetInstance { instance, .. }
-            | Body::ResizeInstance { instance, .. } => drop(self.instances.insert(instance)),
             Body::RunInstances(_)
             | Body::CreateImage { .. }
+            | Body::ImportImage { .. }
             | Body::SyncImages { .. }
             | Body::ShareImage { .. }
-            | Body::ImportImage { .. }
             | Body::ModifyImage { .. }
+            | Body::TerminateInstances { .. }
+            | Body::StopInstances { .. }
+            | Body::StartInstances { .. }
+            | Body::ResetInstance { .. }
+            | Body::ResizeInstance { .. }
+            | Body::ModifyInstances { .. }
             | Body::TagResources { .. }
             | Body::UntagResources { .. }
             | Body::Describe(_) => {}
@@ -272,7 +272,7 @@ fn back_again(seen: &Observed, region: &Region, id: &CloudId) -> Option<Moved> {
 mod tests {
     use super::*;
     use crate::model::observed::RegionSeen;
-    use crate::plan::file::tests::{call, empty, instance, step};
+    use crate::plan::file::tests::{call, empty, step};
 
     const HERE: &str = "ap-guangzhou";
 
@@ -301,24 +301,24 @@ mod tests {
     #[test]
     fn a_termination_is_refused_for_what_would_be_lost_by_it() {
         let nothing: [&str; 0] = [];
-        assert_eq!(what(&terminable(), &with(instance("ins-1"))), nothing);
+        assert_eq!(what(&terminable(), &with(Instance::sample("ins-1"))), nothing);
         assert_eq!(what(&terminable(), &seen(|_| {})), nothing, "gone is as good");
-        let off = Instance { state: InstanceState::Terminating, ..instance("ins-1") };
+        let off = Instance { state: InstanceState::Terminating, ..Instance::sample("ins-1") };
         assert_eq!(what(&terminable(), &with(off)), nothing);
-        let bin = Instance { state: InstanceState::Shutdown, ..instance("ins-1") };
+        let bin = Instance { state: InstanceState::Shutdown, ..Instance::sample("ins-1") };
         assert_eq!(what(&terminable(), &with(bin)), ["ins-1 was put into the recycle bin"]);
-        let paid = Instance { charge_type: "PREPAID".into(), ..instance("ins-1") };
+        let paid = Instance { charge_type: "PREPAID".into(), ..Instance::sample("ins-1") };
         assert_eq!(what(&terminable(), &with(paid)), ["the billing of ins-1 changed"]);
-        let safe = Instance { protected: true, ..instance("ins-1") };
+        let safe = Instance { protected: true, ..Instance::sample("ins-1") };
         assert_eq!(what(&terminable(), &with(safe)), ["ins-1 was protected against termination"]);
     }
 
     #[test]
     fn what_is_forgotten_must_still_be_gone() {
         let gone = Fact::Gone { region: HERE.into(), id: CloudId::Instance("ins-1".into()) };
-        assert_eq!(what(&gone, &with(instance("ins-1"))), ["ins-1 is there again"]);
+        assert_eq!(what(&gone, &with(Instance::sample("ins-1"))), ["ins-1 is there again"]);
         for state in [InstanceState::LaunchFailed, InstanceState::Shutdown, InstanceState::Terminating] {
-            assert!(gone.moved(&with(Instance { state, ..instance("ins-1") })).is_empty());
+            assert!(gone.moved(&with(Instance { state, ..Instance::sample("ins-1") })).is_empty());
         }
         assert!(gone.moved(&seen(|_| {})).is_empty());
     }
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn of_several_instances_those_are_named_that_ended() {
         let all = Fact::Instances { region: HERE.into(), ids: BTreeSet::from(["ins-1".into(), "ins-2".into()]) };
-        assert_eq!(what(&all, &with(instance("ins-1"))), ["ins-2 was terminated"]);
+        assert_eq!(what(&all, &with(Instance::sample("ins-1"))), ["ins-2 was terminated"]);
     }
 
     #[test]

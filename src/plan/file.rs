@@ -161,9 +161,9 @@ pub(super) mod tests {
     use crate::cloud::call::{Body, Call, StepId};
     use crate::model::addr::{Addr, Block};
     use crate::model::ids::{CloudId, Lineage};
-    use crate::model::observed::{Disk, Instance, InstanceState};
     use crate::model::recorded::Origin;
     use crate::plan::draft::{at_once, detail};
+    use crate::plan::input::Scope;
     use crate::plan::types::{Action, Change, Do, Fact, Reason, Step};
 
     /// A step that relies on something.
@@ -187,38 +187,6 @@ pub(super) mod tests {
         }
     }
 
-    /// An instance that runs.
-    pub(in crate::plan) fn instance(id: &str) -> Instance {
-        Instance {
-            id: id.into(),
-            name: "n".into(),
-            state: InstanceState::Running,
-            instance_type: "S5.MEDIUM4".into(),
-            zone: "ap-guangzhou-3".into(),
-            image: "img-0".into(),
-            system_disk: Disk { id: None, kind: "CLOUD_PREMIUM".into(), size_gib: 50 },
-            data_disks: Vec::new(),
-            vpc: "vpc-1".into(),
-            subnet: "subnet-1".into(),
-            security_groups: BTreeSet::new(),
-            keys: BTreeSet::new(),
-            charge_type: "POSTPAID_BY_HOUR".into(),
-            internet_charge: None,
-            bandwidth_mbps: 0,
-            addresses: Vec::new(),
-            created_ms: 0,
-            latest: None,
-            protected: false,
-            renew: None,
-            expires_ms: None,
-            hostname: None,
-            placement_group: None,
-            cam_role: None,
-            isolated: None,
-            tags: std::collections::BTreeMap::new(),
-        }
-    }
-
     /// A plan that does nothing.
     pub(in crate::plan) fn empty() -> Plan {
         Plan {
@@ -232,6 +200,7 @@ pub(super) mod tests {
             destroy: false,
             from_memory: false,
             refresh_only: false,
+            scope: Scope::All,
             lookups: Vec::new(),
             changes: Vec::new(),
             drift: Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::desired::Desired;
@@ -61,7 +63,7 @@ impl Default for Options<'_> {
     }
 }
 
-const NOTHING: &Asked = &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None };
+const NOTHING: &Asked = &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None, scope: Scope::All };
 
 /// What the command line asks for of single things.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -70,6 +72,8 @@ pub struct Asked {
     pub replace: BTreeSet<Addr>,
     /// Which look-ups move on to the newest match.
     pub upgrade: Upgrade,
+    /// What the plan is about.
+    pub scope: Scope,
 }
 
 impl Asked {
@@ -100,6 +104,31 @@ impl Upgrade {
             Self::None => false,
             Self::All => true,
             Self::Of(named) => named.contains(&Addr::of(block.clone())),
+        }
+    }
+}
+
+/// What a plan is about.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    All,
+    /// These things, and the blocks that they need; where things go, those as well that need them and go, too.
+    Target(BTreeSet<Addr>),
+    /// Everything but these things, and what needs them.
+    Exclude(BTreeSet<Addr>),
+}
+
+impl Scope {
+    /// The addresses that are named, and the option by which.
+    #[must_use]
+    pub fn named(&self) -> Option<(&'static str, &BTreeSet<Addr>)> {
+        match self {
+            Self::All => None,
+            Self::Target(named) => Some(("--target", named)),
+            Self::Exclude(named) => Some(("--exclude", named)),
         }
     }
 }

@@ -18,9 +18,13 @@ pub(super) fn public_images(draft: &mut Draft<'_>) {
     let desired = draft.input.desired;
     for (name, image) in &desired.images {
         let Image::Public { name: wanted } = image else { continue };
+        if !draft.covered.block(&Block::image(name)) {
+            continue;
+        }
         let mut regions: std::collections::BTreeMap<&Region, BTreeSet<&InstanceType>> =
             std::collections::BTreeMap::new();
-        for fleet in desired.fleets.values().filter(|fleet| fleet.image == *name) {
+        let fleets = desired.fleets.iter().filter(|(_, fleet)| fleet.image == *name);
+        for (_, fleet) in fleets.filter(|(name, _)| draft.covered.block(&Block::fleet(name))) {
             regions.entry(&fleet.region).or_default().insert(&fleet.instance_type);
         }
         for (region, types) in regions {

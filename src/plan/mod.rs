@@ -6,6 +6,7 @@
 //! the result with other eyes.
 
 mod asked;
+mod changes;
 mod check;
 mod draft;
 pub mod estimate;
@@ -22,8 +23,10 @@ mod quota;
 mod received;
 mod refresh;
 mod rollout;
+mod scope;
 mod shares;
 mod sound;
+mod steps;
 mod suggest;
 mod types;
 
@@ -31,7 +34,8 @@ use std::collections::BTreeSet;
 
 pub use check::check;
 pub use facts::{Moved, known_now};
-pub use input::{Asked, Options, PlanInput, Upgrade, VISIBLE_MS};
+pub use input::{Asked, Options, PlanInput, Scope, Upgrade, VISIBLE_MS};
+pub use scope::looked_at;
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, codes};
@@ -40,6 +44,7 @@ use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Image};
 use crate::model::recorded::Origin;
 use draft::Draft;
+use scope::Covered;
 
 /// Makes a plan.
 ///
@@ -91,17 +96,23 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     if input.options.refresh_only {
         return refresh::plan(input, origin);
     }
-    let missing = asked::check(input);
+    let graph = Blocks::of(desired);
+    let covered = Covered::closed(&input.options.asked.scope, desired, input.recorded, &graph);
+    let missing = asked::check(input, &covered);
     if !missing.is_empty() {
         return Err(missing.into());
     }
-    let graph = Blocks::of(desired);
     let Some(order) = graph.order() else { return Err(vec![cycle(&graph)].into()) };
-    let mut draft = Draft::new(input);
+    let mut draft = Draft::new(input, covered);
     lookups::public_images(&mut draft);
     received::images(&mut draft);
     for block in order {
-        one_block(&mut draft, desired, block);
+        if graph.needs(block).any(|needed| draft.left_out.contains(needed)) {
+            draft.left_out.insert(block.clone());
+        }
+        if draft.covered.block(block) && !draft.left_out.contains(block) {
+            one_block(&mut draft, desired, block);
+        }
     }
     fleets::leftovers(&mut draft);
     rollout::terminate_going(&mut draft);
@@ -109,6 +120,8 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     images::leftovers(&mut draft);
     received::settle(&mut draft);
     guard::tell(&mut draft);
+    scope::tell(&mut draft);
+    let edges = edges(&draft, &graph);
     let peaks = quota::fit(&mut draft);
     let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;
     if !faults.is_empty() {
@@ -128,12 +141,13 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         destroy: input.options.destroy,
         from_memory: input.options.from_memory,
         refresh_only: false,
+        scope: input.options.asked.scope.clone(),
         lookups,
         changes,
         drift,
         assumptions: if steps.is_empty() { Vec::new() } else { assumptions.into_iter().collect() },
         steps,
-        edges: edges(&graph),
+        edges,
         peaks,
         notes,
     };
@@ -141,8 +155,12 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     if wrong.is_empty() { Ok(plan) } else { Err(wrong.into()) }
 }
 
-fn edges(graph: &Blocks) -> BTreeSet<(Block, Block)> {
-    graph.blocks().flat_map(|block| graph.needs(block).map(|needed| (block.clone(), needed.clone()))).collect()
+/// What needs what from now on: of blocks that are left out, as before.
+fn edges(draft: &Draft<'_>, graph: &Blocks) -> BTreeSet<(Block, Block)> {
+    let planned = |block: &Block| draft.covered.block(block) && !draft.left_out.contains(block);
+    let now = graph.blocks().filter(|block| planned(block));
+    let now = now.flat_map(|block| graph.needs(block).map(|needed| (block.clone(), needed.clone())));
+    now.chain(draft.input.recorded.edges.iter().filter(|(block, _)| !planned(block)).cloned()).collect()
 }
 
 fn one_block<'a>(draft: &mut Draft<'a>, desired: &'a Desired, block: &Block) {

@@ -3,9 +3,9 @@
 
 use super::draft::{Draft, ImageAt, Nature};
 use super::types::{Do, Step};
-use crate::cloud::call::{Arg, Body};
+use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::model::addr::Kind;
+use crate::model::addr::{self, Kind};
 use crate::model::desired::{Desired, Image};
 use crate::model::ids::{ImageId, Name, Region, Uin};
 use crate::model::observed::{Image as SeenImage, ImageKind, ImageState, Seen};
@@ -37,6 +37,9 @@ pub(super) fn images(draft: &mut Draft<'_>) {
             Image::Marketplace { id } => Block { name, id, owner: None },
             Image::Public { .. } | Image::Managed(_) => continue,
         };
+        if !draft.covered.block(&addr::Block::image(name)) {
+            continue;
+        }
         elsewhere(draft, &block, home);
         let observed = draft.input.observed;
         match observed.image(home, block.id) {
@@ -61,7 +64,8 @@ fn enter(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, size_gib: u32,
 /// A received image works in its own region only.
 fn elsewhere(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region) {
     let fleets = draft.input.desired.fleets.iter();
-    for (name, fleet) in fleets.filter(|(_, fleet)| fleet.image == *block.name && fleet.region != *home) {
+    let elsewhere = fleets.filter(|(_, fleet)| fleet.image == *block.name && fleet.region != *home);
+    for (name, fleet) in elsewhere.filter(|(name, _)| draft.covered.block(&addr::Block::fleet(name))) {
         draft.faults.push(
             Diagnostic::error(
                 codes::IMAGE_NOT_IN_REGION,
@@ -165,28 +169,11 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
     enter(draft, block, home, seen.size_gib, nature);
 }
 
-/// What a call makes something from.
+/// What a call makes something from, and whether instances run from it.
 fn made_from(step: &Step) -> Option<(&Region, &Arg<ImageId>, bool)> {
     let Do::Call(call) = &step.does else { return None };
-    let (image, runs) = match &call.body {
-        Body::RunInstances(launch) => (&launch.image, true),
-        Body::ResetInstance { image, .. } => (image, true),
-        Body::SyncImages { image, .. } => (image, false),
-        Body::CreateImage { .. }
-        | Body::ImportImage { .. }
-        | Body::ShareImage { .. }
-        | Body::ModifyImage { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => return None,
-    };
-    Some((&call.region, image, runs))
+    let image = call.body.made_from()?;
+    Some((&call.region, image, call.body.runs_from().is_some()))
 }
 
 /// When all is planned: refuses what would be made from an image that is not there, and names the fees.

@@ -11,10 +11,11 @@ use super::draft::{Draft, NewStep, at_once, detail, known};
 use super::fleets::{seen_fact, slot_spec, sources};
 use super::images::{forget, is_gone, usable};
 use super::outside::{self, Now, now};
+use super::scope::{self, Covered};
 use super::types::{
     Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Handling, PRESENCE, Plan, Reason, Target, Value,
 };
-use super::{Refused, check, order, shares};
+use super::{Refused, asked, check, order, shares};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, Attr, Takes, Wanted};
 use crate::model::addr::Kind;
@@ -29,10 +30,14 @@ use crate::plan::input::PlanInput;
 
 /// Makes the plan. It is about recorded things alone: of the config, only what it says of drift counts.
 pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refused> {
-    let mut draft = Draft::new(input);
+    let missing = asked::nowhere(input);
+    if !missing.is_empty() {
+        return Err(missing.into());
+    }
+    let mut draft = Draft::new(input, Covered::named(&input.options.asked.scope));
     let mut learning = Learning::default();
     for rows in draft.objects.values().cloned().collect::<Vec<_>>() {
-        for row in rows {
+        for row in rows.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
             match row.kind() {
                 Kind::Fleet => slot(&mut draft, &mut learning, row),
                 Kind::Image => copy(&mut draft, &mut learning, row),
@@ -41,7 +46,12 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         }
     }
     learning.step(&mut draft);
-    let Draft { steps, mut changes, drift, notes, .. } = draft;
+    scope::tell(&mut draft);
+    let Draft { steps, mut changes, drift, mut faults, notes, .. } = draft;
+    if !faults.is_empty() {
+        faults.extend(notes);
+        return Err(faults.into());
+    }
     let steps = order::renumber(steps, &mut changes);
     changes.sort_by(|a, b| a.addr.cmp(&b.addr));
     let plan = Plan {
@@ -55,6 +65,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         destroy: false,
         from_memory: false,
         refresh_only: true,
+        scope: input.options.asked.scope.clone(),
         lookups: Vec::new(),
         changes,
         drift,

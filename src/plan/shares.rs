@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
 use super::images::{forget, is_gone, is_kept};
+use super::scope::Users;
 use super::types::{
     Action, AttrChange, Do, Drift, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
 };
@@ -44,8 +45,9 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         // Another image, or another copy of it, may have borne the same version.
         let last = here.next_back().map_or(0, |object| object.generation);
         let generation = row.map_or(last + 1, |row| row.generation);
-        let planning = Planning { name, share, addr, generation, region, at, row };
-        one_copy(draft, &planning);
+        if draft.plans(&addr.clone().generation(generation)) {
+            one_copy(draft, &Planning { name, share, addr, generation, region, at, row });
+        }
     }
 }
 
@@ -294,8 +296,9 @@ fn over_cap(
 pub(super) fn leftovers(draft: &mut Draft<'_>) {
     let blocks: Vec<Block> =
         draft.objects.keys().filter(|block| block.kind == Kind::Share).map(|block| (*block).clone()).collect();
+    let users = Users::of(draft);
     for block in blocks {
-        for object in draft.objects_of(&block) {
+        for object in draft.objects_of(&block).into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
             let Some(image) = object.cloud_id.image() else { continue };
             let declared = draft.input.desired.shares.get(&block.name).is_some_and(|share| {
                 let at = draft.images.get(&(share.image.clone(), object.region.clone()));
@@ -311,7 +314,7 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                     continue;
                 }
                 // An older version that stays is for us alone: whoever has it now has the current one before it is lost.
-                Some(row) if is_kept(draft, row) => {
+                Some(row) if is_kept(draft, row) || (is_older(draft, row) && left_alone(draft, &users, row)) => {
                     let needs = successors(draft, row);
                     let there = seen(draft, &object.region, image);
                     let accounts: BTreeSet<Uin> = ours(Some(object)).intersection(&there).cloned().collect();
@@ -319,8 +322,12 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                     continue;
                 }
                 // The shares of an image that goes are cancelled together with it.
-                Some(row) if !stays(draft, row) => continue,
-                Some(row) if taken_over(draft, row) => {
+                Some(row) if !stays(draft, row) && !left_alone(draft, &users, row) => continue,
+                Some(row) if let Some(taker) = taker(draft, row) => {
+                    // Until that is planned, too, the accounts are known by this block's name.
+                    if !draft.covered.block(&taker) {
+                        continue;
+                    }
                     let steps = draft.shared.get(&(row.addr.block.name.clone(), row.region.clone()));
                     let needs = steps.into_iter().flatten().copied().map(Need::Success).collect();
                     forget(draft, object, Reason::NotInConfig, needs);
@@ -355,9 +362,20 @@ fn stays(draft: &Draft<'_>, copy: &Object) -> bool {
     at.and_then(|at| at.id.known()) == copy.cloud_id.image()
 }
 
-/// Whether another block says from now on who may use an image: then it sees to what goes.
-fn taken_over(draft: &Draft<'_>, copy: &Object) -> bool {
-    draft.input.desired.shares.values().any(|share| share.image == copy.addr.block.name)
+/// Whether a planned image has a newer version than this copy.
+fn is_older(draft: &Draft<'_>, copy: &Object) -> bool {
+    draft.current.contains_key(&copy.addr.block.name) && !stays(draft, copy)
+}
+
+/// Whether a copy stays because the plan is about a part only.
+fn left_alone(draft: &Draft<'_>, users: &Users<'_>, copy: &Object) -> bool {
+    !draft.plans_row(copy) || users.any(copy).is_some()
+}
+
+/// Which other block says from now on who may use an image, if one does: it sees to what goes.
+fn taker(draft: &Draft<'_>, copy: &Object) -> Option<Block> {
+    let mut shares = draft.input.desired.shares.iter();
+    shares.find(|(_, share)| share.image == copy.addr.block.name).map(|(name, _)| Block::share(name))
 }
 
 /// Cancels every share of a copy that is about to be deleted: the cloud refuses to delete it otherwise. Accounts that

@@ -105,10 +105,14 @@ fn given(plan: &Plan, step: &Step, wrong: &mut Vec<String>) {
                     take(output(&resource.id), None);
                 }
             }
+            Body::StopInstances { instances } => {
+                for instance in instances {
+                    take(output(instance), Some(Kind::Instance));
+                }
+            }
             Body::ImportImage { .. }
             | Body::DeleteImages { .. }
             | Body::TerminateInstances { .. }
-            | Body::StopInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResizeInstance { .. }
             | Body::ModifyInstances { .. }

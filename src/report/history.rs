@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::cloud::call::{self, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
-use crate::model::recorded::OpId;
+use crate::model::digest::Digest;
+use crate::model::recorded::{OpId, RunId};
 use crate::plan::{Counts, Plan};
 use crate::store::{
     Ending, OpRow, OpState, OpTargetRow, Pruned, RunOutcome, RunRow, RunTold, Stays, Tally, TargetOutcome,
@@ -36,7 +37,7 @@ const HANG: usize = 2;
 pub fn text(told: &[RunTold], older: usize, show: &str, style: Style) -> String {
     /// A person and a host up to here are not broken: rather is there no room for a revision.
     const MOST_WHOLE: usize = 24;
-    let rows: Vec<Vec<String>> = told.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = told.iter().map(|told| row(&View::of(told))).collect();
     let whole = told.iter().all(|told| told.row.who.len() + told.row.host.len() < MOST_WHOLE);
     let columns = [
         Column::whole("RUN"),
@@ -76,32 +77,73 @@ pub fn text(told: &[RunTold], older: usize, show: &str, style: Style) -> String 
     if rest.is_empty() { text } else { format!("{text}\n{rest}") }
 }
 
-fn row(told: &RunTold) -> Vec<String> {
-    let RunTold { row, ending, tally } = told;
-    let RunRow {
-        id,
-        kind,
-        who,
-        host,
-        started_ms,
-        config_digest,
-        git_rev,
-        plan_hash: _,
-        ended_ms,
-        outcome: _,
-        serial_before: _,
-        serial_after: _,
-    } = row;
+/// A run as it is told about, in whatever form. It is taken apart whole, once, and a field that no form shows does not
+/// compile: so no column is forgotten.
+struct View<'a> {
+    id: i64,
+    kind: &'a str,
+    who: &'a str,
+    host: &'a str,
+    started_ms: Millis,
+    ended_ms: Option<Millis>,
+    took_ms: Option<Millis>,
+    ending: Ending,
+    tally: Option<&'a Tally>,
+    revision: Option<&'a str>,
+    config: Option<Digest>,
+    plan: Option<Digest>,
+    serial_before: u64,
+    serial_after: Option<u64>,
+}
+
+impl<'a> View<'a> {
+    fn of(told: &'a RunTold) -> Self {
+        let RunTold { row, ending, tally } = told;
+        let RunRow {
+            id: RunId(id),
+            kind,
+            who,
+            host,
+            started_ms,
+            config_digest,
+            git_rev,
+            plan_hash,
+            ended_ms,
+            // The ending says it too, and what became of a run that has none.
+            outcome: _,
+            serial_before,
+            serial_after,
+        } = row;
+        Self {
+            id: *id,
+            kind,
+            who,
+            host,
+            started_ms: *started_ms,
+            ended_ms: *ended_ms,
+            took_ms: ended_ms.map(|ended| ended - started_ms),
+            ending: *ending,
+            tally: tally.as_ref(),
+            revision: git_rev.as_deref(),
+            config: *config_digest,
+            plan: *plan_hash,
+            serial_before: *serial_before,
+            serial_after: *serial_after,
+        }
+    }
+}
+
+fn row(run: &View<'_>) -> Vec<String> {
     vec![
-        id.0.to_string(),
-        kind.clone(),
-        words::minute(*started_ms),
-        format!("{who}@{host}"),
-        ended_ms.map_or(String::new(), |ended| words::span(ended - started_ms)),
-        ending_word(*ending).to_owned(),
-        tally.as_ref().map_or(String::new(), signs),
-        git_rev.as_deref().map_or(String::new(), |rev| rev.chars().take(DIGITS).collect()),
-        config_digest.map_or(String::new(), |digest| digest.short(DIGITS)),
+        run.id.to_string(),
+        run.kind.to_owned(),
+        words::minute(run.started_ms),
+        format!("{}@{}", run.who, run.host),
+        run.took_ms.map_or(String::new(), words::span),
+        ending_word(run.ending).to_owned(),
+        run.tally.map_or(String::new(), signs),
+        run.revision.map_or(String::new(), |rev| rev.chars().take(DIGITS).collect()),
+        run.config.map_or(String::new(), |digest| digest.short(DIGITS)),
     ]
 }
 
@@ -152,7 +194,7 @@ pub fn run_text(
     style: Style,
 ) -> String {
     let mut page = Page::new(style);
-    head(&mut page, told);
+    head(&mut page, &View::of(told));
     if plan.is_some() {
         page.gap();
         page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Its plan, as it was approved:"));
@@ -184,35 +226,17 @@ pub fn run_text(
     text
 }
 
-fn head(page: &mut Page, told: &RunTold) {
-    let RunTold { row, ending, tally: _ } = told;
-    let RunRow {
-        id,
-        kind,
-        who,
-        host,
-        started_ms,
-        config_digest,
-        git_rev,
-        plan_hash: _,
-        ended_ms,
-        outcome: _,
-        serial_before,
-        serial_after,
-    } = row;
-    page.wrap(
-        0,
-        HANG,
-        &Line::new().add(Ink::Strong, format!("Run {}", id.0)).text(format!(": {kind}, by {who} on {host}")),
-    );
+fn head(page: &mut Page, run: &View<'_>) {
+    let title = format!(": {}, by {} on {}", run.kind, run.who, run.host);
+    page.wrap(0, HANG, &Line::new().add(Ink::Strong, format!("Run {}", run.id)).text(title));
     let mut field = |name: &str, text: String| {
         page.wrap(HANG, HANG + "revision: ".len(), &Line::new().text(format!("{:<10}{text}", format!("{name}:"))));
     };
-    field("started", words::time(*started_ms));
-    if let Some(ended) = ended_ms {
-        field("ended", format!("{}, after {}", words::time(*ended), words::span(ended - started_ms)));
+    field("started", words::time(run.started_ms));
+    if let (Some(ended), Some(took)) = (run.ended_ms, run.took_ms) {
+        field("ended", format!("{}, after {}", words::time(ended), words::span(took)));
     }
-    let meaning = match ending {
+    let meaning = match run.ending {
         Ending::Over(RunOutcome::Done) => "all was done",
         Ending::Over(RunOutcome::Partly) => "some of it was done",
         Ending::Over(RunOutcome::Failed) => "nothing was done",
@@ -220,19 +244,19 @@ fn head(page: &mut Page, told: &RunTold) {
         Ending::UnderWay => "it holds the lock",
         Ending::BrokenOff => "it was killed, or its machine was; the next apply settles what it left open",
     };
-    field("outcome", format!("{}: {meaning}", ending_word(*ending)));
-    if let Some(rev) = git_rev {
-        field("revision", rev.clone());
+    field("outcome", format!("{}: {meaning}", ending_word(run.ending)));
+    if let Some(rev) = run.revision {
+        field("revision", rev.to_owned());
     }
-    if let Some(digest) = config_digest {
+    if let Some(digest) = run.config {
         field("config", digest.to_string());
     }
     field(
         "serial",
-        match serial_after {
-            Some(after) if after == serial_before => format!("{serial_before}, the state did not change"),
-            Some(after) => format!("{serial_before} → {after}"),
-            None => format!("{serial_before} when it started"),
+        match (run.serial_before, run.serial_after) {
+            (before, Some(after)) if after == before => format!("{before}, the state did not change"),
+            (before, Some(after)) => format!("{before} → {after}"),
+            (before, None) => format!("{before} when it started"),
         },
     );
 }
@@ -354,38 +378,24 @@ pub fn run_json(told: &RunTold, plan: Option<&Plan>, operations: &[OpRow]) -> St
 }
 
 fn run_node(told: &RunTold) -> Node {
-    let RunTold { row, ending, tally } = told;
-    let RunRow {
-        id,
-        kind,
-        who,
-        host,
-        started_ms,
-        config_digest,
-        git_rev,
-        plan_hash,
-        ended_ms,
-        outcome: _,
-        serial_before,
-        serial_after,
-    } = row;
+    let run = View::of(told);
     object! {
-        "run" => Node::Number(id.0),
-        "kind" => kind,
-        "who" => who,
-        "host" => host,
-        "started" => words::rfc3339(*started_ms),
-        "ended" => ended_ms.map(words::rfc3339),
-        "took_ms" => ended_ms.map(|ended| Node::Number(ended - started_ms)),
-        "outcome" => ending.word(),
-        "counts" => tally.as_ref().map(|Tally { counts: Counts { add, change, reset, destroy }, forget }| object! {
+        "run" => Node::Number(run.id),
+        "kind" => run.kind,
+        "who" => run.who,
+        "host" => run.host,
+        "started" => words::rfc3339(run.started_ms),
+        "ended" => run.ended_ms.map(words::rfc3339),
+        "took_ms" => run.took_ms.map(Node::Number),
+        "outcome" => run.ending.word(),
+        "counts" => run.tally.map(|Tally { counts: Counts { add, change, reset, destroy }, forget }| object! {
             "add" => *add, "change" => *change, "reset" => *reset, "destroy" => *destroy, "forget" => *forget,
         }),
-        "git_revision" => git_rev.as_ref(),
-        "config_digest" => Node::maybe(config_digest.as_ref()),
-        "plan_hash" => Node::maybe(plan_hash.as_ref()),
-        "serial_before" => number(*serial_before),
-        "serial_after" => serial_after.map(number),
+        "git_revision" => run.revision,
+        "config_digest" => Node::maybe(run.config.as_ref()),
+        "plan_hash" => Node::maybe(run.plan.as_ref()),
+        "serial_before" => number(run.serial_before),
+        "serial_after" => run.serial_after.map(number),
     }
 }
 

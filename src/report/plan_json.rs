@@ -10,8 +10,8 @@ use crate::model::ids::{CloudId, ImageId, RequestId};
 use crate::model::observed::LatestOperation;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Handling, Need, Peak, Pinned, Plan, Reason, Resource, Step,
-    Target, Value,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Handling, Need, Peak, Pinned, Plan, Reason, Resource, Scope,
+    Step, Target, Value,
 };
 
 use super::cost;
@@ -50,6 +50,7 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
         destroy,
         from_memory,
         refresh_only,
+        scope,
         lookups,
         changes,
         drift,
@@ -77,6 +78,8 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
         "destroy" => *destroy,
         "refreshed" => !*from_memory,
         "refresh_only" => *refresh_only,
+        "target" => addresses(scope, "--target"),
+        "exclude" => addresses(scope, "--exclude"),
         "empty" => plan.is_empty(),
         "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
         "calls" => object! {
@@ -100,6 +103,12 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
                 .map(Node::Json),
         ),
     }
+}
+
+/// What an option of the command line names.
+fn addresses(scope: &Scope, option: &str) -> Node {
+    let named = scope.named().filter(|(of, _)| *of == option);
+    Node::list(named.into_iter().flat_map(|(_, named)| named).map(ToString::to_string))
 }
 
 /// Serials stay far below the point where they would not fit.

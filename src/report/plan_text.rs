@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
-use crate::model::observed::LatestOperation;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, AttrChange, Change, Do, Drift, Handling, PRESENCE, Peak, Pinned, Plan, Reason, Value};
+use crate::plan::{Action, AttrChange, Change, Do, Peak, Pinned, Plan, Reason, Scope, Value};
 
 use super::cost;
 use super::diff_text;
 use super::fold;
 use super::groups::{Group, by_action, by_detail};
+use super::outside::drift;
 use super::style::{Ink, Line, Page, STICKY, Style, display_width};
 use super::words;
 
@@ -29,12 +29,10 @@ pub struct PlanOpts {
 
 const DETAIL_INDENT: usize = 6;
 const DIFF_INDENT: usize = 8;
-const LIST_INDENT: usize = 2;
-const HANG: usize = 4;
+pub(super) const LIST_INDENT: usize = 2;
+pub(super) const HANG: usize = 4;
 /// A sign and the space behind it.
 const SIGN_COLUMN: usize = 4;
-/// The most lines of drift; it may be as long as the fleet.
-const MAX_DRIFT_LINES: usize = 20;
 /// The most ranges of slots that the summary names: more than elsewhere, for nobody should have to guess.
 const MAX_RANGES_LOST: usize = 32;
 /// The widest column of names before their values, and of addresses in the summary.
@@ -61,7 +59,9 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
     }
     page.gap();
     if nothing {
-        page.plain(if plan.refresh_only {
+        page.plain(if plan.scope != Scope::All {
+            "No changes to what this plan is about. The rest was not looked at."
+        } else if plan.refresh_only {
             up_to_date(plan)
         } else if plan.from_memory {
             "No changes. The state matches the config; the cloud was not looked at (--refresh=false)."
@@ -89,31 +89,8 @@ fn up_to_date(plan: &Plan) -> &'static str {
     }
 }
 
-/// What was changed outside, for somebody who only wants to know that; `plan_it` and `learn_it` are the commands that go on.
-#[must_use]
-pub fn outside(plan: &Plan, [plan_it, learn_it]: [&str; 2], style: Style) -> String {
-    let mut page = Page::new(style);
-    drift(&mut page, &plan.drift, false);
-    page.gap();
-    let things: BTreeSet<&Addr> = plan.drift.iter().map(|drift| &drift.addr).collect();
-    if things.is_empty() {
-        page.plain("Nothing was changed outside.");
-    } else {
-        let what = if things.len() == 1 { "thing" } else { "things" };
-        let line = Line::new().add(Ink::Strong, "Drift:").text(format!(" {} {what} changed outside.", things.len()));
-        page.wrap(0, HANG, &line);
-        page.wrap(
-            LIST_INDENT,
-            HANG,
-            &Line::new().text(format!("to see what the config makes of it: {}", whole(plan_it))),
-        );
-        page.wrap(LIST_INDENT, HANG, &Line::new().text(format!("to let the state learn it: {}", whole(learn_it))));
-    }
-    page.finish()
-}
-
 /// A text that stays on one row.
-fn whole(text: &str) -> String {
+pub(super) fn whole(text: &str) -> String {
     text.replace(' ', &STICKY.to_string())
 }
 
@@ -128,6 +105,10 @@ fn header(page: &mut Page, plan: &Plan) {
     }
     if plan.from_memory {
         page.plain("Made without looking (--refresh=false): what is ours is taken to be as the state remembers it.");
+    }
+    if let Some((option, named)) = plan.scope.named() {
+        let named: Vec<String> = named.iter().map(|addr| format!("{option} {addr}")).collect();
+        page.wrap(0, HANG, &Line::new().text(format!("Made for a part only ({}).", named.join(" "))));
     }
 }
 
@@ -419,7 +400,7 @@ fn attribute(page: &mut Page, action: Action, attr: &AttrChange, column: usize) 
 }
 
 /// `old → new`; of two lists that do not fit, what one has and the other has not.
-fn transition(label: Line, before: &Value, after: &Value, [loses, gets]: [&str; 2], room: usize) -> Line {
+pub(super) fn transition(label: Line, before: &Value, after: &Value, [loses, gets]: [&str; 2], room: usize) -> Line {
     let whole = label.clone().add(Ink::Faint, words::value(before)).text(" → ").add(Ink::Change, words::value(after));
     let (gone, come) = (items(before, after), items(after, before));
     let lists = matches!((before, after), (Value::List(_), Value::List(_)));
@@ -441,71 +422,6 @@ fn text_diff(page: &mut Page, block: &Block, old: &str, new: &str) {
     page.gap();
     page.wrap(HANG, DETAIL_INDENT, &Line::new().text("user data of ").add(Ink::Strong, block.to_string()).text(":"));
     diff_text::unified(page, DETAIL_INDENT, old, new);
-}
-
-/// What makes two drifts one line.
-type Alike<'a> = (&'a Block, &'a str, &'a Value, &'a Value, Handling, Option<(&'a str, &'static str)>);
-
-/// Everything that somebody else changed, with what is done about it.
-fn drift(page: &mut Page, drift: &[Drift], handled: bool) {
-    if drift.is_empty() {
-        return;
-    }
-    page.gap();
-    page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Changed outside:"));
-    let mut alike: BTreeMap<Alike<'_>, Vec<(&Addr, Option<&LatestOperation>)>> = BTreeMap::new();
-    for Drift { addr, attr, recorded, observed, handling, by } in drift {
-        let who = by.as_ref().map(|by| (by.name.as_str(), words::operation_state(by.state)));
-        let key = (&addr.block, attr.as_str(), recorded, observed, *handling, who);
-        alike.entry(key).or_default().push((addr, by.as_ref()));
-    }
-    let mut lines: Vec<(&Addr, Line)> = alike
-        .into_iter()
-        .filter_map(|((_, attr, recorded, observed, handling, who), things)| {
-            let addrs = fold::addrs(things.iter().map(|(addr, _)| *addr)).join(", ");
-            let room = page.style().columns().saturating_sub(LIST_INDENT);
-            let (mut line, done) = if attr == PRESENCE {
-                let line = Line::new().text(format!("{addrs}  ")).add(Ink::Change, words::value(observed));
-                let done = match handling {
-                    Handling::Repaired => "made again",
-                    Handling::Left | Handling::Learnt => "forgotten",
-                };
-                (line, done)
-            } else {
-                let label = Line::new().text(format!("{addrs}  {attr}: "));
-                let line = transition(label, recorded, observed, ["lost", "got"], room);
-                let done = match handling {
-                    Handling::Repaired => "repaired",
-                    Handling::Left => "left as it is",
-                    Handling::Learnt => "learnt",
-                };
-                (line, done)
-            };
-            if handled {
-                line.push(Ink::Plain, format!("; {done}"));
-            }
-            let first = things.first()?;
-            if let Some((name, state)) = who {
-                // Each instance has a request of its own.
-                let request = first.1.and_then(|by| by.request_id.as_ref()).filter(|_| things.len() == 1);
-                let request = request.map_or_else(String::new, |id| format!(", request {id}"));
-                let state = if state == "success" { String::new() } else { format!(", {state}") };
-                line.push(Ink::Faint, format!(" (its last operation: {name}{state}{request})"));
-            }
-            Some((first.0, line))
-        })
-        .collect();
-    lines.sort_by_key(|(addr, _)| *addr);
-    for (_, line) in lines.iter().take(MAX_DRIFT_LINES) {
-        page.wrap(LIST_INDENT, LIST_INDENT + HANG, line);
-    }
-    if let Some(more @ 1..) = lines.len().checked_sub(MAX_DRIFT_LINES) {
-        page.wrap(
-            LIST_INDENT,
-            LIST_INDENT + HANG,
-            &Line::new().text(format!("… and {more} more; --json has them all")),
-        );
-    }
 }
 
 fn limits(page: &mut Page, peaks: &[Peak]) {

@@ -8,10 +8,9 @@ use crate::model::addr::{Addr, Block};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Lineage, Name, Region, Uin, Zone};
 use crate::model::recorded::Origin;
-use crate::model::spec::{Login, SlotNetwork, SystemDisk};
 use crate::plan::{
     Action, AttrChange, Change, Detail, Do, Drift, Effect, FORMAT, Handling, Need, Peak, Pinned, Plan, Reason,
-    Resource, Settle, Step, Target, Until, Value,
+    Resource, Scope, Settle, Step, Target, Until, Value,
 };
 
 pub(super) const NOON: i64 = 1_795_435_200_000;
@@ -74,26 +73,12 @@ fn call(body: Body) -> Do {
 }
 
 fn launch(first: u32, count: u32, image: Arg<ImageId>) -> Do {
+    let zone = Zone::new("ap-guangzhou-3");
     call(Body::RunInstances(Box::new(Launch {
-        zone: Zone::new("ap-guangzhou-3"),
-        image,
-        instance_type: InstanceType::new("S5.MEDIUM4"),
-        system_disk: SystemDisk::default(),
-        data_disks: Vec::new(),
-        network: SlotNetwork::default(),
-        internet: None,
-        login: Login::Unset,
         name_prefix: "webshop-default-web-3-".to_owned(),
         first_ordinal: first,
         count,
-        tags: BTreeMap::new(),
-        user_data: None,
-        token: None,
-        hostname: None,
-        charge: crate::model::spec::Charge::Hourly,
-        placement_group: None,
-        cam_role: None,
-        protect: false,
+        ..Launch::of(zone, image, InstanceType::new("S5.MEDIUM4"))
     })))
 }
 
@@ -128,6 +113,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         destroy: false,
         from_memory: false,
         refresh_only: false,
+        scope: Scope::All,
         lookups: Vec::new(),
         changes,
         drift: Vec::new(),

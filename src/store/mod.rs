@@ -4,6 +4,7 @@
 //! file; `state/README.md` describes its tables.
 
 mod fault;
+mod files;
 mod history;
 mod journal;
 mod migrate;

@@ -6,11 +6,12 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::{Res, Trouble, of_io};
+use super::files::{Stamp, claim_beside, immutable, is_there, sync_directory};
 use super::migrate::{self, Found, MIGRATIONS, OLDEST_READ};
 use super::rows::{counter, lease, lineage};
 use super::write::Writer;
@@ -48,26 +49,6 @@ enum Access {
     /// As a file that nobody has open: nothing is locked, and nothing is made beside it. Afterwards it is checked
     /// that the file is still as it was.
     Still(Stamp),
-}
-
-/// By what a change of a file is noticed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stamp {
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    /// The stamp of a file that nobody has open to write.
-    fn of(path: &Path) -> Option<Self> {
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
-        if fs::exists(wal).unwrap_or(true) {
-            return None;
-        }
-        let meta = fs::metadata(path).ok()?;
-        Some(Self { bytes: meta.len(), modified: meta.modified().ok() })
-    }
 }
 
 impl SqliteStore {
@@ -466,53 +447,4 @@ fn refuse_foreign(conn: &Connection, shown: &str) -> Res<()> {
         Found::Ours => Ok(()),
         Found::Foreign => Err(StoreFault::NotAState(shown.to_owned()).into()),
     }
-}
-
-/// Whether there is a file. Anything else that bears its name, such as a directory, a pipe or a link that leads nowhere,
-/// is not opened, and nothing is made in its place.
-fn is_there(path: &Path, shown: &str) -> Result<bool, StoreFault> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_file() => Ok(true),
-        Ok(_) => Err(StoreFault::NotAState(shown.to_owned())),
-        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(false),
-        Err(error) => Err(of_io(shown, &error)),
-    }
-}
-
-/// An empty file of a name that nobody else has, beside a state that is about to be made.
-fn claim_beside(path: &Path) -> std::io::Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut n = 0;
-    loop {
-        let beside = path.with_file_name(format!(".{name}.new-{n}"));
-        match fs::OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && n < 1000 => n += 1,
-            claimed => return claimed.map(|_| beside),
-        }
-    }
-}
-
-/// So that a file that was just put into its place is still there after a power failure, where that can be asked for.
-fn sync_directory(path: &Path) {
-    if let Some(directory) = path.parent().and_then(|parent| fs::File::open(parent).ok()) {
-        drop(directory.sync_all());
-    }
-}
-
-/// The name under which SQLite opens a file as one that nobody changes.
-fn immutable(path: &Path) -> Option<String> {
-    if !cfg!(unix) {
-        return None;
-    }
-    let mut uri = String::from("file:");
-    for c in path.to_str()?.chars() {
-        match c {
-            '%' => uri.push_str("%25"),
-            '?' => uri.push_str("%3f"),
-            '#' => uri.push_str("%23"),
-            c => uri.push(c),
-        }
-    }
-    uri.push_str("?immutable=1");
-    Some(uri)
 }

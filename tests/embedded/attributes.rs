@@ -3,12 +3,10 @@
 use fleetwright::cloud::embedded::Settings;
 use serde_json::{Value, json};
 
-use crate::world::{SH, World, base, instant, merge, quick, texts, with};
+use crate::world::{SH, World, base, instant, merged, quick, texts, with};
 
 fn set(id: &str, more: Value) -> Value {
-    let mut body = json!({"InstanceIds": [id]});
-    merge(&mut body, more);
-    body
+    merged(json!({"InstanceIds": [id]}), more)
 }
 
 #[test]
@@ -59,11 +57,7 @@ fn a_new_host_name_reboots_unless_told_otherwise() {
 fn a_reset_may_name_the_host_and_grow_the_disk() {
     let world = World::new(quick());
     let id = world.launch(1, json!({"HostName": "old", "SystemDisk": {"DiskSize": 60}}))[0].clone();
-    let reset = |more: Value| {
-        let mut body = json!({"InstanceId": id});
-        merge(&mut body, more);
-        body
-    };
+    let reset = |more: Value| merged(json!({"InstanceId": id}), more);
     world.table(
         "ResetInstance",
         &[
@@ -111,11 +105,7 @@ fn reboots_take_a_while() {
 #[test]
 fn placement_groups_have_room_for_so_many() {
     let world = World::new(instant());
-    let group = |ids: Value, count: u32| {
-        let mut body = base(count);
-        merge(&mut body, json!({"DisasterRecoverGroupIds": ids}));
-        body
-    };
+    let group = |ids: Value, count: u32| merged(base(count), json!({"DisasterRecoverGroupIds": ids}));
     let missing = "FailedOperation.DisasterRecoverGroupNotFound";
     world.table(
         "RunInstances",
@@ -141,9 +131,9 @@ fn placement_groups_have_room_for_so_many() {
         assert_eq!(world.code("RunInstances", group(json!([format!("ps-{n:08}")]), 1)), "ok");
     }
     assert_eq!(world.code("RunInstances", group(json!(["ps-00000011"]), 1)), "LimitExceeded.DisasterRecoverGroup");
-    let mut elsewhere = json!({"Placement": {"Zone": "ap-shanghai-2"}, "DisasterRecoverGroupIds": ["ps-00000001"]});
-    merge(&mut elsewhere, json!({"ImageId": fleetwright::cloud::embedded::public_image_id(SH, crate::world::UBUNTU)}));
-    assert_eq!(world.code_as(1, SH, "RunInstances", elsewhere), missing);
+    let elsewhere = json!({"Placement": {"Zone": "ap-shanghai-2"}, "DisasterRecoverGroupIds": ["ps-00000001"]});
+    let image = json!({"ImageId": fleetwright::cloud::embedded::public_image_id(SH, crate::world::UBUNTU)});
+    assert_eq!(world.code_as(1, SH, "RunInstances", merged(elsewhere, image)), missing);
     let one = world.launch(1, json!({"DisasterRecoverGroupIds": ["ps-00000002"]}))[0].clone();
     let seen = world.instance(&one);
     assert_eq!(

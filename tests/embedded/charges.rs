@@ -4,14 +4,12 @@ use fleetwright::cloud::embedded::{Injection, Settings};
 use fleetwright::model::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::world::{GZ, World, ZONE, instant, merge, quick, uin, with};
+use crate::world::{GZ, World, ZONE, instant, merged, quick, uin, with};
 
 const DAY: i64 = 86_400_000;
 
 fn prepaid(more: Value) -> Value {
-    let mut body = json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": {"Period": 1}});
-    merge(&mut body, more);
-    body
+    merged(json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": {"Period": 1}}), more)
 }
 
 fn bid(price: &str) -> Value {
@@ -156,8 +154,7 @@ fn spot_instances_are_taken_back() {
     let settings = Settings { spot_taken_back_after_ms: Some(60_000), ..quick() };
     let world = World::new(settings);
     world.cloud.inject(Injection::TakenBack { name: "early".into(), after_ms: 10_000 });
-    let mut early = bid("0.1");
-    merge(&mut early, json!({"InstanceName": "early"}));
+    let early = merged(bid("0.1"), json!({"InstanceName": "early"}));
     let (early, late) = (world.launch(1, early)[0].clone(), world.launch(1, bid("0.1"))[0].clone());
     let hourly = world.launch(1, json!({}))[0].clone();
     world.wait(7_000);
@@ -178,10 +175,7 @@ fn spot_instances_are_taken_back() {
 fn each_mode_has_a_quota_of_its_own() {
     let limits = Limits { prepaid_per_zone_and_month: 3, spot_cores_per_zone: 4, ..Limits::EMBEDDED };
     let world = World::new(Settings { limits, ..instant() });
-    let two = |mut body: Value| {
-        merge(&mut body, json!({"InstanceCount": 2}));
-        with(body)
-    };
+    let two = |body: Value| with(merged(body, json!({"InstanceCount": 2})));
     let bought = world.launch(2, prepaid(json!({})));
     let seen = json!({"Zone": ZONE, "UsedQuota": 2, "OnceQuota": 3, "RemainingQuota": 1, "TotalQuota": 3});
     assert_eq!(quota(&world, "PrePaidQuotaSet"), seen);

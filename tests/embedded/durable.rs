@@ -6,7 +6,7 @@ use fleetwright::cloud::embedded::{Embedded, Loopback, OpenError, Settings};
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::world::{GZ, START, World, answer, base, code, instant, quick, texts, uin};
+use crate::world::{GZ, START, World, answer, base, code, instant, merged, quick, texts, uin, with};
 
 #[test]
 fn a_cloud_outlives_its_process() {
@@ -71,9 +71,8 @@ fn time_never_runs_backwards() {
 #[test]
 fn a_refused_request_leaves_nothing_behind() {
     let world = World::new(instant());
-    let mut body = base(2);
-    crate::world::merge(
-        &mut body,
+    let body = merged(
+        base(2),
         json!({
             "VirtualPrivateCloud": {"VpcId": "vpc-00000001", "SubnetId": "subnet-00000001"},
             "TagSpecification": [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b#", "Value": "1"}]}],
@@ -83,9 +82,7 @@ fn a_refused_request_leaves_nothing_behind() {
     assert!(world.cloud.holdings(world.now.get()).expect("holdings").nothing_of(&uin(1)));
     let elsewhere = json!({"Placement": {"Zone": "ap-guangzhou-4"}, "InstanceCount": 1,
         "VirtualPrivateCloud": {"VpcId": "vpc-00000001", "SubnetId": "subnet-00000001"}});
-    let mut body = base(1);
-    crate::world::merge(&mut body, elsewhere);
-    assert_eq!(world.code("RunInstances", body), "ok");
+    assert_eq!(world.code("RunInstances", with(elsewhere)), "ok");
 }
 
 #[test]

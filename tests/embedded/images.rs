@@ -3,7 +3,7 @@
 use fleetwright::cloud::embedded::{Injection, Settings, public_image_id};
 use serde_json::{Value, json};
 
-use crate::world::{GZ, SH, UBUNTU, World, instant, quick, texts, uin};
+use crate::world::{GZ, SH, UBUNTU, World, instant, merged, quick, texts, uin};
 
 fn ids(answer: &Value) -> Vec<String> {
     answer["ImageSet"]
@@ -115,11 +115,7 @@ fn what_cannot_be_captured_has_its_code() {
     let (system, data) = (&seen["SystemDisk"]["DiskId"], &seen["DataDisks"][0]["DiskId"]);
     let foreign = &world.instance(&two[1])["DataDisks"][0]["DiskId"];
     world.capture(instance, "taken");
-    let body = |more: Value| {
-        let mut body = json!({"ImageName": "new", "InstanceId": instance});
-        crate::world::merge(&mut body, more);
-        body
-    };
+    let body = |more: Value| merged(json!({"ImageName": "new", "InstanceId": instance}), more);
     world.table(
         "CreateImage",
         &[
@@ -232,11 +228,7 @@ fn what_cannot_be_copied_has_its_code() {
     let world = World::new(instant());
     let instance = world.launch(1, json!({}))[0].clone();
     let id = world.capture(&instance, "golden");
-    let sh = |more: Value| {
-        let mut body = json!({"ImageIds": [id], "DestinationRegions": [SH]});
-        crate::world::merge(&mut body, more);
-        body
-    };
+    let sh = |more: Value| merged(json!({"ImageIds": [id], "DestinationRegions": [SH]}), more);
     world.table(
         "SyncImages",
         &[

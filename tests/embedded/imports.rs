@@ -4,19 +4,20 @@ use fleetwright::cloud::embedded::{Injection, Settings, imports};
 use fleetwright::model::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::world::{GZ, World, instant, merge, quick, texts, uin, with};
+use crate::world::{GZ, World, instant, merged, quick, texts, uin, with};
 
 fn url(path: &str) -> String {
     format!("https://bucket-1250000000.cos.ap-guangzhou.myqcloud.com/{path}")
 }
 
 fn asked(more: Value) -> Value {
-    let mut body = json!({
-        "Architecture": "x86_64", "OsType": "CentOS", "OsVersion": "7",
-        "ImageUrl": url("legacy.qcow2?size=40"), "ImageName": "legacy",
-    });
-    merge(&mut body, more);
-    body
+    merged(
+        json!({
+            "Architecture": "x86_64", "OsType": "CentOS", "OsVersion": "7",
+            "ImageUrl": url("legacy.qcow2?size=40"), "ImageName": "legacy",
+        }),
+        more,
+    )
 }
 
 fn import(world: &World, more: Value) -> Value {
@@ -199,9 +200,7 @@ fn the_newest_of_a_family_that_is_not_deprecated_is_told() {
     let two = import(&world, json!({"ImageName": "two", "ImageFamily": "web"}));
     assert_eq!((newest(1), newest(2)), (json!("two"), Value::Null));
     let set = |image: &Value, more: Value| {
-        let mut body = json!({"ImageId": image["ImageId"]});
-        merge(&mut body, more);
-        world.code("ModifyImageAttribute", body)
+        world.code("ModifyImageAttribute", merged(json!({"ImageId": image["ImageId"]}), more))
     };
     assert_eq!(set(&two, json!({"ImageDeprecated": true, "ImageDescription": "old", "ImageName": "zwei"})), "ok");
     let seen = world.image(two["ImageId"].as_str().expect("id"));

@@ -3,7 +3,7 @@
 use fleetwright::cloud::embedded::{Injection, Settings, catalogue, default_subnet, default_vpc, public_image_id};
 use serde_json::{Value, json};
 
-use crate::world::{GZ, SH, UBUNTU, World, ZONE, base, instant, merge, quick, texts, uin, with};
+use crate::world::{GZ, SH, UBUNTU, World, ZONE, base, instant, merged, quick, texts, uin, with};
 
 #[test]
 fn a_launch_is_pending_then_running_with_all_that_clients_read() {
@@ -133,16 +133,9 @@ fn a_launch_that_cannot_be_has_its_code() {
 fn networks_stay_where_they_were_first_used() {
     let world = World::new(instant());
     let net = |vpc: &str, subnet: &str| json!({"VirtualPrivateCloud": {"VpcId": vpc, "SubnetId": subnet}});
-    let at = |zone: &str, net: Value| {
-        let mut body = with(json!({"Placement": {"Zone": zone}}));
-        merge(&mut body, net);
-        body
-    };
+    let at = |zone: &str, net: Value| merged(with(json!({"Placement": {"Zone": zone}})), net);
     let z4 = "ap-guangzhou-4";
-    let dry = |mut body: Value| {
-        merge(&mut body, json!({"DryRun": true}));
-        body
-    };
+    let dry = |body: Value| merged(body, json!({"DryRun": true}));
     world.table(
         "RunInstances",
         &[
@@ -163,9 +156,8 @@ fn networks_stay_where_they_were_first_used() {
         ],
     );
     let shanghai = |more: Value| {
-        let mut body = json!({"Placement": {"Zone": "ap-shanghai-2"}, "ImageId": public_image_id(SH, UBUNTU)});
-        merge(&mut body, more);
-        world.code_as(1, SH, "RunInstances", body)
+        let body = json!({"Placement": {"Zone": "ap-shanghai-2"}, "ImageId": public_image_id(SH, UBUNTU)});
+        world.code_as(1, SH, "RunInstances", merged(body, more))
     };
     assert_eq!(shanghai(net("vpc-00000001", "subnet-00000009")), "InvalidParameterValue.VpcIdNotExist");
     assert_eq!(shanghai(json!({"SecurityGroupIds": ["sg-00000001"]})), "InvalidSecurityGroupId.NotFound");
@@ -187,9 +179,7 @@ fn networks_stay_where_they_were_first_used() {
 fn a_token_gives_the_same_ids_for_a_day() {
     let world = World::new(instant());
     let ask = |more: Value| {
-        let mut body = base(2);
-        merge(&mut body, json!({"ClientToken": "t1"}));
-        merge(&mut body, more);
+        let body = merged(merged(base(2), json!({"ClientToken": "t1"})), more);
         texts(&world.must("RunInstances", body)["InstanceIdSet"])
     };
     let first = ask(json!({}));
@@ -303,11 +293,7 @@ fn a_reset_changes_image_disk_and_user_data_when_it_has_succeeded() {
     let debian = public_image_id(GZ, "Debian 12 64bit");
     let windows = public_image_id(GZ, "Windows Server 2022 DataCenter 64bit");
     let arm = public_image_id(GZ, "Ubuntu Server 22.04 LTS 64bit ARM64");
-    let reset = |more: Value| {
-        let mut body = json!({"InstanceId": id});
-        merge(&mut body, more);
-        body
-    };
+    let reset = |more: Value| merged(json!({"InstanceId": id}), more);
     world.table(
         "ResetInstance",
         &[
@@ -427,11 +413,7 @@ fn a_type_changes_when_the_instance_is_stopped_or_forced() {
 fn exactly_one_attribute_changes_a_call() {
     let world = World::new(instant());
     let id = world.launch(1, json!({}))[0].clone();
-    let set = |more: Value| {
-        let mut body = json!({"InstanceIds": [id]});
-        merge(&mut body, more);
-        body
-    };
+    let set = |more: Value| merged(json!({"InstanceIds": [id]}), more);
     world.table(
         "ModifyInstancesAttribute",
         &[

@@ -3,7 +3,7 @@
 use fleetwright::cloud::embedded::Settings;
 use serde_json::{Value, json};
 
-use crate::world::{GZ, SH, World, instant, texts, uin, with};
+use crate::world::{GZ, SH, World, instant, merged, texts, uin, with};
 
 const PARTNER: &str = "img-8toqc6s3";
 const PRIVATE: &str = "img-p5wq2d7k";
@@ -124,9 +124,7 @@ fn encrypted_copies_stay_and_are_not_shared() {
     let instance = world.launch(1, json!({}))[0].clone();
     let id = world.capture(&instance, "golden");
     let body = |more: Value| {
-        let mut body = json!({"ImageIds": [id], "DestinationRegions": [GZ], "Encrypt": true, "ImageName": "safe"});
-        crate::world::merge(&mut body, more);
-        body
+        merged(json!({"ImageIds": [id], "DestinationRegions": [GZ], "Encrypt": true, "ImageName": "safe"}), more)
     };
     world.table(
         "SyncImages",

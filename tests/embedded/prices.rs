@@ -3,7 +3,7 @@
 use fleetwright::cloud::embedded::{Settings, public_image_id};
 use serde_json::{Value, json};
 
-use crate::world::{GZ, UBUNTU, World, ZONE, instant, merge, texts, with};
+use crate::world::{GZ, UBUNTU, World, ZONE, instant, merged, texts, with};
 
 const PAID: &str = "img-kx1vn3zd";
 const WINDOWS: &str = "Windows Server 2022 DataCenter 64bit";
@@ -110,11 +110,7 @@ fn an_inquiry_is_checked_and_buys_nothing() {
 fn a_reset_is_priced_by_what_comes_of_it() {
     let world = World::new(instant());
     let id = world.launch(1, json!({}))[0].clone();
-    let reset = |more: Value| {
-        let mut body = json!({"InstanceId": id});
-        merge(&mut body, more);
-        body
-    };
+    let reset = |more: Value| merged(json!({"InstanceId": id}), more);
     let unit = |more: Value| {
         let answer = world.must("InquiryPriceResetInstance", reset(more));
         answer["Price"]["InstancePrice"]["UnitPrice"].clone()

@@ -157,9 +157,7 @@ impl World {
 
     /// Launches instances, and waits until they run.
     pub(crate) fn launch(&self, count: u32, more: Value) -> Vec<String> {
-        let mut body = base(count);
-        merge(&mut body, more);
-        let ids = texts(&self.must("RunInstances", body)["InstanceIdSet"]);
+        let ids = texts(&self.must("RunInstances", merged(base(count), more))["InstanceIdSet"]);
         self.wait(self.cloud.settings().pace.launch_ms);
         ids
     }
@@ -215,15 +213,15 @@ pub(crate) fn base(count: u32) -> Value {
     })
 }
 
-pub(crate) fn merge(into: &mut Value, more: Value) {
-    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
-        into.extend(more);
+/// A body with something else in it, or otherwise.
+pub(crate) fn merged(mut body: Value, more: Value) -> Value {
+    if let (Some(fields), Value::Object(more)) = (body.as_object_mut(), more) {
+        fields.extend(more);
     }
+    body
 }
 
 /// A launch with something else in it.
 pub(crate) fn with(more: Value) -> Value {
-    let mut body = base(1);
-    merge(&mut body, more);
-    body
+    merged(base(1), more)
 }

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::clock::Clock;
-use fleetwright::cloud::embedded::{self, Embedded, Settings};
-use fleetwright::model::Millis;
+use fleetwright::cloud::embedded::{self, Settings};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
-use fleetwright::ops::Hooks;
 use serde_json::json;
 
+use crate::between::between;
 use crate::rig::{OWNER, Ran, Rig};
 
 pub(crate) const GZ: &str = "ap-guangzhou";
@@ -153,61 +150,31 @@ fn change(rig: &Rig, block: &str, to: impl Fn(&str) -> Option<String>) -> String
     kept.collect()
 }
 
-/// The most of something that there ever was while a command ran.
-pub(crate) struct Watch {
-    most: AtomicUsize,
-    refused: Mutex<Vec<String>>,
-}
-
-struct Watched {
-    inner: Arc<dyn Cloud>,
-    watch: Arc<Watch>,
-    cloud: Arc<Embedded>,
-    clock: Arc<dyn Clock>,
-    count: Count,
-}
-
 /// Counts something in what the owner holds in a region.
 pub(crate) type Count = fn(&fleetwright::cloud::embedded::Holdings) -> usize;
-
-impl Watched {
-    fn look(&self) {
-        let holdings = self.cloud.holdings(self.clock.now_ms()).expect("holdings");
-        self.watch.most.fetch_max((self.count)(&holdings), Ordering::SeqCst);
-    }
-}
-
-impl Cloud for Watched {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        self.look();
-        let answer = self.inner.call(call, signed_ms);
-        self.look();
-        if let (Err(fault), false) = (&answer, matches!(call.body, Body::Describe(_))) {
-            let mut refused = self.watch.refused.lock().expect("no panic");
-            refused.push(format!("{}: {fault}", call.body.action()));
-        }
-        answer
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
-}
 
 /// Applies; the cloud refuses nothing, and never holds more than this of what is counted. Then nothing is left to do.
 #[track_caller]
 pub(crate) fn apply_within(rig: &Rig, most: usize, count: Count) -> Ran {
-    let watch = Arc::new(Watch { most: AtomicUsize::new(0), refused: Mutex::new(Vec::new()) });
-    let (cloud, clock) = (rig.cloud(), Arc::clone(&rig.clock) as Arc<dyn Clock>);
-    let seen = Arc::clone(&watch);
-    let wrap = move |inner: Arc<dyn Cloud>| -> Arc<dyn Cloud> {
-        let (watch, cloud, clock) = (Arc::clone(&seen), Arc::clone(&cloud), Arc::clone(&clock));
-        Arc::new(Watched { inner, watch, cloud, clock, count })
-    };
-    let hooks = Hooks { cloud: Some(Box::new(wrap)), ..Hooks::default() };
+    let (worst, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::<String>::new())));
+    let (cloud, clock) = (rig.cloud(), Arc::clone(&rig.clock));
+    let (seen, told) = (Arc::clone(&worst), Arc::clone(&refused));
+    let hooks = between(move |inner, call, signed_ms| {
+        let look = || {
+            let holdings = cloud.holdings(clock.now_ms()).expect("holdings");
+            seen.fetch_max(count(&holdings), Ordering::SeqCst);
+        };
+        look();
+        let answer = inner.call(call, signed_ms);
+        look();
+        if let (Err(fault), true) = (&answer, call.body.mutates()) {
+            told.lock().expect("no panic").push(format!("{}: {fault}", call.body.action()));
+        }
+        answer
+    });
     let ran = rig.run_with("apply --auto-approve", hooks).expect(Exit::Done);
-    assert_eq!(*watch.refused.lock().expect("no panic"), Vec::<String>::new(), "{}", ran.err);
-    assert!(watch.most.load(Ordering::SeqCst) <= most, "{} were there", watch.most.load(Ordering::SeqCst));
+    assert_eq!(*refused.lock().expect("no panic"), Vec::<String>::new(), "{}", ran.err);
+    assert!(worst.load(Ordering::SeqCst) <= most, "{} were there", worst.load(Ordering::SeqCst));
     rig.expect_no_changes();
     ran
 }

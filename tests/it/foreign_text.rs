@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Class, Executed, Fault, Reply};
-use fleetwright::model::Millis;
+use fleetwright::cloud::call::{Class, Fault, Reply};
+use fleetwright::ops::Hooks;
 use fleetwright::plan::{Drift, Handling, Plan, Value, file};
 
+use crate::between::{between, refusal};
 use crate::kit::{fleet, image, says};
-use crate::rig::{Ran, Rig};
+use crate::rig::Ran;
 
 /// Clears the screen, colours what follows, turns the writing round, breaks the line, and hides.
 const EVIL: &str = "a\u{1b}[2Jb\u{1b}]0;title\u{7}c\u{202e}d\u{2066}e\nf\rg\u{9b}31mh\u{200b}i";
@@ -57,26 +57,14 @@ fn in_a_plan_file() {
     harmless(&rig.run("apply plan.json"));
 }
 
-/// A cloud whose images, instances and faults have names that are no names.
-struct Evil {
-    inner: Arc<dyn Cloud>,
-    /// The action that is refused.
-    refused: &'static str,
-}
-
-impl Cloud for Evil {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        if call.body.action() == self.refused {
-            return Err(Fault {
-                class: Class::Invalid,
-                code: Some(format!("Evil.{EVIL}")),
-                message: EVIL.to_owned(),
-                request_id: None,
-                executed: Executed::No,
-                cloud_ms: None,
-            });
+/// A cloud whose images, instances and faults have names that are no names; it refuses an action.
+fn evil(refused: &'static str) -> Hooks {
+    between(move |cloud, call, signed_ms| {
+        if call.body.action() == refused {
+            let code = format!("Evil.{EVIL}");
+            return Err(Fault { message: EVIL.to_owned(), ..refusal(Class::Invalid, &code) });
         }
-        let mut answer = self.inner.call(call, signed_ms)?;
+        let mut answer = cloud.call(call, signed_ms)?;
         if let Reply::Images(page) = &mut answer.reply {
             for image in page.items.iter_mut().filter(|image| image.name.starts_with("shop-")) {
                 (image.name, image.description) = (EVIL.to_owned(), EVIL.to_owned());
@@ -89,15 +77,7 @@ impl Cloud for Evil {
             }
         }
         Ok(answer)
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
-}
-
-fn evil(rig: &Rig, args: &str, refused: &'static str) -> Ran {
-    rig.run_with(args, rig.around(move |inner| Evil { inner, refused }))
+    })
 }
 
 #[test]
@@ -106,19 +86,19 @@ fn in_what_the_cloud_tells() {
     for args in
         ["drift", "plan", "plan --refresh-only", "refresh --auto-approve", "plan", "show", "state show image.web"]
     {
-        harmless(&evil(&rig, args, "Nothing"));
+        harmless(&rig.run_with(args, evil("Nothing")));
     }
     let named = image();
-    let drift = evil(&named, "drift", "Nothing").expect(Exit::Changes);
+    let drift = named.run_with("drift", evil("Nothing")).expect(Exit::Changes);
     assert!(drift.out.contains("a\\u{1b}[2Jb") && drift.out.contains("\\u{202e}"), "{}", drift.out);
     says(&drift.out, "fleet.web[0] name: shop-default-web-3-0 → shop-default-web-3-0a\\u{1b}[2Jb");
     // Faults, in what is told meanwhile, in the end, and in the history.
     let rig = image();
     rig.edit("shop.yaml", "count: 3", "count: 4");
-    let failed = rig.run_with("apply --auto-approve", rig.around(|inner| Evil { inner, refused: "RunInstances" }));
+    let failed = rig.run_with("apply --auto-approve", evil("RunInstances"));
     assert_ne!(failed.exit, Exit::Done);
     assert!(failed.out.contains("a\\u{1b}[2Jb"), "{}", failed.out);
     harmless(&failed);
     harmless(&rig.run("show 2"));
-    harmless(&evil(&rig, "plan", "DescribeInstances").expect(Exit::Failed));
+    harmless(&rig.run_with("plan", evil("DescribeInstances")).expect(Exit::Failed));
 }

@@ -4,23 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Fault};
-use fleetwright::cloud::clock::{Clock, VirtualClock};
+use fleetwright::cloud::clock::Clock;
+use fleetwright::cloud::embedded::Settings;
 use fleetwright::cloud::embedded::inspect::InstanceHeld;
-use fleetwright::cloud::embedded::{Embedded, Settings};
-use fleetwright::model::Millis;
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
 use fleetwright::model::naming::TAG_KEY;
 use fleetwright::ops::Hooks;
 use serde_json::Value;
 
+use crate::between::between;
 use crate::rig::{OWNER, Ran, Rig};
 
 pub(crate) const GZ: &str = "ap-guangzhou";
 pub(crate) const SH: &str = "ap-shanghai";
 pub(crate) const BJ: &str = "ap-beijing";
+
+/// The calls of a new version of the image in [`IMAGE`], and of all that follows from it.
+pub(crate) const NEW_VERSION: [(&str, usize); 8] = [
+    ("CreateImage", 1),
+    ("SyncImages", 1),
+    ("TagResources", 1),
+    ("ModifyImageAttribute", 1),
+    ("ModifyImageSharePermission", 4),
+    ("TerminateInstances", 3),
+    ("RunInstances", 3),
+    ("DeleteImages", 2),
+];
 
 /// A public image, and a fleet of five that boots with a script.
 pub(crate) const FLEET: &str = r#"project: shop
@@ -263,9 +273,11 @@ impl Rig {
         image.shared_with.iter().map(ToString::to_string).collect()
     }
 
-    /// Hooks that put something around the cloud.
-    pub(crate) fn around<C: Cloud + 'static>(&self, wrap: impl Fn(Arc<dyn Cloud>) -> C + 'static) -> Hooks {
-        Hooks { cloud: Some(Box::new(move |inner| Arc::new(wrap(inner)))), ..Hooks::default() }
+    /// The cloud refused nothing since.
+    #[track_caller]
+    pub(crate) fn expect_nothing_refused(&self, mark: usize) {
+        let refused: Vec<_> = self.since(mark).into_iter().filter(|entry| entry.code.is_some()).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
     }
 
     /// Hooks under which the most instances of a fleet are counted that were out of service at once.
@@ -273,40 +285,15 @@ impl Rig {
         let worst = Arc::new(Mutex::new(0));
         let (cloud, clock) = (self.cloud(), Arc::clone(&self.clock));
         let (prefix, seen) = (prefix.to_owned(), Arc::clone(&worst));
-        let hooks = self.around(move |inner| Absent {
-            inner,
-            cloud: Arc::clone(&cloud),
-            clock: Arc::clone(&clock),
-            prefix: prefix.clone(),
-            of,
-            worst: Arc::clone(&seen),
+        let hooks = between(move |inner, call, signed_ms| {
+            let answer = inner.call(call, signed_ms);
+            let holdings = cloud.holdings(clock.now_ms()).expect("holdings");
+            let instances = holdings.of(OWNER, GZ).into_iter().flat_map(|held| held.instances.values());
+            let serving = instances.filter(|one| one.name.starts_with(&prefix) && one.state == "RUNNING").count();
+            let mut worst = seen.lock().expect("no panic before");
+            *worst = (*worst).max(of.saturating_sub(serving));
+            answer
         });
         (hooks, worst)
-    }
-}
-
-/// Looks after every call how many instances of a fleet do not run.
-struct Absent {
-    inner: Arc<dyn Cloud>,
-    cloud: Arc<Embedded>,
-    clock: Arc<VirtualClock>,
-    prefix: String,
-    of: usize,
-    worst: Arc<Mutex<usize>>,
-}
-
-impl Cloud for Absent {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        let answer = self.inner.call(call, signed_ms);
-        let holdings = self.cloud.holdings(self.clock.now_ms()).expect("holdings");
-        let instances = holdings.of(OWNER, GZ).into_iter().flat_map(|held| held.instances.values());
-        let serving = instances.filter(|one| one.name.starts_with(&self.prefix) && one.state == "RUNNING").count();
-        let mut worst = self.worst.lock().expect("no panic before");
-        *worst = (*worst).max(self.of.saturating_sub(serving));
-        answer
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
     }
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod bad_files;
+mod between;
 mod by_hand;
 mod changes;
 mod cli;
@@ -20,6 +21,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod scope;
 mod sessions;
 mod traps;
 mod verbs;

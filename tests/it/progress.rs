@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fleetwright::apply::driver::StopFlag;
 use fleetwright::cli::{Exit, Terminals};
 use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Class, Executed, Fault};
+use fleetwright::cloud::call::{Answer, Call, Class, Fault};
 use fleetwright::model::Millis;
 use fleetwright::model::ids::Region;
 use fleetwright::ops::Hooks;
 use fleetwright::store::{Holder, Record, SqliteStore, Store};
 use serde_json::Value;
 
+use crate::between::{refusal, silence};
 use crate::kit::{BOOT, GZ, IMAGE, says};
 use crate::rig::{Ran, Rig};
 
@@ -51,17 +52,9 @@ struct Fated {
 impl Cloud for Fated {
     fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
         let first = call.body.action() == self.action && self.calls.fetch_add(1, Ordering::SeqCst) == 0;
-        let fault = |class, message: &str, executed| Fault {
-            class,
-            code: (executed == Executed::No).then(|| "Test.Refused".to_owned()),
-            message: message.into(),
-            request_id: None,
-            executed,
-            cloud_ms: None,
-        };
-        let lost = || Err(fault(Class::Transport, "the connection was lost", Executed::Unknown));
+        let lost = || Err(silence("the connection was lost"));
         match self.fate {
-            Fate::Refused(class) if first => Err(fault(class, "said the test", Executed::No)),
+            Fate::Refused(class) if first => Err(refusal(class, "Test.Refused")),
             Fate::Lost if first => lost(),
             Fate::Stop(times) if first => {
                 (0..times).for_each(|_| self.stop.raise());
@@ -82,14 +75,11 @@ impl Cloud for Fated {
 
 fn fated(rig: &Rig, action: &'static str, fate: Fate, outlives: bool) -> Hooks {
     let stop = rig.stop();
-    rig.around(move |inner| Fated {
-        inner,
-        action,
-        fate,
-        calls: AtomicUsize::new(0),
-        outlives,
-        stop: Arc::clone(&stop),
-    })
+    let wrap = move |inner| -> Arc<dyn Cloud> {
+        let (calls, stop) = (AtomicUsize::new(0), Arc::clone(&stop));
+        Arc::new(Fated { inner, action, fate, calls, outlives, stop })
+    };
+    Hooks { cloud: Some(Box::new(wrap)), ..Hooks::default() }
 }
 
 /// The events of a run: each line is one, the first says what they are, the last how it ended.

@@ -24,11 +24,11 @@ fn learn_one(attr: FleetAttr) {
     let rig = rig_of(&case, None);
     drop(happen(&rig, &case.how));
     let mark = rig.mark();
-    let drift = rig.run_with("drift", still(&rig, &case.how)).expect(Exit::Changes).out;
+    let drift = rig.run_with("drift", still(&case.how)).expect(Exit::Changes).out;
     says(&drift, &format!("Changed outside: {SLOT}"));
-    rig.run_with("refresh --auto-approve", still(&rig, &case.how)).expect(Exit::Done);
+    rig.run_with("refresh --auto-approve", still(&case.how)).expect(Exit::Done);
     assert_eq!(rig.mutations(mark), counts(&[]), "{attr}");
-    let planned = rig.run_with("plan", still(&rig, &case.how)).expect(Exit::Done).out;
+    let planned = rig.run_with("plan", still(&case.how)).expect(Exit::Done).out;
     // By its name a slot is known: the state never takes another one.
     if attr == FleetAttr::Name {
         return says(&planned, "changed outside (name)");
@@ -39,7 +39,7 @@ fn learn_one(attr: FleetAttr) {
         says(&planned, &format!("the config changed ({attr})"));
     }
     assert!(!planned.contains("Changed outside"), "{attr}\n{planned}");
-    rig.run_with("drift", still(&rig, &case.how)).expect(Exit::Done);
+    rig.run_with("drift", still(&case.how)).expect(Exit::Done);
     if fields::fleet(attr).drift == Fate::Repaired {
         rig.change();
     }
@@ -122,7 +122,7 @@ fn what_the_next_plan_would_lose_is_said_before() {
         let rig = rig_of(&case, None);
         rig.edit(SHOP, "strategy: replace", &format!("strategy: {strategy}"));
         drop(happen(&rig, &case.how));
-        let ran = |args: &str| rig.run_with(args, still(&rig, &case.how));
+        let ran = |args: &str| rig.run_with(args, still(&case.how));
         let before = ran("drift").expect(Exit::Changes).err;
         assert_eq!(ran("refresh --auto-approve").expect(Exit::Done).err.contains("refresh-loses"), !before.is_empty());
         let planned = ran("plan").expect(Exit::Done).out;

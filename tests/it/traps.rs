@@ -1,59 +1,21 @@
 //! The traps that today's tools fall into, each as a story that ends well here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Class, Executed, Fault};
 use fleetwright::cloud::clock::Clock;
 use fleetwright::cloud::embedded::{Injection, Settings, public_image_id};
-use fleetwright::model::Millis;
 use fleetwright::model::limits::Limits;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Record, Store, StoreFault};
+use fleetwright::store::{Record, StoreFault};
 use serde_json::json;
 
+use crate::between::{Guard, Guarded, before_first, losing};
 use crate::kit::{BOOT, FLEET, GZ, IMAGE, SH, SOURCES, counts, fleet, image, quick, says, sources};
 use crate::rig::{OWNER, Rig};
 
 const SHOP: &str = "shop.yaml";
 const ONE: &str = "#!/bin/sh\necho one\n";
-
-/// Makes a call, and loses its answer, once.
-struct LosesAnswer {
-    inner: Arc<dyn Cloud>,
-    action: &'static str,
-    left: Arc<AtomicU32>,
-}
-
-impl Cloud for LosesAnswer {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        let answer = self.inner.call(call, signed_ms);
-        let lose = call.body.action() == self.action
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if lose {
-            return Err(Fault {
-                class: Class::Transport,
-                code: None,
-                message: "the connection was reset".into(),
-                request_id: None,
-                executed: Executed::Unknown,
-                cloud_ms: None,
-            });
-        }
-        answer
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
-}
-
-pub(crate) fn losing(rig: &Rig, action: &'static str) -> Hooks {
-    let left = Arc::new(AtomicU32::new(1));
-    rig.around(move |inner| LosesAnswer { inner, action, left: Arc::clone(&left) })
-}
 
 fn first_image(rig: &Rig, region: &str) -> String {
     rig.images(region).into_values().next().expect("an image")
@@ -182,8 +144,8 @@ fn trap_6_copies_within_a_region_wait_for_their_source_and_are_looked_after() {
     let rig = sources();
     let mark = rig.mark();
     rig.settle();
-    let refused: Vec<_> = rig.since(mark).into_iter().filter(|entry| entry.code.is_some()).collect();
-    assert!(refused.is_empty(), "nothing is asked of an image that is busy: {refused:#?}");
+    // Nothing is asked of an image that is busy.
+    rig.expect_nothing_refused(mark);
     let holdings = rig.holdings();
     let home = &holdings.of(OWNER, GZ).expect("a region").images;
     assert!(home.values().all(|image| image.state == "NORMAL"));
@@ -191,7 +153,7 @@ fn trap_6_copies_within_a_region_wait_for_their_source_and_are_looked_after() {
     for action in ["SyncImages", "ImportImage"] {
         let rig = sources();
         let mark = rig.mark();
-        rig.run_with("apply --auto-approve", losing(&rig, action)).expect(Exit::Done);
+        rig.run_with("apply --auto-approve", losing(action)).expect(Exit::Done);
         let calls = rig.mutations(mark);
         assert_eq!((calls["SyncImages"], calls["ImportImage"]), (3, 1), "{action}");
         assert_eq!((rig.images(GZ).len(), rig.images(SH).len()), (3, 1), "{action}");
@@ -259,7 +221,7 @@ fn trap_6_another_region_is_another_copy_and_no_more() {
 fn trap_6_and_10_a_lost_answer_copies_captures_and_launches_once() {
     for (action, made) in [("SyncImages", 1), ("CreateImage", 1), ("RunInstances", 2)] {
         let rig = Rig::new(&[(SHOP, IMAGE), ("boot.sh", BOOT)]);
-        let hooks = losing(&rig, action);
+        let hooks = losing(action);
         let mark = rig.mark();
         let ran = rig.run_with("apply --auto-approve", hooks).expect(Exit::Done);
         says(&ran.err, "the connection was reset");
@@ -304,8 +266,7 @@ fn trap_8_a_shared_image_is_unshared_before_it_is_deleted() {
     let rig = image();
     let mark = rig.mark();
     rig.run("destroy --auto-approve").expect(Exit::Done);
-    let refused: Vec<_> = rig.since(mark).into_iter().filter(|entry| entry.code.is_some()).collect();
-    assert!(refused.is_empty(), "{refused:#?}");
+    rig.expect_nothing_refused(mark);
     assert!(rig.holdings().nothing_of(OWNER));
 }
 
@@ -367,65 +328,21 @@ fn trap_11_a_description_that_is_not_declared_is_not_touched() {
 }
 
 /// A state that cannot be written from the moment on at which something was accepted: as if the process had ended.
-struct DiesWhenAccepted(Box<dyn Store>);
+#[derive(Default)]
+struct DiesWhenAccepted(bool);
 
-impl Store for DiesWhenAccepted {
-    fn lineage(&self) -> fleetwright::model::ids::Lineage {
-        self.0.lineage()
-    }
-
-    fn load(&mut self) -> Result<fleetwright::store::Stored, StoreFault> {
-        self.0.load()
-    }
-
-    fn lock(
-        &mut self,
-        holder: &fleetwright::store::Holder,
-        now_ms: Millis,
-        lease_ms: Millis,
-        is_dead: &dyn Fn(&fleetwright::store::Holder) -> bool,
-    ) -> Result<fleetwright::store::Fence, StoreFault> {
-        self.0.lock(holder, now_ms, lease_ms, is_dead)
-    }
-
-    fn renew(&mut self, fence: fleetwright::store::Fence, until_ms: Millis) -> Result<(), StoreFault> {
-        self.0.renew(fence, until_ms)
-    }
-
-    fn unlock(&mut self, _: fleetwright::store::Fence) -> Result<(), StoreFault> {
-        Ok(())
-    }
-
-    fn commit(&mut self, fence: fleetwright::store::Fence, records: &[Record]) -> Result<(), StoreFault> {
-        if records.iter().any(|record| matches!(record, Record::Accepted { .. })) {
-            return Err(StoreFault::Io("the process is gone".into()));
-        }
-        self.0.commit(fence, records)
-    }
-
-    fn start_run(
-        &mut self,
-        fence: fleetwright::store::Fence,
-        run: &fleetwright::store::NewRun,
-    ) -> Result<fleetwright::model::recorded::RunId, StoreFault> {
-        self.0.start_run(fence, run)
-    }
-
-    fn end_run(
-        &mut self,
-        _: fleetwright::store::Fence,
-        _: fleetwright::model::recorded::RunId,
-        _: Millis,
-        _: fleetwright::store::RunOutcome,
-    ) -> Result<(), StoreFault> {
-        Err(StoreFault::Io("the process is gone".into()))
+impl Guard for DiesWhenAccepted {
+    fn before(&mut self, records: &[Record]) -> Result<(), StoreFault> {
+        self.0 |= records.iter().any(|record| matches!(record, Record::Accepted { .. }));
+        if self.0 { Err(StoreFault::Io("the process is gone".into())) } else { Ok(()) }
     }
 }
 
 #[test]
 fn trap_13_a_kill_between_the_launch_and_the_state_leaves_no_orphans() {
     let rig = Rig::new(&[(SHOP, FLEET), ("boot.sh", ONE)]);
-    let hooks = Hooks { store: Some(Box::new(|inner| Box::new(DiesWhenAccepted(inner)))), ..Hooks::default() };
+    let dies = |inner| Guarded::by(DiesWhenAccepted::default(), inner);
+    let hooks = Hooks { store: Some(Box::new(dies)), ..Hooks::default() };
     let ran = rig.run_with("apply --auto-approve", hooks);
     assert_ne!(ran.exit, Exit::Done);
     assert!(!rig.instances(GZ).is_empty(), "launched, and not written down");
@@ -472,16 +389,10 @@ fn one_of_a_batch_cannot_be_terminated_and_one_slot_fails() {
     rig.edit(SHOP, "count: 10", "count: 4");
     // It is protected after the plan was made, and before it is carried out.
     let (cloud, clock) = (rig.cloud(), Arc::clone(&rig.clock));
-    let deed: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+    let hooks = before_first("TerminateInstances", move || {
         let protect = json!({"InstanceIds": [id], "DisableApiTermination": true});
         let answer = crate::rig::request(&cloud, &*clock, OWNER, GZ, "ModifyInstancesAttribute", &protect);
         assert!(answer.get("Error").is_none(), "{answer}");
-    });
-    let hooks = rig.around(move |inner| Before {
-        inner,
-        action: "TerminateInstances",
-        left: AtomicU32::new(1),
-        deed: Arc::clone(&deed),
     });
     let failed = rig.run_with("apply --auto-approve", hooks).expect(Exit::Partly);
     says(&failed.out, "Failed: fleet.web[7]");
@@ -495,27 +406,4 @@ fn one_of_a_batch_cannot_be_terminated_and_one_slot_fails() {
         &json!({"InstanceIds": [rig.id("fleet.web[7]")], "DisableApiTermination": false}),
     );
     rig.change().closes(0, 0, 0, 1);
-}
-
-/// Does something right before the first call of an action.
-struct Before {
-    inner: Arc<dyn Cloud>,
-    action: &'static str,
-    left: AtomicU32,
-    deed: Arc<dyn Fn() + Send + Sync>,
-}
-
-impl Cloud for Before {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        if call.body.action() == self.action
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
-        {
-            (self.deed)();
-        }
-        self.inner.call(call, signed_ms)
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
 }

@@ -55,7 +55,7 @@ fn words(text: &[u8]) -> Vec<(usize, usize)> {
     words
 }
 
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 46] = [
     "\n",
     " ",
     "  ",
@@ -84,18 +84,24 @@ const PIECES: [&str; 40] = [
     "?",
     ",",
     "~",
+    "null",
     "0",
     "-1",
     "1e9",
     "${env}",
     "{version}",
-    "{",
+    "fleets:",
+    "images:\n",
+    "\\",
+    "é",
     "网",
     "\u{feff}",
     "\u{0}",
     "\u{85}",
+    "\r",
     "\r\n",
     "\u{2028}",
+    "99999999999999999999999",
 ];
 
 /// One change, as a hand, an editor or a bad disk makes it.

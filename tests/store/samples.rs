@@ -209,25 +209,13 @@ pub(crate) fn fault() -> Fault {
 /// A launch with a target of every effect.
 pub(crate) fn step(n: u32) -> Step {
     let launch = Launch {
-        zone: zone(),
-        image: Arg::Known(image_id(1)),
-        instance_type: "S5.MEDIUM4".into(),
-        system_disk: SystemDisk::default(),
-        data_disks: Vec::new(),
-        network: SlotNetwork::default(),
-        internet: None,
-        login: Login::Unset,
         name_prefix: "webshop-prod-web-3-".into(),
         first_ordinal: 1,
         count: 5,
         tags: BTreeMap::from([("fleetwright".into(), "webshop/prod/fleet.web".into())]),
         user_data: Some(secret()),
         token: Some(format!("token-{n}")),
-        hostname: None,
-        charge: fleetwright::model::spec::Charge::Hourly,
-        placement_group: None,
-        cam_role: None,
-        protect: false,
+        ..Launch::of(zone(), Arg::Known(image_id(1)), "S5.MEDIUM4".into())
     };
     let target = |slot: u32, id, effect| Target { addr: Addr::slot(nested(), slot), generation: 1 + n, id, effect };
     let new = |version| NewObject {

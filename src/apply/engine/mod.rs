@@ -13,6 +13,7 @@
 mod doubt;
 mod facts;
 mod op;
+mod protocol;
 mod refusal;
 mod step;
 mod watch;
@@ -20,99 +21,20 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{Outcome, Progress};
-use crate::cloud::call::{Answer, Body, Call, Fault, StepId};
+use crate::cloud::call::{Body, Call, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
-use crate::model::ids::{CloudId, Region, Uin};
-use crate::model::recorded::{OpId, RunId};
+use crate::model::ids::{CloudId, Region};
+use crate::model::recorded::OpId;
 use crate::plan::{Action, Effect, Plan, Step};
-use crate::store::{OpRecord, OpState, Record, StoreFault};
+use crate::store::{OpRecord, OpState, Record};
+
+pub use protocol::{CallId, Command, Event, Seq, Settings, Urgency};
 
 use facts::Facts;
 use op::Op;
 use step::StepState;
 use watch::{Group, Watch, WatchKey};
-
-/// A commit, in order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Seq(pub u64);
-
-/// A call that is under way.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct CallId(pub u64);
-
-/// How soon it should stop.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Urgency {
-    /// Start nothing new; wait for answers that are under way, and journal them.
-    Soon,
-    /// At once; the journal holds.
-    Now,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A commit is durable.
-    Committed(Seq),
-    /// A commit failed: nothing of it was written.
-    Refused(Seq, StoreFault),
-    /// A call was answered, or not.
-    Replied(CallId, Result<Answer, Fault>),
-    /// Time went by, or it begins.
-    Woke,
-    /// Somebody wants it to stop.
-    Stop(Urgency),
-}
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Write all of this, in one transaction.
-    Commit(Seq, Vec<Record>),
-    /// Make this call, signed with this time. Nothing that mutates is handed out before it is journalled as sent.
-    Send {
-        /// Its number.
-        id: CallId,
-        /// The call.
-        call: Call,
-        /// The time of its signature.
-        signed_ms: Millis,
-    },
-    /// Come back at this local time, at the latest.
-    Wake(Millis),
-    /// Say this to whoever watches.
-    Tell(Progress),
-    /// It is over.
-    End(Outcome),
-}
-
-/// What the engine goes by.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The run that operations are journalled under.
-    pub run: RunId,
-    /// As whom.
-    pub account: Uin,
-    /// What client tokens are made from; never used twice.
-    pub seed: [u8; 32],
-    /// How long the cloud may take to list what it accepted.
-    pub visible_ms: Millis,
-    /// How long after its signature a request may still be executed; 0 where none outlives its process.
-    pub window_ms: Millis,
-    /// How long the cloud is trusted to remember a client token.
-    pub token_horizon_ms: Millis,
-    /// The most calls under way at once.
-    pub most_calls: usize,
-    /// How old a read may be for its facts to count.
-    pub fresh_ms: Millis,
-    /// Local time of the observation that the plan was made from.
-    pub observed_ms: Millis,
-    /// Cloud time less local time.
-    pub cloud_offset_ms: Millis,
-    /// How often a call that was refused for a passing reason is made again.
-    pub most_tries: u32,
-}
 
 /// Why a call is under way.
 enum Purpose {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::step::{became, full_addr, new_object};
 use super::{After, Command, Engine, Purpose, action_of};
 use crate::apply::events::{Progress, Settled};
-use crate::cloud::call::{Answer, Arg, Body, Call, Class, Executed, Fault, Reply, StepId};
+use crate::cloud::call::{Answer, Arg, Call, Class, Executed, Fault, Reply, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -89,9 +89,7 @@ impl Op {
 
     /// Whether it makes images, which are found by their names where an answer tells no ids.
     fn makes_an_image(&self) -> bool {
-        let images = self.call().is_some_and(|call| {
-            matches!(call.body, Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. })
-        });
+        let images = self.call().is_some_and(|call| call.body.names_images().is_some());
         images && self.record.step.targets.iter().any(|target| target.effect.makes().is_some())
     }
 

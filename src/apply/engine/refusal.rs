@@ -139,9 +139,7 @@ impl Engine {
 
 /// Whether a conflict can come from an attempt of ours. `in_doubt`: there was one that got no answer.
 fn may_be_ours(body: &Body, in_doubt: bool) -> bool {
-    let names_what_it_makes =
-        matches!(body, Body::CreateImage { .. } | Body::ImportImage { .. } | Body::SyncImages { .. });
-    (names_what_it_makes && in_doubt) || matches!(body, Body::ShareImage { .. })
+    (body.names_images().is_some() && in_doubt) || matches!(body, Body::ShareImage { .. })
 }
 
 /// Whether a refusal says that all is as wanted: of one thing that is stopped, started or deleted.

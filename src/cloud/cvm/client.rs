@@ -65,7 +65,7 @@ impl Cloud for CvmClient {
         };
         match self.transport.send(&request) {
             Ok(response) => decode(call, &response, signed_ms),
-            Err(error) => Err(fault::no_answer(fault::mutates(&call.body), &error)),
+            Err(error) => Err(fault::no_answer(call.body.mutates(), &error)),
         }
     }
 

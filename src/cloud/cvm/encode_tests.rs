@@ -30,25 +30,11 @@ fn secret() -> SecretRef {
 
 fn launch(count: u32) -> Launch {
     Launch {
-        zone: Zone::new("ap-guangzhou-3"),
-        image: Arg::Known(ImageId::new("img-1")),
-        instance_type: "S5.MEDIUM4".into(),
-        system_disk: SystemDisk::default(),
-        data_disks: Vec::new(),
-        network: SlotNetwork::default(),
-        internet: None,
-        login: Login::Unset,
         name_prefix: "shop-default-web-3-".to_owned(),
         first_ordinal: 7,
         count,
-        tags: Tags::new(),
-        user_data: None,
         token: Some("t".to_owned()),
-        hostname: None,
-        charge: crate::model::spec::Charge::Hourly,
-        placement_group: None,
-        cam_role: None,
-        protect: false,
+        ..Launch::of(Zone::new("ap-guangzhou-3"), Arg::Known(ImageId::new("img-1")), "S5.MEDIUM4".into())
     }
 }
 

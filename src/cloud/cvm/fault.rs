@@ -3,7 +3,7 @@
 //! Messages are for people and change; only codes are looked at (API text 1.6). A code that this table does not know
 //! is judged by its first part, and is [`Class::Invalid`] where that says nothing: such a call is not tried again.
 
-use crate::cloud::call::{Body, Class, Executed, Fault};
+use crate::cloud::call::{Class, Executed, Fault};
 use crate::model::Millis;
 use crate::model::ids::RequestId;
 
@@ -105,12 +105,6 @@ pub fn class(code: &str) -> Class {
         return *class;
     }
     if ABSENT.iter().any(|ending| code.ends_with(ending)) { Class::NotFound } else { Class::Invalid }
-}
-
-/// Whether a call changes anything.
-#[must_use]
-pub fn mutates(body: &Body) -> bool {
-    !matches!(body, Body::Describe(_))
 }
 
 /// Whether a call that the service answered with an error of this class can have taken effect: a refusal cannot, the

@@ -417,15 +417,7 @@ mod tests {
         assert!(needs.regions[HOME].import_os && needs.regions[AWAY].custom_images && !needs.regions[AWAY].import_os);
         let fits = BTreeMap::from([("S5.MEDIUM4".into(), BTreeSet::from(["img-legacy".into()]))]);
         assert_eq!(needs.regions[AWAY].fits, fits);
-        let inputs = Inputs {
-            instance: None,
-            base: None,
-            user_data: None,
-            system_disk: SystemDisk::default(),
-            data_disks: Vec::new(),
-            import: Some(source),
-            encryption: None,
-        };
+        let inputs = Inputs { import: Some(source), ..Inputs::default() };
         recorded.versions.push(VersionRecord {
             block: Block::image(&"legacy".into()),
             version: "v1".into(),

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::model::observed::{Disk, ImageKind, ImageState, InstanceState, TypeSeen};
+use crate::model::observed::{ImageKind, ImageState, TypeSeen};
 use proptest::prelude::*;
 
 const HOME: &str = "ap-guangzhou";
@@ -90,37 +90,6 @@ fn page_at(all: &[Image], offset: u32) -> Result<Reply, Fault> {
     Ok(Reply::Images(Page { total: number(all.len()), items }))
 }
 
-fn instance(id: &InstanceId) -> Instance {
-    Instance {
-        id: id.clone(),
-        name: "n".to_owned(),
-        state: InstanceState::Running,
-        instance_type: "S5.MEDIUM4".into(),
-        zone: "ap-guangzhou-3".into(),
-        image: "img-1".into(),
-        system_disk: Disk { id: None, kind: "CLOUD_PREMIUM".into(), size_gib: 50 },
-        data_disks: Vec::new(),
-        vpc: "vpc-1".into(),
-        subnet: "subnet-1".into(),
-        security_groups: BTreeSet::new(),
-        keys: BTreeSet::new(),
-        charge_type: "POSTPAID_BY_HOUR".to_owned(),
-        internet_charge: None,
-        bandwidth_mbps: 0,
-        addresses: Vec::new(),
-        created_ms: 0,
-        latest: None,
-        protected: false,
-        tags: BTreeMap::new(),
-        renew: None,
-        expires_ms: None,
-        hostname: None,
-        placement_group: None,
-        cam_role: None,
-        isolated: None,
-    }
-}
-
 fn instance_ids(count: usize) -> BTreeSet<InstanceId> {
     (0..count).map(|n| InstanceId::new(format!("ins-{n:05}"))).collect()
 }
@@ -143,7 +112,7 @@ fn known_instances_cost_the_floor_and_absent_ones_are_told() {
         let (seen, rounds, _) = drive(needs(wanted), |call| {
             let Query::InstancesById { ids } = query(call) else { panic!("{call:?}") };
             assert!(ids.len() <= 100);
-            let there = ids.iter().filter(|id| id.as_str() != "ins-00000").map(instance);
+            let there = ids.iter().filter(|id| id.as_str() != "ins-00000").map(|id| Instance::sample(id.as_str()));
             Ok(Reply::Instances(Page { total: 0, items: there.collect() }))
         });
         let seen = seen.expect("seen");
@@ -368,7 +337,7 @@ fn an_instance_that_is_an_error_is_found_by_halving() {
         if ids.contains(&bad) {
             return Err(fault(Class::NotFound, "InvalidInstanceId.NotFound"));
         }
-        Ok(Reply::Instances(Page { total: 0, items: ids.iter().map(instance).collect() }))
+        Ok(Reply::Instances(Page { total: 0, items: ids.iter().map(|id| Instance::sample(id.as_str())).collect() }))
     });
     let seen = seen.expect("seen");
     let absent = seen.by_region[&home()].instances.iter().filter(|(_, seen)| seen.present().is_none());

@@ -9,7 +9,7 @@ use crate::model::desired::Desired;
 use crate::model::ids::{CloudId, ImageId, InstanceType, Region, Uin, Zone};
 use crate::model::observed::{Image, Observed};
 use crate::model::recorded::{Object, Recorded};
-use crate::model::spec::{Charge, ImageUse, Login, ObjectSpec, Renew, SlotNetwork, SlotSpec};
+use crate::model::spec::{Charge, ImageUse, ObjectSpec, Renew, SlotNetwork, SlotSpec};
 use crate::plan::{Action, Do, Plan, Step};
 
 /// The most questions: a config may have more distinct launches than anybody waits for, at ten answers a second (API
@@ -339,29 +339,16 @@ fn alike(launch: &Launch) -> Launch {
         token: _,
     } = launch;
     Launch {
-        zone: zone.clone(),
-        // Questions are told apart by their basis.
-        image: Arg::Known(ImageId::new("")),
-        instance_type: instance_type.clone(),
         system_disk: system_disk.clone(),
         data_disks: data_disks.clone(),
         network: SlotNetwork { subnet: network.subnet.clone(), security_groups: None },
         internet: internet.clone(),
-        login: Login::Unset,
-        name_prefix: String::new(),
-        first_ordinal: 0,
-        count: 1,
-        tags: BTreeMap::new(),
-        user_data: None,
-        hostname: None,
         charge: match charge {
             Charge::Prepaid { months, renew: _ } => Charge::Prepaid { months: *months, renew: Renew::default() },
             Charge::Hourly | Charge::Spot { .. } => charge.clone(),
         },
-        placement_group: None,
-        cam_role: None,
-        protect: false,
-        token: None,
+        // Questions are told apart by their basis.
+        ..Launch::of(zone.clone(), Arg::Known(ImageId::new("")), instance_type.clone())
     }
 }
 
@@ -385,25 +372,12 @@ fn launch_of(spec: &SlotSpec, zone: &Zone, image: &ImageId) -> Launch {
         protect: _,
     } = spec;
     alike(&Launch {
-        zone: zone.clone(),
-        image: Arg::Known(image.clone()),
-        instance_type: instance_type.clone(),
         system_disk: system_disk.clone(),
         data_disks: data_disks.clone(),
         network: network.clone(),
         internet: internet.clone(),
-        login: Login::Unset,
-        name_prefix: String::new(),
-        first_ordinal: 0,
-        count: 1,
-        tags: BTreeMap::new(),
-        user_data: None,
-        hostname: None,
         charge: charge.clone(),
-        placement_group: None,
-        cam_role: None,
-        protect: false,
-        token: None,
+        ..Launch::of(zone.clone(), Arg::Known(image.clone()), instance_type.clone())
     })
 }
 

@@ -18,7 +18,7 @@ use super::types::{Action, Do, Effect, Fact, Handling, Need, Reason, Until};
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, Attr, Shown, SlotDiff, Takes, Wanted, fields};
-use crate::model::addr::{Block, Kind};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, InstanceSource, ManagedImage, Ready};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
@@ -58,21 +58,24 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         if let (Some(zone), Some(ordinal)) = (&row.zone, row.ordinal) {
             used.insert((zone.clone(), ordinal));
         }
-        if let Some(older) = row.addr.slot.and_then(|slot| newest.insert(slot, row)) {
+        if let Some(older) = row.addr.slot.and_then(|slot| newest.insert(slot, row))
+            && draft.plans_row(older)
+        {
             go(draft, older, Reason::NotInConfig, Some(fleet.protect));
         }
     }
 
     let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, used);
     let (before, after) = (count_of(newest.len()), fleet.count);
-    for row in dropped {
+    for row in dropped.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));
     }
-    for (row, to) in kept {
+    for (row, to) in kept.into_iter().filter(|(row, _)| draft.plans_row(row)).collect::<Vec<_>>() {
         slot(draft, &mut rolling, row, to);
     }
     let reason = if newest.is_empty() { Reason::New } else { Reason::ScaledUp { from: before, to: after } };
-    for (slot, zone, ordinal) in fresh {
+    let asked_for = |(slot, ..): &(u32, Zone, u32)| draft.plans(&Addr::slot(Block::fleet(name), *slot));
+    for (slot, zone, ordinal) in fresh.into_iter().filter(asked_for).collect::<Vec<_>>() {
         rolling.creations.push(Creation { slot, generation: 1, zone, ordinal, reason: reason.clone(), repair: false });
     }
     rollout::roll(draft, rolling);
@@ -86,6 +89,10 @@ fn count_of(n: usize) -> u32 {
 fn image_at(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> Option<ImageAt> {
     if let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) {
         return Some(at.clone());
+    }
+    if draft.absent.contains(&(fleet.image.clone(), fleet.region.clone())) {
+        draft.left_out.insert(Block::fleet(name));
+        return None;
     }
     // A managed image that could be planned, but not here; anything else has been refused already.
     if draft.current.contains_key(&fleet.image) {
@@ -441,7 +448,7 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
         .map(|block| (*block).clone())
         .collect();
     for block in blocks {
-        for row in draft.objects_of(&block) {
+        for row in draft.objects_of(&block).into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
             go(draft, row, reason.clone(), None);
         }
     }

@@ -26,7 +26,11 @@ pub(super) fn copy(
     (gone, removed, forgotten): (&[&Object], &BTreeMap<Region, StepId>, &[StepId]),
 ) {
     let Planning { name, image, block, home, regions, .. } = planning;
-    let missing: BTreeSet<Region> = regions.iter().filter(|region| !ready.contains_key(*region)).cloned().collect();
+    let missing = regions.iter().filter(|region| !ready.contains_key(*region)).cloned();
+    let (missing, absent): (BTreeSet<Region>, BTreeSet<Region>) = missing.partition(|region| {
+        draft.plans(&Addr::copy(block.clone(), version.clone(), region.clone()).generation(generation))
+    });
+    draft.absent.extend(absent.into_iter().map(|region| ((*name).clone(), region)));
     let from = if ready.contains_key(home) { Some(home) } else { ready.keys().next() };
     let Some(from) = from.cloned().filter(|_| !missing.is_empty()) else { return };
     let Some((source, needs)) = ready.get(&from).cloned() else { return };

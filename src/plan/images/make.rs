@@ -254,27 +254,12 @@ fn shown(draft: &Draft<'_>, from: &Name, at: &ImageAt) -> Value {
 
 /// Steps so far that need an image which must not be busy then.
 fn users(draft: &Draft<'_>, region: &Region, image: &Arg<ImageId>) -> Vec<StepId> {
-    let uses = |body: &Body| match body {
-        Body::RunInstances(launch) => launch.image == *image,
-        Body::ResetInstance { image: other, .. }
-        | Body::SyncImages { image: other, .. }
-        | Body::ShareImage { image: other, .. } => other == image,
-        Body::CreateImage { .. }
-        | Body::ImportImage { .. }
-        | Body::ModifyImage { .. }
-        | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
-        | Body::StopInstances { .. }
-        | Body::StartInstances { .. }
-        | Body::ResizeInstance { .. }
-        | Body::ModifyInstances { .. }
-        | Body::TagResources { .. }
-        | Body::UntagResources { .. }
-        | Body::Describe(_) => false,
-    };
     let calls = draft.steps.iter().filter_map(|step| match &step.does {
         Do::Call(call) => Some((step.id, call)),
         Do::Await { .. } | Do::Record => None,
     });
-    calls.filter(|(_, call)| call.region == *region && uses(&call.body)).map(|(id, _)| id).collect()
+    calls
+        .filter(|(_, call)| call.region == *region && call.body.needs_idle() == Some(image))
+        .map(|(id, _)| id)
+        .collect()
 }

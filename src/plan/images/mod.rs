@@ -22,6 +22,7 @@ use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
 use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Current, Draft, ImageAt, Nature, NewStep, at_once, detail, known, settle};
+use crate::plan::scope::{self, Users};
 use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
 
 use copy::copy;
@@ -103,7 +104,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
                 usable.insert(object.region.clone(), id.clone());
                 seen_as.get_or_insert(seen);
                 if let (true, ObjectSpec::Image(recorded)) =
-                    (planning.regions.contains(&object.region), object.spec.as_ref())
+                    (planning.regions.contains(&object.region) && draft.plans_row(object), object.spec.as_ref())
                 {
                     let deprecated = retain::mark(image, recorded, false);
                     staying.push(Staying { object, seen, wanted: ImageCopySpec { deprecated, ..copy_spec(image) } });
@@ -113,6 +114,13 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             Found::Failed => failed.push(object),
             Found::Gone => gone.push(object),
         }
+    }
+    failed.retain(|object| draft.plans_row(object));
+    // What is left out is only waited for where nothing else is there to copy from.
+    under_way.retain(|object| draft.plans_row(object) || usable.is_empty());
+    // Where all of it is made anew, nothing that is gone can stay recorded.
+    if !usable.is_empty() || !under_way.is_empty() {
+        gone.retain(|object| draft.plans_row(object));
     }
     keep_right(draft, &planning, &staying, &[], None);
     named_otherwise(draft, &planning, &version, generation, &staying);
@@ -150,6 +158,11 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             gone.clear();
         } else if vanished || asked {
             generation += 1;
+        }
+        let home = Addr::copy(planning.block.clone(), version.clone(), planning.home.clone()).generation(generation);
+        if draft.covered.bars(&home) {
+            draft.left_out.insert(planning.block);
+            return;
         }
         let Some(inputs) = inputs else { return unknown_inputs(draft, &planning, &version, vanished) };
         if matches!(image.source, Source::Import(_)) && !failed.is_empty() {
@@ -421,7 +434,8 @@ fn name_free(
 pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     let blocks: Vec<Block> =
         draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
-    for block in blocks {
+    let users = Users::of(draft);
+    for block in blocks.into_iter().filter(|block| draft.covered.block(block)).collect::<Vec<_>>() {
         let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
         let declared = draft.input.desired.images.get(&block.name).is_some_and(|image| image.managed().is_some());
         if declared && current.is_none() {
@@ -431,7 +445,11 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             let key = (object.addr.version.clone(), object.generation);
             let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
             let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));
-            if (is_current && wanted_here) || is_kept(draft, object) {
+            if (is_current && wanted_here) || is_kept(draft, object) || !draft.plans_row(object) {
+                continue;
+            }
+            if let Some(user) = users.any(object) {
+                scope::stays(draft, object, user);
                 continue;
             }
             let reason = if draft.input.options.destroy {

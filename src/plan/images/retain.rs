@@ -63,7 +63,8 @@ pub(super) fn keep_older_right(draft: &mut Draft<'_>, name: &Name) {
     let block = Block::image(name);
     let mut staying = Vec::new();
     for object in draft.objects_of(&block) {
-        let (Found::Usable(seen), true) = (found(draft, object), is_kept(draft, object)) else { continue };
+        let stays = is_kept(draft, object) && draft.plans_row(object);
+        let (Found::Usable(seen), true) = (found(draft, object), stays) else { continue };
         let ObjectSpec::Image(recorded) = object.spec.as_ref() else { continue };
         let deprecated = mark(image, recorded, true);
         let wanted = ImageCopySpec { deprecated, protect: image.protect, ..recorded.clone() };

@@ -56,19 +56,6 @@ struct ImportInputs<'a> {
     import: &'a ImportSource,
 }
 
-/// Nothing that anything could be made of.
-fn no_inputs() -> Inputs {
-    Inputs {
-        instance: None,
-        base: None,
-        user_data: None,
-        system_disk: SystemDisk::default(),
-        data_disks: Vec::new(),
-        import: None,
-        encryption: None,
-    }
-}
-
 /// Where the image is made, of what, and what it will be.
 pub(super) fn origin(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<Origin> {
     match &image.source {
@@ -84,7 +71,7 @@ pub(super) fn origin(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -
 fn by_hand(draft: &Draft<'_>, id: &InstanceId) -> Origin {
     let home = draft.input.desired.cloud.region.clone();
     let size = draft.input.observed.instance(&home, id).and_then(Seen::present).map(|seen| seen.system_disk.size_gib);
-    let inputs = Inputs { instance: Some(id.clone()), ..no_inputs() };
+    let inputs = Inputs { instance: Some(id.clone()), ..Inputs::default() };
     Origin {
         home,
         made_of: Some((inputs, None)),
@@ -112,7 +99,7 @@ fn of_slot(draft: &mut Draft<'_>, name: &Name, fleet_name: &Name) -> Option<Orig
             user_data: fleet.user_data.as_ref().map(|secret| secret.digest),
             system_disk: fleet.system_disk.clone(),
             data_disks: fleet.data_disks.clone(),
-            ..no_inputs()
+            ..Inputs::default()
         };
         let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib);
         return Some(Origin {
@@ -139,7 +126,7 @@ fn of_import(draft: &Draft<'_>, source: &ImportSource) -> Origin {
     let derived = Digest::of_value(context::INPUTS, &ImportInputs { import: source });
     Origin {
         home: draft.input.desired.cloud.region.clone(),
-        made_of: Some((Inputs { import: Some(source.clone()), ..no_inputs() }, Some(derived))),
+        made_of: Some((Inputs { import: Some(source.clone()), ..Inputs::default() }, Some(derived))),
         // Nobody knows before it is there.
         size_gib: 0,
         nature: Nature {
@@ -160,7 +147,7 @@ fn of_copy(draft: &Draft<'_>, source: &CopySource) -> Option<Origin> {
     let from = draft.images.get(&(source.image.clone(), home.clone()))?;
     let CopySource { image: _, encryption } = source;
     let derived = Digest::of_value(context::INPUTS, &CopyInputs { copy_of: &from.use_, encryption });
-    let inputs = Inputs { base: Some(from.use_.clone()), encryption: encryption.clone(), ..no_inputs() };
+    let inputs = Inputs { base: Some(from.use_.clone()), encryption: encryption.clone(), ..Inputs::default() };
     Some(Origin {
         home,
         made_of: Some((inputs, Some(derived))),

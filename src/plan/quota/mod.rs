@@ -226,25 +226,7 @@ fn hasty(draft: &Draft<'_>) -> BTreeMap<StepId, Vec<Need>> {
     let mut users: BTreeMap<&ImageId, Vec<Need>> = BTreeMap::new();
     for step in &draft.steps {
         let Do::Call(call) = &step.does else { continue };
-        let image = match &call.body {
-            Body::RunInstances(launch) => &launch.image,
-            Body::SyncImages { image, .. }
-            | Body::ShareImage { image, .. }
-            | Body::ModifyImage { image, .. }
-            | Body::ResetInstance { image, .. } => image,
-            Body::CreateImage { .. }
-            | Body::ImportImage { .. }
-            | Body::DeleteImages { .. }
-            | Body::TerminateInstances { .. }
-            | Body::StopInstances { .. }
-            | Body::StartInstances { .. }
-            | Body::ResizeInstance { .. }
-            | Body::ModifyInstances { .. }
-            | Body::TagResources { .. }
-            | Body::UntagResources { .. }
-            | Body::Describe(_) => continue,
-        };
-        if let Arg::Known(image) = image {
+        if let Some(Arg::Known(image)) = call.body.image() {
             users.entry(image).or_default().push(Need::Over(step.id));
         }
     }

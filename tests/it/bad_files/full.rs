@@ -8,70 +8,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fleetwright::cli::Exit;
 use fleetwright::cloud::embedded::{Embedded, Settings};
-use fleetwright::model::Millis;
-use fleetwright::model::ids::Lineage;
-use fleetwright::model::recorded::RunId;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, Store, StoreFault, Stored};
+use fleetwright::store::{Record, StoreFault};
 
 use super::tree;
+use crate::between::{Guard, Guarded};
 use crate::crash::world::faults;
 use crate::kit::{BOOT, FLEET, GZ, IMAGE, says};
 use crate::rig::{OWNER, Rig, example_files};
 
-/// A state on a disk that has room for so many more writes.
-struct Tight {
-    inner: Box<dyn Store>,
-    room: Arc<AtomicUsize>,
-}
+/// A disk that has room for so many more writes.
+struct Tight(Arc<AtomicUsize>);
 
-impl Tight {
-    fn write<T>(&mut self, write: impl FnOnce(&mut dyn Store) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-        let took = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
-        if took.is_err() {
-            return Err(StoreFault::Full("state/default.db".into()));
-        }
-        write(&mut *self.inner)
-    }
-}
-
-impl Store for Tight {
-    fn load(&mut self) -> Result<Stored, StoreFault> {
-        self.inner.load()
-    }
-
-    fn lock(
-        &mut self,
-        holder: &Holder,
-        now_ms: Millis,
-        lease_ms: Millis,
-        is_dead: &dyn Fn(&Holder) -> bool,
-    ) -> Result<Fence, StoreFault> {
-        self.write(|inner| inner.lock(holder, now_ms, lease_ms, is_dead))
-    }
-
-    fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault> {
-        self.write(|inner| inner.renew(fence, until_ms))
-    }
-
-    fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault> {
-        self.write(|inner| inner.unlock(fence))
-    }
-
-    fn commit(&mut self, fence: Fence, records: &[Record]) -> Result<(), StoreFault> {
-        self.write(|inner| inner.commit(fence, records))
-    }
-
-    fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
-        self.write(|inner| inner.start_run(fence, run))
-    }
-
-    fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault> {
-        self.write(|inner| inner.end_run(fence, run, ended_ms, outcome))
-    }
-
-    fn lineage(&self) -> Lineage {
-        self.inner.lineage()
+impl Guard for Tight {
+    fn before(&mut self, _: &[Record]) -> Result<(), StoreFault> {
+        let took = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
+        took.map(drop).map_err(|_| StoreFault::Full("state/default.db".into()))
     }
 }
 
@@ -79,7 +31,7 @@ impl Store for Tight {
 fn tight(writes: usize) -> (Hooks, Arc<AtomicUsize>) {
     let room = Arc::new(AtomicUsize::new(writes));
     let left = Arc::clone(&room);
-    let store = Box::new(move |inner| Box::new(Tight { inner, room: Arc::clone(&room) }) as Box<dyn Store>);
+    let store = Box::new(move |inner| Guarded::by(Tight(Arc::clone(&room)), inner));
     (Hooks { store: Some(store), ..Hooks::default() }, left)
 }
 

@@ -1,18 +1,15 @@
 //! Every attribute of a fleet, changed by somebody else: repaired, shown or ignored as the table says.
 
-use std::sync::Arc;
-
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Fault, Reply};
+use fleetwright::cloud::call::Reply;
 use fleetwright::cloud::embedded::public_image_id;
 use fleetwright::diff::fields::{self, Fate};
-use fleetwright::model::Millis;
 use fleetwright::model::attrs::FleetAttr;
 use fleetwright::model::observed::{Disk, Instance};
 use fleetwright::ops::Hooks;
 use serde_json::{Value, json};
 
+use crate::between::between;
 use crate::changes::fields::with_keys;
 use crate::kit::{GZ, counts, says};
 use crate::rig::Rig;
@@ -123,23 +120,14 @@ pub(crate) fn case(attr: FleetAttr) -> Case {
 }
 
 /// A cloud that tells something else of one instance.
-struct Tells {
-    inner: Arc<dyn Cloud>,
-    tell: fn(&mut Instance),
-}
-
-impl Cloud for Tells {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        let mut answer = self.inner.call(call, signed_ms)?;
+fn telling(tell: fn(&mut Instance)) -> Hooks {
+    between(move |cloud, call, signed_ms| {
+        let mut answer = cloud.call(call, signed_ms)?;
         if let Reply::Instances(page) = &mut answer.reply {
-            page.items.iter_mut().filter(|seen| seen.name == NAME).for_each(self.tell);
+            page.items.iter_mut().filter(|seen| seen.name == NAME).for_each(tell);
         }
         Ok(answer)
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
+    })
 }
 
 pub(crate) fn rig_of(case: &Case, ignore: Option<FleetAttr>) -> Rig {
@@ -154,27 +142,17 @@ pub(crate) fn rig_of(case: &Case, ignore: Option<FleetAttr>) -> Rig {
 
 /// Lets it happen; what has to stand between then, if anything.
 pub(crate) fn happen(rig: &Rig, how: &How) -> Hooks {
-    match how {
-        How::Asks(action, body) => {
-            rig.by_hand(GZ, action, &body(&rig.id(SLOT)));
-            rig.wait_ms(10_000);
-            Hooks::default()
-        }
-        How::Tells(tell) => {
-            let tell = *tell;
-            rig.around(move |inner| Tells { inner, tell })
-        }
-        How::Cannot => Hooks::default(),
+    if let How::Asks(action, body) = how {
+        rig.by_hand(GZ, action, &body(&rig.id(SLOT)));
+        rig.wait_ms(10_000);
     }
+    still(how)
 }
 
 /// What has to stand between while it goes on being so.
-pub(crate) fn still(rig: &Rig, how: &How) -> Hooks {
+pub(crate) fn still(how: &How) -> Hooks {
     match how {
-        How::Tells(tell) => {
-            let tell = *tell;
-            rig.around(move |inner| Tells { inner, tell })
-        }
+        How::Tells(tell) => telling(*tell),
         How::Asks(..) | How::Cannot => Hooks::default(),
     }
 }
@@ -200,11 +178,7 @@ fn try_one(attr: FleetAttr) {
             says(&planned, "; left as it is");
             says(&planned, "No changes. The cloud matches the config, apart from the above.");
             let mark = rig.mark();
-            let hooks = match case.how {
-                How::Tells(tell) => rig.around(move |inner| Tells { inner, tell }),
-                How::Asks(..) | How::Cannot => Hooks::default(),
-            };
-            rig.run_with("apply --auto-approve", hooks).expect(Exit::Done);
+            rig.run_with("apply --auto-approve", still(&case.how)).expect(Exit::Done);
             assert_eq!(rig.mutations(mark), counts(&[]), "{attr}");
         }
         Fate::Untold | Fate::Never => says(&planned, "No changes. The cloud matches the config."),

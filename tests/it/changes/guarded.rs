@@ -4,9 +4,9 @@ use fleetwright::cli::Exit;
 use serde_json::json;
 
 use super::fields::with_keys;
+use crate::between::losing;
 use crate::kit::{BOOT, FLEET, GZ, IMAGE, counts, fleet, says};
 use crate::rig::Rig;
-use crate::traps::losing;
 
 const WEB: &str = "shop.yaml";
 const PREPAID: &str = "charge_type: PREPAID\n    prepaid: { months: 1, renew: NOTIFY_AND_MANUAL_RENEW }";
@@ -131,7 +131,7 @@ fn what_is_paid_in_advance_goes_to_the_recycle_bin_once() {
 fn a_lost_answer_terminates_what_is_paid_in_advance_no_second_time() {
     let rig = having(PREPAID);
     let mark = rig.mark();
-    rig.run_with("destroy --auto-approve", losing(&rig, "TerminateInstances")).expect(Exit::Done);
+    rig.run_with("destroy --auto-approve", losing("TerminateInstances")).expect(Exit::Done);
     assert_eq!(rig.mutations(mark), counts(&[("TerminateInstances", 1)]));
     let states: Vec<String> = rig.instances(GZ).values().map(|id| rig.instance(id).state).collect();
     assert_eq!(states, ["SHUTDOWN"; 5]);

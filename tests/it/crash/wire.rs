@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleetwright::apply::driver::StopFlag;
-use fleetwright::cloud::call::{Answer, Body, Call, Class, Executed, Fault};
+use fleetwright::cloud::call::{Answer, Call, Class, Fault};
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::encode::encode;
 use fleetwright::cloud::cvm::sign::{Credentials, Envelope, SecretText, headers};
@@ -14,11 +14,10 @@ use fleetwright::cloud::embedded::{self, Embedded};
 use fleetwright::cloud::{Cloud, Secrets};
 use fleetwright::model::Millis;
 use fleetwright::model::digest::{SecretRef, SecretSource};
-use fleetwright::model::ids::Lineage;
-use fleetwright::model::recorded::RunId;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+use fleetwright::store::{Fence, Holder, Record, SqliteStore, Store, StoreFault, Stored};
 
+use crate::between::{Guard, Guarded, refusal, silence};
 use crate::rig::{OWNER, Ran, Rig};
 
 /// When a request that was on its way arrives.
@@ -200,12 +199,8 @@ impl Wire {
                 })
             })),
             store: Some(Box::new(move |inner| {
-                Box::new(Counted {
-                    inner,
-                    wire: Arc::clone(&writes),
-                    file: file.clone(),
-                    clock: Arc::clone(&lock_clock),
-                })
+                let (wire, file, clock) = (Arc::clone(&writes), file.clone(), Arc::clone(&lock_clock));
+                Guarded::by(Counted { wire, file, clock, trap: None }, inner)
             })),
         };
         match catch_unwind(AssertUnwindSafe(|| rig.run_with(args, hooks))) {
@@ -299,26 +294,10 @@ impl Tapped {
     }
 }
 
-fn refusal(class: Class, code: &str) -> Fault {
-    let message = "said the test".to_owned();
-    Fault { class, code: Some(code.into()), message, request_id: None, executed: Executed::No, cloud_ms: None }
-}
-
-fn silence() -> Fault {
-    Fault {
-        class: Class::Transport,
-        code: None,
-        message: "the connection was lost".into(),
-        request_id: None,
-        executed: Executed::Unknown,
-        cloud_ms: None,
-    }
-}
-
 impl Cloud for Tapped {
     fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
         self.wire.deliver(&self.embedded, self.clock.now_ms());
-        let mutates = !matches!(call.body, Body::Describe(_));
+        let mutates = call.body.mutates();
         let fate = {
             let mut inner = self.wire.lock();
             let n = inner.calls.len();
@@ -354,14 +333,14 @@ impl Cloud for Tapped {
                 self.wire.lock().refusing = Some((call.clone(), class, code, times - 1));
                 Err(refusal(class, code))
             }
-            Fate::SilentNever => Err(silence()),
+            Fate::SilentNever => Err(silence("the connection was lost")),
             Fate::SilentDone => {
                 drop(self.inner.call(call, signed_ms));
-                Err(silence())
+                Err(silence("the connection was lost"))
             }
             Fate::SilentLate(when) => {
                 self.take_off(call, signed_ms, when);
-                Err(silence())
+                Err(silence("the connection was lost"))
             }
         }
     }
@@ -383,11 +362,13 @@ impl Secrets for Files {
     }
 }
 
+/// Counts the writes of a state.
 struct Counted {
-    inner: Box<dyn Store>,
     wire: Arc<Wire>,
     file: PathBuf,
     clock: Arc<VirtualClock>,
+    /// Of the write that is under way.
+    trap: Option<Trap>,
 }
 
 impl Counted {
@@ -400,9 +381,11 @@ impl Counted {
         let took = (fence, store.load().expect("a state"));
         self.wire.lock().thief = Some(Thief { file: self.file.clone(), took });
     }
+}
 
-    fn write<T>(&mut self, write: impl FnOnce(&mut dyn Store) -> T) -> T {
-        let trap = {
+impl Guard for Counted {
+    fn before(&mut self, _: &[Record]) -> Result<(), StoreFault> {
+        self.trap = {
             let mut inner = self.wire.lock();
             let n = inner.writes;
             inner.writes += 1;
@@ -414,55 +397,17 @@ impl Counted {
                 Some(_) | None => None,
             }
         };
-        match trap {
+        match self.trap {
             Some(Trap::Write(_, false)) => resume_unwind(Box::new(Crash)),
             Some(Trap::Stolen(_)) => self.steal(),
             Some(_) | None => {}
         }
-        let written = write(&mut *self.inner);
-        if matches!(trap, Some(Trap::Write(_, true))) {
+        Ok(())
+    }
+
+    fn after(&mut self) {
+        if matches!(self.trap, Some(Trap::Write(_, true))) {
             resume_unwind(Box::new(Crash));
         }
-        written
-    }
-}
-
-impl Store for Counted {
-    fn load(&mut self) -> Result<Stored, StoreFault> {
-        self.inner.load()
-    }
-
-    fn lock(
-        &mut self,
-        holder: &Holder,
-        now_ms: Millis,
-        lease_ms: Millis,
-        is_dead: &dyn Fn(&Holder) -> bool,
-    ) -> Result<Fence, StoreFault> {
-        self.write(|store| store.lock(holder, now_ms, lease_ms, is_dead))
-    }
-
-    fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault> {
-        self.write(|store| store.renew(fence, until_ms))
-    }
-
-    fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault> {
-        self.write(|store| store.unlock(fence))
-    }
-
-    fn commit(&mut self, fence: Fence, records: &[Record]) -> Result<(), StoreFault> {
-        self.write(|store| store.commit(fence, records))
-    }
-
-    fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
-        self.write(|store| store.start_run(fence, run))
-    }
-
-    fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault> {
-        self.write(|store| store.end_run(fence, run, ended_ms, outcome))
-    }
-
-    fn lineage(&self) -> Lineage {
-        self.inner.lineage()
     }
 }

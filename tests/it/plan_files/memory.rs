@@ -1,16 +1,11 @@
 //! Plans that do not look: `--refresh=false`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use fleetwright::cli::Exit;
-use fleetwright::cloud::Cloud;
-use fleetwright::cloud::call::{Answer, Call, Class, Executed, Fault};
 use fleetwright::cloud::embedded::public_image_id;
-use fleetwright::model::Millis;
 use serde_json::{Value, json};
 
 use super::{SCRIPT, SHOP, fresh};
+use crate::between::unanswered;
 use crate::kit::{BOOT, GZ, counts, fleet, image, says};
 use crate::rig::{OWNER, Rig};
 
@@ -126,39 +121,6 @@ fn a_saved_plan_without_a_look_is_carried_out() {
     rig.expect_no_changes();
 }
 
-/// Loses a call on its way, once: it is never executed, and nobody knows.
-struct Loses {
-    inner: Arc<dyn Cloud>,
-    left: Arc<AtomicU32>,
-    executed: bool,
-}
-
-impl Cloud for Loses {
-    fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        let take = |left: u32| left.checked_sub(1);
-        let lose = call.body.action() == "ResetInstance"
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
-        if !lose {
-            return self.inner.call(call, signed_ms);
-        }
-        if self.executed {
-            drop(self.inner.call(call, signed_ms));
-        }
-        Err(Fault {
-            class: Class::Transport,
-            code: None,
-            message: "the connection was reset".into(),
-            request_id: None,
-            executed: Executed::Unknown,
-            cloud_ms: None,
-        })
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
-    }
-}
-
 /// What was done last to an instance is evidence. It is not in the state: it is read before the call.
 #[test]
 fn a_reset_in_doubt_is_told_by_what_was_read_before_it() {
@@ -169,8 +131,7 @@ fn a_reset_in_doubt_is_told_by_what_was_read_before_it() {
         rig.write(SCRIPT, "#!/bin/sh\necho two\n");
         rig.change().took(&[("ResetInstance", 5)]);
         rig.write(SCRIPT, "#!/bin/sh\necho three\n");
-        let left = Arc::new(AtomicU32::new(2));
-        let hooks = rig.around(move |inner| Loses { inner, left: Arc::clone(&left), executed });
+        let hooks = unanswered("ResetInstance", 2, executed);
         let mark = rig.mark();
         rig.run_with("apply --refresh=false --auto-approve", hooks).expect(Exit::Done);
         assert_eq!(rig.mutations(mark), counts(&[("ResetInstance", 5)]), "executed: {executed}");
@@ -188,4 +149,28 @@ fn what_a_run_shut_down_is_remembered() {
     rig.by_hand(GZ, "StopInstances", &json!({"InstanceIds": [rig.id("fleet.web[0]")]}));
     // Nobody of ours did that: without a look nobody knows.
     rig.run(BLIND).expect(Exit::Done);
+}
+
+const IMPORT: &str = r#"project: shop
+cloud: { provider: embedded, region: ap-guangzhou }
+images:
+  legacy:
+    import:
+      url: "https://files-1250000000.cos.ap-guangzhou.myqcloud.com/legacy.qcow2"
+      os: CentOS
+      os_version: "7"
+      architecture: x86_64
+"#;
+
+#[test]
+fn an_import_is_something_that_is_made() {
+    let rig = Rig::new(&[(SHOP, IMPORT)]);
+    let mark = rig.mark();
+    says(&rig.run("plan --refresh=false").expect(Exit::Done).out, "custom images in ap-guangzhou");
+    let asked = rig.calls(mark);
+    for action in ["DescribeImportImageOs", "DescribeImageQuota"] {
+        assert!(asked.contains_key(action), "{action}: {asked:?}");
+    }
+    rig.edit(SHOP, "\"7\"", "\"77\"");
+    rig.run("plan --refresh=false").expect(Exit::Config);
 }

@@ -75,7 +75,7 @@ impl Session {
         let mut keys = Keys { typed: typed.as_bytes(), terminal: Rc::clone(&self.terminal) };
         let (mut out, mut err) = (Onto(Rc::clone(&self.terminal)), Onto(Rc::clone(&self.terminal)));
         let streams = Streams { stdin: &mut keys, stdout: &mut out, stderr: &mut err };
-        let hooks = self.told.get().map_or_else(Hooks::default, |told| still(&self.rig, &How::Tells(told)));
+        let hooks = self.told.get().map_or_else(Hooks::default, |told| still(&How::Tells(told)));
         let ended = self.rig.run_at(args, hooks, self.env.clone(), streams, ALL);
         assert_eq!(ended, exit, "{}", self.terminal.borrow().text());
         let mut terminal = self.terminal.borrow_mut();

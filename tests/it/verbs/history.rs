@@ -1,11 +1,15 @@
 //! What was run, and old runs that go.
 
+use std::sync::Arc;
+
 use fleetwright::cli::{Exit, Terminals};
 use fleetwright::cloud::embedded::Injection;
 use fleetwright::ops::Hooks;
+use serde_json::json;
 
-use crate::kit::{FLEET, fleet, says};
-use crate::rig::{Ran, Rig};
+use crate::between::before_first;
+use crate::kit::{FLEET, GZ, fleet, says};
+use crate::rig::{OWNER, Ran, Rig, request};
 
 const SHOP: &str = "shop.yaml";
 const COMMIT: &str = "3f9a1c0200000000000000000000000000000000";
@@ -107,12 +111,9 @@ fn a_refused_call_is_shown_with_the_clouds_own_words() {
     // Tagging from outside is refused for an instance that is gone.
     rig.edit(SHOP, "type: S5.MEDIUM4", "type: S5.LARGE8");
     let id = rig.id("fleet.web[0]");
-    let (cloud, clock) = (rig.cloud(), std::sync::Arc::clone(&rig.clock));
-    let hooks = rig.around(move |inner| Terminates {
-        inner,
-        cloud: std::sync::Arc::clone(&cloud),
-        clock: std::sync::Arc::clone(&clock),
-        id: id.clone(),
+    let (cloud, clock) = (rig.cloud(), Arc::clone(&rig.clock));
+    let hooks = before_first("StopInstances", move || {
+        request(&cloud, &*clock, OWNER, GZ, "TerminateInstances", &json!({"InstanceIds": [id]}));
     });
     let ran = rig.run_with("apply --auto-approve", hooks);
     assert_ne!(ran.exit, Exit::Done, "{}", ran.err);
@@ -130,39 +131,6 @@ fn a_refused_call_is_shown_with_the_clouds_own_words() {
         let (code, request) = (fault["code"].as_str().expect("a code"), fault["request_id"].as_str().expect("an id"));
         says(&text, code);
         says(&text, request);
-    }
-}
-
-/// Deletes an instance just before it is shut down for a change.
-struct Terminates {
-    inner: std::sync::Arc<dyn fleetwright::cloud::Cloud>,
-    cloud: std::sync::Arc<fleetwright::cloud::embedded::Embedded>,
-    clock: std::sync::Arc<fleetwright::cloud::clock::VirtualClock>,
-    id: String,
-}
-
-impl fleetwright::cloud::Cloud for Terminates {
-    fn call(
-        &self,
-        call: &fleetwright::cloud::call::Call,
-        signed_ms: i64,
-    ) -> Result<fleetwright::cloud::call::Answer, fleetwright::cloud::call::Fault> {
-        if call.body.action() == "StopInstances" {
-            let body = serde_json::json!({"InstanceIds": [self.id]});
-            crate::rig::request(
-                &self.cloud,
-                &*self.clock,
-                crate::rig::OWNER,
-                crate::kit::GZ,
-                "TerminateInstances",
-                &body,
-            );
-        }
-        self.inner.call(call, signed_ms)
-    }
-
-    fn outlives_us(&self) -> bool {
-        self.inner.outlives_us()
     }
 }
 

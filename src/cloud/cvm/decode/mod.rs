@@ -184,7 +184,7 @@ impl<'a> Reading<'a> {
     }
 
     fn mutates(&self) -> bool {
-        fault::mutates(&self.call.body)
+        self.call.body.mutates()
     }
 
     fn cloud_ms(&self) -> Millis {

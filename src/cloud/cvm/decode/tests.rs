@@ -1,7 +1,6 @@
 use super::*;
 use crate::cloud::call::{Arg, Class, Executed, Launch};
 use crate::cloud::cvm::wire;
-use crate::model::spec::{Login, SlotNetwork, SystemDisk};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -119,27 +118,8 @@ fn texts_that_repeat_in_a_page_share_their_bytes() {
 #[test]
 fn writes_answer_with_ids_copies_and_refusals() {
     let run = || {
-        Body::RunInstances(Box::new(Launch {
-            zone: "ap-guangzhou-3".into(),
-            image: Arg::Known("img-1".into()),
-            instance_type: "S5.MEDIUM4".into(),
-            system_disk: SystemDisk::default(),
-            data_disks: Vec::new(),
-            network: SlotNetwork::default(),
-            internet: None,
-            login: Login::Unset,
-            name_prefix: "web-".to_owned(),
-            first_ordinal: 0,
-            count: 1,
-            tags: BTreeMap::new(),
-            user_data: None,
-            token: None,
-            hostname: None,
-            charge: crate::model::spec::Charge::Hourly,
-            placement_group: None,
-            cam_role: None,
-            protect: false,
-        }))
+        let image = Arg::Known("img-1".into());
+        Body::RunInstances(Box::new(Launch::of("ap-guangzhou-3".into(), image, "S5.MEDIUM4".into())))
     };
     assert_eq!(
         reply_to(run(), json!({"InstanceIdSet": ["ins-1"]})),

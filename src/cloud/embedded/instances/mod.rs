@@ -1,5 +1,6 @@
 //! Instances: their rows, and what state they are in at a time (API text 2.2).
 
+mod act;
 pub(crate) mod change;
 pub(crate) mod charge;
 pub(crate) mod inquire;
@@ -7,10 +8,8 @@ pub(crate) mod launch;
 mod names;
 pub(crate) mod power;
 pub(crate) mod read;
+mod row;
 
-use std::collections::BTreeSet;
-
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::api::Context;
@@ -18,14 +17,14 @@ use super::catalogue::Content;
 use super::ids::{self, Kind};
 use super::machines::Script;
 use super::prices::{self, Hourly};
-use super::refusal::{Done, refuse, required};
+use super::refusal::Done;
 use super::settings::Settings;
 use crate::cloud::cvm::wire::shapes::InternetAccessible;
 use crate::model::Millis;
 use crate::model::catalog::TypeEntry;
 
-/// The most ids of a request (8.9).
-const MAX_IDS: usize = 100;
+pub(crate) use act::{Act, batch, check, find, number};
+pub(crate) use row::user_data;
 
 /// A disk that an instance was made with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -200,128 +199,7 @@ pub(crate) struct Machine {
     pub(crate) placement_group: Option<String>,
 }
 
-const COLUMNS: &str = "n, account, region, zone, name, spec, next_spec, counted, created_ms, op, op_start, op_until, \
-                       op_error, op_request, was, becomes, boot_ms, off_ms, gone_ms, address, hidden, ordinal, \
-                       ends_ms, ends_into, placement_group";
-
-fn machine(row: &Row<'_>) -> rusqlite::Result<Machine> {
-    Ok(Machine {
-        n: row.get(0)?,
-        account: row.get(1)?,
-        region: row.get(2)?,
-        zone: row.get(3)?,
-        name: row.get(4)?,
-        spec: row.get(5)?,
-        next_spec: row.get(6)?,
-        counted: row.get(7)?,
-        created_ms: row.get(8)?,
-        op: Op::of(row.get(9)?),
-        op_start: row.get(10)?,
-        op_until: row.get(11)?,
-        op_error: row.get(12)?,
-        op_request: row.get(13)?,
-        was: Power::of(row.get(14)?),
-        becomes: Power::of(row.get(15)?),
-        boot_ms: row.get(16)?,
-        off_ms: row.get(17)?,
-        gone_ms: row.get(18)?,
-        address: row.get(19)?,
-        hidden: row.get(20)?,
-        ordinal: row.get(21)?,
-        ends_ms: row.get(22)?,
-        ends_into: End::of(row.get(23)?),
-        placement_group: row.get(24)?,
-    })
-}
-
 impl Machine {
-    pub(crate) fn load(db: &Connection, n: i64) -> Done<Option<Self>> {
-        let text = const_format();
-        Ok(db.prepare_cached(text)?.query_row([n], machine).optional()?)
-    }
-
-    /// All machines of an account in a region, or of everybody.
-    pub(crate) fn all(db: &Connection, place: Option<(i64, &str)>) -> Done<Vec<Self>> {
-        let machines = match place {
-            Some((account, region)) => db
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM instance WHERE account = ?1 AND region = ?2 ORDER BY n"
-                ))?
-                .query_map(params![account, region], machine)?
-                .collect::<rusqlite::Result<_>>()?,
-            None => db
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM instance ORDER BY n"))?
-                .query_map([], machine)?
-                .collect::<rusqlite::Result<_>>()?,
-        };
-        Ok(machines)
-    }
-
-    pub(crate) fn insert(&self, db: &Connection) -> Done<()> {
-        db.prepare_cached(
-            "INSERT INTO instance VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-              ?22, ?23, ?24, ?25)",
-        )?
-        .execute(params![
-            self.n,
-            self.account,
-            self.region,
-            self.zone,
-            self.name,
-            self.spec,
-            self.next_spec,
-            self.counted,
-            self.created_ms,
-            self.op.number(),
-            self.op_start,
-            self.op_until,
-            self.op_error,
-            self.op_request,
-            self.was.number(),
-            self.becomes.number(),
-            self.boot_ms,
-            self.off_ms,
-            self.gone_ms,
-            self.address,
-            self.hidden,
-            self.ordinal,
-            self.ends_ms,
-            self.ends_into.number(),
-            self.placement_group,
-        ])?;
-        Ok(())
-    }
-
-    /// Writes what an operation may change.
-    pub(crate) fn save(&self, db: &Connection) -> Done<()> {
-        db.prepare_cached(
-            "UPDATE instance SET name = ?2, spec = ?3, next_spec = ?4, op = ?5, op_start = ?6, op_until = ?7,
-             op_error = ?8, op_request = ?9, was = ?10, becomes = ?11, boot_ms = ?12, off_ms = ?13, gone_ms = ?14,
-             counted = ?15, ends_ms = ?16
-             WHERE n = ?1",
-        )?
-        .execute(params![
-            self.n,
-            self.name,
-            self.spec,
-            self.next_spec,
-            self.op.number(),
-            self.op_start,
-            self.op_until,
-            self.op_error,
-            self.op_request,
-            self.was.number(),
-            self.becomes.number(),
-            self.boot_ms,
-            self.off_ms,
-            self.gone_ms,
-            self.counted,
-            self.ends_ms,
-        ])?;
-        Ok(())
-    }
-
     pub(crate) fn id(&self, seed: u64) -> String {
         ids::encode(Kind::Instance, seed, self.n)
     }
@@ -462,128 +340,10 @@ fn dotted(first: u8, n: i64) -> String {
     format!("{first}.{}.{}.{}", (n >> 16) & 255, (n >> 8) & 255, n & 255)
 }
 
-/// The statement that loads a row, put together once.
-fn const_format() -> &'static str {
-    static TEXT: std::sync::LazyLock<String> =
-        std::sync::LazyLock::new(|| format!("SELECT {COLUMNS} FROM instance WHERE n = ?1"));
-    &TEXT
-}
-
-impl Spec {
-    pub(crate) fn load(db: &Connection, n: i64) -> Done<Self> {
-        let body: String = db.prepare_cached("SELECT body FROM spec WHERE n = ?1")?.query_row([n], |row| row.get(0))?;
-        Ok(serde_json::from_str(&body)?)
-    }
-
-    pub(crate) fn insert(&self, db: &Connection, user_data: Option<&str>) -> Done<i64> {
-        db.prepare_cached("INSERT INTO spec (body, user_data) VALUES (?1, ?2)")?
-            .execute(params![serde_json::to_string(self)?, user_data])?;
-        Ok(db.last_insert_rowid())
-    }
-}
-
 impl Spec {
     /// What such an instance costs an hour.
     pub(crate) fn hourly(&self, region: &str, kind: &TypeEntry) -> Hourly {
         let disks = std::iter::once(&self.system).chain(&self.data).map(|disk| (disk.kind.as_str(), disk.size));
         prices::hourly(region, kind, disks, &self.content)
-    }
-}
-
-/// The user data of a spec, in base64.
-pub(crate) fn user_data(db: &Connection, spec: i64) -> Done<Option<String>> {
-    Ok(db.prepare_cached("SELECT user_data FROM spec WHERE n = ?1")?.query_row([spec], |row| row.get(0))?)
-}
-
-/// The number behind an id, or the fault of its shape.
-pub(crate) fn number(cx: &Context<'_>, id: &str) -> Done<i64> {
-    match ids::decode(Kind::Instance, cx.seed, id) {
-        Some(n) => Ok(n),
-        None => refuse("InvalidInstanceId.Malformed", format!("`{id}` is no instance id: ins-xxxxxxxx")),
-    }
-}
-
-/// An instance of the caller in the region.
-pub(crate) fn find(cx: &Context<'_>, id: &str) -> Done<Machine> {
-    let region = cx.region()?.region;
-    match Machine::load(cx.db, number(cx, id)?)? {
-        Some(found) if found.account == cx.account && found.region == region => Ok(found),
-        Some(_) | None => refuse("InvalidInstanceId.NotFound", format!("there is no instance `{id}` in {region}")),
-    }
-}
-
-/// The instances of a batch, each once (8.9).
-pub(crate) fn batch(cx: &Context<'_>, given: Option<Vec<String>>) -> Done<Vec<Machine>> {
-    let given = required(given, "InstanceIds")?;
-    check_count(given.len())?;
-    let once: BTreeSet<&String> = given.iter().collect();
-    once.into_iter().map(|id| find(cx, id)).collect()
-}
-
-fn check_count(count: usize) -> Done<()> {
-    match count {
-        0 => refuse("MissingParameter", "InstanceIds is empty"),
-        1..=MAX_IDS => Ok(()),
-        _ => refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_IDS} instances a request")),
-    }
-}
-
-/// What somebody wants to do with an instance.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Act {
-    Terminate,
-    Start,
-    Stop,
-    Reboot,
-    Reset,
-    Modify,
-    Resize,
-    Capture,
-}
-
-/// Whether an instance's state allows it: the codes of 8.5 and 10.4. The batch is refused for the first that is not.
-pub(crate) fn check(cx: &Context<'_>, machine: &Machine, act: Act) -> Done<State> {
-    let state = machine.state(cx.now, cx.settings);
-    let busy = machine.busy(cx.now);
-    let id = machine.id(cx.seed);
-    let no = |code: &str| refuse(code, format!("the instance `{id}` is {}", state.word()));
-    if busy && act == Act::Capture && matches!(machine.op, Op::Capture | Op::CaptureOff) {
-        return refuse("MutexOperation.TaskRunning", format!("another image of `{id}` is being made"));
-    }
-    let in_progress = "OperationDenied.InstanceOperationInProgress";
-    if busy && machine.op == Op::Isolate && !matches!(act, Act::Resize | Act::Capture) {
-        return refuse("UnsupportedOperation.InstanceStateIsolating", format!("`{id}` goes to the recycle bin"));
-    }
-    match (state, act) {
-        (State::Pending, Act::Resize | Act::Capture) => return no(in_progress),
-        (State::Pending, Act::Terminate | Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify) => {
-            return no("UnsupportedOperation.InstanceStatePending");
-        }
-        (State::LaunchFailed, Act::Terminate) => return no("UnsupportedOperation.InstanceStateLaunchFailed"),
-        (
-            State::LaunchFailed,
-            Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify | Act::Resize | Act::Capture,
-        )
-        | (State::Shutdown, Act::Capture) => return no("InvalidInstance.NotSupported"),
-        (State::Starting, _) => return no("UnsupportedOperation.InstanceStateStarting"),
-        (State::Stopping, _) => return no("UnsupportedOperation.InstanceStateStopping"),
-        (State::Rebooting, _) => return no("UnsupportedOperation.InstanceStateRebooting"),
-        (State::Terminating, _) => return no("UnsupportedOperation.InstanceStateTerminating"),
-        (State::Shutdown, Act::Start | Act::Stop | Act::Reboot | Act::Reset | Act::Modify | Act::Resize) => {
-            return no("UnsupportedOperation.InstanceStateShutdown");
-        }
-        (State::Shutdown, Act::Terminate) | (State::Running | State::Stopped, _) => {}
-    }
-    if busy {
-        let text = format!("{} of `{id}` is under way", machine.op.word());
-        return refuse(in_progress, text);
-    }
-    if machine.is_broken(cx.now) && !matches!(act, Act::Reset | Act::Terminate) {
-        return no("UnsupportedOperation.InstanceReinstallFailed");
-    }
-    match (state, act) {
-        (State::Running, Act::Start) => no("UnsupportedOperation.InstanceStateRunning"),
-        (State::Stopped, Act::Stop | Act::Reboot) => no("UnsupportedOperation.InstanceStateStopped"),
-        _ => Ok(state),
     }
 }

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use rusqlite::params;
 
-use super::{MAX_IDS, Machine, Power, Spec, State, charge, check_count, dotted, number, user_data};
+use super::act::{MAX_IDS, check_count};
+use super::{Machine, Power, Spec, State, charge, dotted, number, user_data};
 use crate::cloud::cvm::wire::answers::{
     DescribeInstancesAnswer, DescribeInstancesAttributesAnswer, DescribeInstancesStatusAnswer,
 };
