@@ -166,7 +166,7 @@ images:
 fn an_import_is_something_that_is_made() {
     let rig = Rig::new(&[(SHOP, IMPORT)]);
     let mark = rig.mark();
-    says(&rig.run("plan --refresh=false").expect(Exit::Done).out, "custom images in ap-guangzhou");
+    says(&rig.run("plan --refresh=false").expect(Exit::Done).out, "Plan: 1 to add");
     let asked = rig.calls(mark);
     for action in ["DescribeImportImageOs", "DescribeImageQuota"] {
         assert!(asked.contains_key(action), "{action}: {asked:?}");
