@@ -54,7 +54,8 @@ fn plan_and_apply(
         (false, false) => "apply",
     };
     let again = shell.again(verb, site);
-    let mut watching = Watching::new(shell, &site.clock, auto_approve, verb, again).with(words);
+    let mut watching =
+        Watching::new(shell, &site.clock, auto_approve, verb, again).with(words).knowing(ops::measured(site));
     let applied = ops::apply(site, &ApplyOptions { plan }, &mut watching);
     ended(&mut watching, applied)
 }
@@ -62,7 +63,7 @@ fn plan_and_apply(
 /// Carries out a saved plan.
 pub(super) fn run_file(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
     let again = shell.again("apply", site);
-    let mut watching = Watching::new(shell, &site.clock, true, "apply", again);
+    let mut watching = Watching::new(shell, &site.clock, true, "apply", again).knowing(ops::measured(site));
     let applied = ops::apply_file(site, file, &mut watching);
     ended(&mut watching, applied)
 }

@@ -57,6 +57,9 @@ pub(super) enum Command {
     /// Plan to destroy everything, ask, and carry it out
     Destroy(DestroyArgs),
     /// Let the state learn what was changed outside, after asking; changes nothing in the cloud
+    ///
+    /// What differs from the config then is a change of the config's for the next plan, which may replace or reset instances;
+    /// a note says so beforehand, for each fleet and attribute
     Refresh(RefreshArgs),
     /// Show what was changed outside; exits with 2 where something was, with 0 where not
     Drift,
@@ -378,5 +381,16 @@ mod tests {
             assert!(PLANNING_ONLY.contains(id), "{id} does not conflict with FILE");
         }
         assert_eq!(planning.len(), PLANNING_ONLY.len());
+    }
+
+    #[test]
+    fn the_readme_names_each_option_of_a_plan() {
+        let readme = include_str!("../../README.md");
+        let command = Args::command();
+        let plan = command.find_subcommand("plan").expect("plan");
+        let options: Vec<&str> = plan.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        assert!(options.contains(&"replace") && options.contains(&"upgrade"));
+        let missing: Vec<&&str> = options.iter().filter(|option| !readme.contains(&format!("--{option}"))).collect();
+        assert!(missing.is_empty(), "README.md lacks {missing:?}");
     }
 }

@@ -12,7 +12,11 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &HistoryArgs) -> Res
     let mut told = ops::history(site, most)?;
     let older = told.len().saturating_sub(most);
     told.truncate(most);
-    let text = if shell.json { history::json(&told, older) } else { history::text(&told, older, shell.out) };
+    let text = if shell.json {
+        history::json(&told, older)
+    } else {
+        history::text(&told, older, &shell.again("show", site), shell.out)
+    };
     shell.print(&text);
     Ok(Exit::Done)
 }

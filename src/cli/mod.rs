@@ -45,7 +45,8 @@ pub fn run(mut world: World<'_>) -> Exit {
     let Args { chdir, env, .. } = &args;
     if !Name::is_valid(env) {
         let fault = Diagnostic::error(codes::INVALID_NAME, format!("{env:?} cannot be the name of an environment"))
-            .why(codes::INVALID_NAME.meaning);
+            .why(codes::INVALID_NAME.meaning)
+            .help("name it like this: -e staging");
         return shell.fail(&Problem { diagnostics: vec![fault], sources: SourceMap::default() });
     }
     let site = shell.site(chdir, Name::new(env.as_str()), &args);

@@ -6,6 +6,7 @@ use super::args::{KindArgs, PlanArgs, Planning, ScopeArgs};
 use super::{Exit, Shell};
 use crate::ops::{self, PlanOptions, Planned, Problem, Site};
 use crate::plan::Asked;
+use crate::report::plan_json::Beside;
 use crate::report::plan_text::PlanOpts;
 use crate::report::{outside, plan_json, plan_text};
 
@@ -41,14 +42,20 @@ pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -
 pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
     let planned = ops::plan(site, &PlanOptions { refresh_only: true, ..PlanOptions::default() })?;
     if shell.json {
-        let text = plan_json::plan(&planned.plan, None);
+        let text = plan_json::plan(&planned.plan, Beside { estimate: None, ..beside(&planned) });
         shell.print(&text);
     } else {
         shell.diagnostics(&planned.plan.notes, &planned.config.sources);
-        let text = outside::outside(&planned.plan, shell.out);
+        let [plan_it, learn_it] = ["plan", "refresh"].map(|verb| shell.again(verb, site));
+        let text = outside::outside(&planned.plan, [&plan_it, &learn_it], shell.out);
         shell.print(&text);
     }
     Ok(if planned.plan.drift.is_empty() { Exit::Done } else { Exit::Changes })
+}
+
+/// What programs are told beside a plan.
+pub(super) fn beside(planned: &Planned) -> Beside<'_> {
+    Beside { estimate: planned.estimate.as_ref(), warnings: Some((&planned.config.warnings, &planned.config.sources)) }
 }
 
 /// The plan to standard output; warnings and notes beside it.
@@ -57,7 +64,7 @@ pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
     let mut notes = config.warnings.clone();
     notes.extend(plan.notes.iter().cloned());
     if shell.json {
-        let text = plan_json::plan(plan, estimate.as_ref());
+        let text = plan_json::plan(plan, beside(planned));
         shell.print(&text);
         return;
     }
@@ -70,7 +77,7 @@ pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
 /// A saved plan that is about to be carried out: it was shown when it was made.
 pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
     if shell.json {
-        let text = plan_json::plan(&planned.plan, None);
+        let text = plan_json::plan(&planned.plan, Beside::default());
         shell.print(&text);
         return;
     }
@@ -82,8 +89,11 @@ pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
 /// A saved plan, as it was shown when it was made.
 pub(super) fn show_saved(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
     let plan = ops::read_plan(site, file)?;
-    let text =
-        if shell.json { plan_json::plan(&plan, None) } else { plan_text::plan(&plan, shell.out, &PlanOpts::default()) };
+    let text = if shell.json {
+        plan_json::plan(&plan, Beside::default())
+    } else {
+        plan_text::plan(&plan, shell.out, &PlanOpts::default())
+    };
     shell.print(&text);
     Ok(Exit::Done)
 }

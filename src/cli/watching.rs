@@ -9,6 +9,7 @@ use crate::cloud::clock::Clock;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::ops::{Approval, Planned, Problem, Watcher};
+use crate::plan::estimate::Measured;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
 use crate::report::live_table::{self, live};
@@ -34,6 +35,8 @@ pub(super) struct Watching<'s, 'w> {
     again: String,
     /// The options that this plan was made with, each behind a space: whoever approves it in another way needs them.
     options: String,
+    /// How long actions took in earlier runs.
+    measured: Measured,
 }
 
 /// After this long without an event, a program is told that things go on.
@@ -71,7 +74,13 @@ impl<'s, 'w> Watching<'s, 'w> {
             verb,
             again,
             options: String::new(),
+            measured: Measured::new(),
         }
+    }
+
+    /// The same, where this is known of earlier runs.
+    pub(super) fn knowing(self, measured: Measured) -> Self {
+        Self { measured, ..self }
     }
 
     /// The same, of a plan that was made with these options.
@@ -173,7 +182,7 @@ impl<'s, 'w> Watching<'s, 'w> {
             return;
         };
         let mut lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
-        lines.push_str(&events.plan(now, &planned.plan, planned.estimate.as_ref()));
+        lines.push_str(&events.plan(now, &planned.plan, super::plan::beside(planned)));
         self.print_event(&lines);
     }
 
@@ -181,7 +190,7 @@ impl<'s, 'w> Watching<'s, 'w> {
     fn begin(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         self.text.follow(now, &planned.plan);
-        self.state.follow(now, &planned.plan);
+        self.state.follow(now, &planned.plan, &self.measured);
         self.timing.follow(now, &planned.plan);
     }
 }
@@ -238,7 +247,7 @@ impl Watcher for Watching<'_, '_> {
     fn begins(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {
-            let line = events.plan(now, &planned.plan, planned.estimate.as_ref());
+            let line = events.plan(now, &planned.plan, super::plan::beside(planned));
             self.print_event(&line);
         } else {
             super::plan::begin(self.shell, planned);
@@ -258,8 +267,12 @@ impl Watcher for Watching<'_, '_> {
                     .help(format!("to go on without being asked: {}{} --auto-approve", self.again, self.options)),
             ));
         }
-        let question = format!("\nTo {} this plan, type `yes`: ", self.verb);
-        let approved = self.shell.confirmed(&question);
+        let question = match self.verb {
+            "destroy" => "\nTo destroy all of this, type `yes`: ",
+            "refresh" => "\nTo let the state learn this, type `yes`: ",
+            _ => "\nTo apply this plan, type `yes`: ",
+        };
+        let approved = self.shell.confirmed(question);
         self.begin(planned);
         Ok(if approved { Approval::Yes } else { Approval::No })
     }

@@ -185,5 +185,6 @@ codes! {
     CONFIG_CHANGED "config-changed" Foreign "The config or `fleetwright.lock` has changed since a saved plan was made. Only a note: the plan is carried out as it is."
     IMPORT_FAILED "import-failed" Config "The cloud could not import a file. Only a note: it is tried again."
     NAME_LATER "name-later" Config "A new `name` is borne by what is made from now on. Only a note: what is there keeps its name."
+    REFRESH_LOSES "refresh-loses" Config "After a refresh, the next plan replaces or resets instances. Only a note."
     BUILDER_REMOVED "builder-removed" Config "What an image was captured from is no longer in the config. Only a warning: the image stays."
 }

@@ -1,5 +1,6 @@
 //! The history: what was run, one run in full, and old runs that go.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::apply::Held;
@@ -7,9 +8,11 @@ use super::load::store_problem;
 use super::{Problem, Site};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
+use crate::model::ids::Region;
 use crate::model::recorded::RunId;
 use crate::plan::Plan;
-use crate::store::{OpRow, Pruned, RunTold, SqliteStore};
+use crate::plan::estimate::Measured;
+use crate::store::{DurationRow, OpRow, Pruned, RunTold, SqliteStore};
 
 /// The number of a run, as people write it: `12` or `run-12`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +50,35 @@ pub fn history(site: &Site, most: usize) -> Result<Vec<RunTold>, Problem> {
         Some(mut store) => store.history(site.clock.now_ms(), most).map_err(fault),
         None => Ok(Vec::new()),
     }
+}
+
+/// How long actions took in earlier runs: the mean of those that took about as long as the middle one, so that one which was
+/// held up once does not count. Nothing where the state cannot be read: that is told by whoever needs it.
+#[must_use]
+pub fn measured(site: &Site) -> Measured {
+    let rows = match SqliteStore::open_read_only(&site.state_file()) {
+        Ok(Some(mut store)) => store.durations().unwrap_or_default(),
+        Ok(None) | Err(_) => Vec::new(),
+    };
+    let mut places: BTreeMap<(String, Region), Vec<DurationRow>> = BTreeMap::new();
+    for row in rows {
+        places.entry((row.action.clone(), row.region.clone())).or_default().push(row);
+    }
+    let mut measured = Measured::new();
+    for ((action, region), rows) in places {
+        let all: u64 = rows.iter().map(|row| row.count).sum();
+        let mut before = 0;
+        // The rows stand in the order of time.
+        let middle = rows.iter().find(|row| {
+            before += row.count;
+            before * 2 >= all
+        });
+        let mean = middle.and_then(|row| row.sum_ms.checked_div(i64::try_from(row.count).ok()?));
+        if let Some(mean) = mean {
+            measured.entry(action).or_default().insert(region, mean);
+        }
+    }
+    measured
 }
 
 /// One run.

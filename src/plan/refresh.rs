@@ -4,11 +4,11 @@
 //! plan compares the config with it: what differs then is a change of the config's, and drift no longer. What cannot be
 //! said in the words of a spec, and what belongs to somebody else, is shown and left as it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{Draft, NewStep, at_once, detail, known};
-use super::fleets::{seen_fact, sources};
+use super::fleets::{seen_fact, slot_spec, sources};
 use super::images::{forget, is_gone, usable};
 use super::outside::{self, Now, now};
 use super::scope::{self, Covered};
@@ -16,11 +16,12 @@ use super::types::{
     Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Handling, PRESENCE, Plan, Reason, Target, Value,
 };
 use super::{Refused, asked, check, order, shares};
-use crate::diff::{self, Attr, Wanted};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::diff::{self, Attr, Takes, Wanted};
 use crate::model::addr::Kind;
 use crate::model::attrs::FleetAttr;
-use crate::model::desired::Fleet;
-use crate::model::ids::Uin;
+use crate::model::desired::{Desired, Fleet, Strategy};
+use crate::model::ids::{Name, Uin};
 use crate::model::naming;
 use crate::model::observed::{Image, Instance};
 use crate::model::recorded::{Object, Origin, Status};
@@ -84,11 +85,13 @@ struct Learning {
     targets: Vec<Target>,
     /// What must still be so where the plan is saved, and carried out later.
     expect: Vec<Fact>,
+    afterwards: Afterwards,
 }
 
 impl Learning {
     fn step(self, draft: &mut Draft<'_>) {
-        let Self { targets, expect } = self;
+        let Self { targets, expect, afterwards } = self;
+        afterwards.tell(draft);
         if !targets.is_empty() {
             let (needs, holds) = (Vec::new(), Vec::new());
             draft.step(NewStep { needs, does: Do::Record, targets, expect, settle: at_once(), holds });
@@ -100,6 +103,128 @@ impl Learning {
         let detail = detail(vec![reason], attrs);
         draft.change(row.full_addr(), Action::Learn, Some(row.cloud_id.clone()), &row.name, &detail);
         self.targets.push(known(row, effect));
+    }
+}
+
+/// What the plan after this one loses, for once the state has learnt something, it is no drift any longer but a difference
+/// to the config.
+#[derive(Default)]
+struct Afterwards(BTreeMap<(Name, FleetAttr, Loss), Differing>);
+
+/// How an instance loses what is on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    Replaced,
+    Reset,
+}
+
+/// Instances of a fleet with other values than the config's.
+struct Differing {
+    instances: usize,
+    /// What they have.
+    seen: BTreeSet<String>,
+    /// What the config says.
+    declared: String,
+}
+
+impl Afterwards {
+    /// Notes what the next plan makes of an instance of which this was learnt.
+    fn note(
+        &mut self,
+        draft: &Draft<'_>,
+        row: &Object,
+        [recorded, learnt]: [&SlotSpec; 2],
+        attrs: &[Attr],
+        seen: &Instance,
+    ) {
+        let name = &row.addr.block.name;
+        let (Some(fleet), Some(zone)) = (draft.input.desired.fleets.get(name), &row.zone) else { return };
+        // Which image the config means is known to a plan that looks it up. One that was drift is another one.
+        let declared = slot_spec(fleet, zone, recorded.image.clone());
+        let spec = diff::keeping(&declared, learnt, &fleet.ignore_changes);
+        let tag = naming::tag_value(&draft.input.desired.project, &draft.input.desired.env, &row.addr.block);
+        let wanted = Wanted {
+            spec: &spec,
+            name: Some(&row.name),
+            hostname: None,
+            ours: (naming::TAG_KEY, &tag),
+            ignore: &fleet.ignore_changes,
+        };
+        let next = diff::slot(learnt, Some(&seen.image), wanted, seen).attrs;
+        for attr in next.iter().filter(|attr| attrs.iter().any(|learnt| learnt.name == attr.name)) {
+            let loss = match (attr.takes, fleet.update.strategy) {
+                (Takes::Replace, _) | (Takes::Rebuild, Strategy::Replace) => Loss::Replaced,
+                (Takes::Rebuild, Strategy::Reset) => Loss::Reset,
+                (
+                    Takes::Refused
+                    | Takes::Scale
+                    | Takes::Move
+                    | Takes::Resize
+                    | Takes::Restart
+                    | Takes::Power
+                    | Takes::Modify
+                    | Takes::Tag
+                    | Takes::Record
+                    | Takes::Nothing,
+                    _,
+                ) => continue,
+            };
+            let Some(of) = FleetAttr::of(attr.name) else { continue };
+            let declared = if of == FleetAttr::Image {
+                format!("image.{}", fleet.image)
+            } else {
+                said(&draft.show(&attr.after, None))
+            };
+            let all = self.0.entry((name.clone(), of, loss)).or_insert_with(|| Differing {
+                instances: 0,
+                seen: BTreeSet::new(),
+                declared,
+            });
+            all.instances += 1;
+            all.seen.insert(said(&draft.show(&attr.before, None)));
+        }
+    }
+
+    /// A note for each fleet and attribute.
+    fn tell(self, draft: &mut Draft<'_>) {
+        for ((name, attr, loss), Differing { instances, seen, declared }) in self.0 {
+            let verb = match loss {
+                Loss::Replaced => "replaces",
+                Loss::Reset => "resets",
+            };
+            let (things, whose) = if instances == 1 { ("instance", "its") } else { ("instances", "their") };
+            let there = seen.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+            let path = attr.word().split('.').fold(Desired::path(Kind::Fleet, &name), |path, key| path.key(key));
+            let declare = match (seen.len(), attr) {
+                (1, FleetAttr::Image) | (2.., _) => "declare what is there".to_owned(),
+                (_, _) if there == NOTHING => format!("take `{attr}` out of the config"),
+                (_, _) => format!("declare {there}"),
+            };
+            draft.notes.push(
+                Diagnostic::note(
+                    codes::REFRESH_LOSES,
+                    format!(
+                        "after a refresh the next plan {verb} {instances} {things} of fleet.{name}: {whose} `{attr}` is \
+                         {there}, and the config says {declared}"
+                    ),
+                )
+                .at(path)
+                .why("the state takes what is there for what was made, so it differs from the config then")
+                .help(format!("{declare} before you refresh, or add `{attr}` to `ignore_changes`")),
+            );
+        }
+    }
+}
+
+const NOTHING: &str = "nothing";
+
+/// A value in a sentence.
+fn said(value: &Value) -> String {
+    match value {
+        Value::None | Value::Unknown { .. } => NOTHING.to_owned(),
+        Value::Text(text) => text.clone(),
+        Value::List(items) => items.join(", "),
+        Value::Secret { source, digest: _ } => source.clone(),
     }
 }
 
@@ -130,6 +255,7 @@ fn live(draft: &mut Draft<'_>, learning: &mut Learning, row: &Object, seen: &Ins
     if learnt.is_empty() {
         return arrived(draft, learning, row);
     }
+    learning.afterwards.note(draft, row, [recorded, &spec], &learnt, seen);
     let attrs = observed(draft, &learnt);
     let reason = Reason::Drifted { attrs: learnt.iter().map(|attr| attr.name.to_owned()).collect() };
     let effect = Effect::Become(Arc::new(ObjectSpec::Slot(Box::new(spec))));
@@ -241,16 +367,12 @@ fn share(draft: &mut Draft<'_>, learning: &mut Learning, row: &Object) {
     let ours = shares::ours(Some(row));
     let others = shares::of_other_blocks(draft, &row.addr.block, &row.region, id);
     let left: BTreeSet<Uin> = ours.intersection(&there).cloned().collect();
-    let foreign = there.iter().any(|uin| !ours.contains(uin) && !others.contains(uin));
-    if foreign || left != ours {
-        draft.drift.push(Drift {
-            addr: row.full_addr(),
-            attr: "accounts".into(),
-            recorded: shares::list(&ours),
-            observed: shares::list(&there),
-            handling: if left == ours { Handling::Left } else { Handling::Learnt },
-            by: None,
-        });
+    if left != ours {
+        shares::drifted(draft, &row.full_addr(), [&ours, &left], Handling::Learnt);
+    }
+    let foreign: BTreeSet<Uin> = &(&there - &ours) - &others;
+    if !foreign.is_empty() {
+        shares::drifted(draft, &row.full_addr(), [&left, &(&left | &foreign)], Handling::Left);
     }
     if left == ours {
         return arrived(draft, learning, row);

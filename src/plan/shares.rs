@@ -7,7 +7,7 @@ use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
 use super::images::{forget, is_gone, is_kept};
 use super::scope::Users;
 use super::types::{
-    Action, AttrChange, Do, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
+    Action, AttrChange, Do, Drift, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
 };
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Code, Diagnostic, codes};
@@ -86,6 +86,18 @@ pub(super) fn of_other_blocks(draft: &Draft<'_>, block: &Block, region: &Region,
     rows.flat_map(|row| ours(Some(row))).collect()
 }
 
+/// Notes that somebody else changed who may use an image, from these accounts to those.
+pub(super) fn drifted(draft: &mut Draft<'_>, addr: &Addr, [from, to]: [&BTreeSet<Uin>; 2], handling: Handling) {
+    draft.drift.push(Drift {
+        addr: addr.clone(),
+        attr: "accounts".into(),
+        recorded: list(from),
+        observed: list(to),
+        handling,
+        by: None,
+    });
+}
+
 /// The accounts that a row says are ours.
 pub(super) fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
     match row.map(|row| row.spec.as_ref()) {
@@ -107,20 +119,15 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
     let mut remove: BTreeSet<Uin> =
         ours.iter().filter(|uin| !wanted.contains(*uin) && there.contains(*uin)).cloned().collect();
     let full = addr.clone().generation(*generation);
+    let kept: BTreeSet<Uin> = ours.intersection(&there).cloned().collect();
+    // What was cancelled and what was added are told apart: they are not handled alike.
+    if ours.iter().any(|uin| !there.contains(uin) && wanted.contains(uin)) {
+        drifted(draft, &full, [&ours, &kept], Handling::Repaired);
+    }
     match share.undeclared {
         Undeclared::Cancel => remove.extend(foreign.iter().cloned()),
-        Undeclared::Keep => {
-            if !foreign.is_empty() {
-                draft.drift.push(super::types::Drift {
-                    addr: full.clone(),
-                    attr: "accounts".into(),
-                    recorded: list(&ours),
-                    observed: list(&there),
-                    handling: Handling::Left,
-                    by: None,
-                });
-            }
-        }
+        Undeclared::Keep if foreign.is_empty() => {}
+        Undeclared::Keep => drifted(draft, &full, [&kept, &(&kept | &foreign)], Handling::Left),
     }
     if add.is_empty() && remove.is_empty() && row.is_some() && recorded == *wanted {
         return;

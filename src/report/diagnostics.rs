@@ -6,7 +6,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origi
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::diagnostic::{Diagnostic, Severity, SourceMap, Span};
+use crate::diagnostic::{Diagnostic, Severity, SourceMap, Span, visible};
 use crate::model::path::Path;
 
 /// What stands before a line: its number and the bar.
@@ -327,7 +327,7 @@ fn wrap(text: &str, width: usize) -> String {
             out.push('\n');
         }
         let mut used = 0;
-        for word in line.split(' ') {
+        for word in visible(line).split(' ') {
             let length: usize = if word.is_ascii() { word.len() } else { word.width() };
             if used > 0 && used + 1 + length > width {
                 out.push('\n');
@@ -337,7 +337,7 @@ fn wrap(text: &str, width: usize) -> String {
                 used += 1;
             }
             used += length;
-            out.extend(word.chars().map(|c| if c.width().is_none() { ' ' } else { c }));
+            out.push_str(word);
         }
     }
     out

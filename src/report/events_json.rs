@@ -8,12 +8,12 @@ use crate::diagnostic::{Diagnostic, SourceMap};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::CloudId;
-use crate::plan::estimate::Estimate;
 use crate::plan::{Action, Plan};
 
 use super::node::{Node, object};
+use super::plan_json::{self, Beside};
 use super::timing::{Calls, Link, Timing};
-use super::{diagnostics, plan_json, words};
+use super::{diagnostics, words};
 
 /// What the first event says of the stream; the number grows when something that was there changes or goes.
 pub const FORMAT: &str = "fleetwright-events/1";
@@ -88,9 +88,9 @@ impl EventLines {
     }
 
     /// The plan, which is carried out from now on if it is approved.
-    pub fn plan(&mut self, now_ms: Millis, plan: &Plan, estimate: Option<&Estimate>) -> String {
+    pub fn plan(&mut self, now_ms: Millis, plan: &Plan, beside: Beside<'_>) -> String {
         self.planned = true;
-        event(now_ms, "plan").with("plan", plan_json::document(plan, estimate)).line()
+        event(now_ms, "plan").with("plan", plan_json::document(plan, beside)).line()
     }
 
     /// What an interrupted run had left is settled, or could not be.
@@ -231,6 +231,8 @@ impl EventLines {
             .with("changed", number(&[Action::Update]))
             .with("reset", number(&[Action::Reset]))
             .with("destroyed", number(&[Action::Delete, Action::Replace]))
+            .with("learnt", number(&[Action::Learn]))
+            .with("forgotten", number(&[Action::Forget]))
             .with("failed", said(failed, "message"))
             .with("skipped", said(skipped, "because"))
             .with("in_doubt", Node::list(in_doubt.iter().map(|(op, why)| object! { "op" => op.0, "message" => why })))

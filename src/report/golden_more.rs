@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::apply::events::Outcome;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, Place, Source, SourceMap, Span, codes};
 use crate::model::digest::{Digest, SecretKey, SecretSource, context};
 use crate::model::ids::{ImageId, InstanceType, Lineage, Name, Uin, Version, Zone};
 use crate::model::recorded::{Object, OpId, Recorded, Status, VersionRecord};
@@ -16,16 +16,17 @@ use crate::model::spec::{
 use crate::plan::{Action, Plan};
 
 use super::inspect::{self, Inspect, InspectImage, InspectInstance};
+use super::plan_json::{self, Beside};
 use super::progress::outcome;
 use super::samples::{self, NOON, addr};
 use super::style::{Style, display_width};
-use super::{events_json, plan_json, state_text};
+use super::{diagnostics, events_json, state_text};
 
 #[test]
 fn plans_as_json() {
     let mut first: Plan = samples::first();
     first.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 1));
-    insta::assert_snapshot!("first_json", plan_json::plan(&first, None));
+    insta::assert_snapshot!("first_json", plan_json::plan(&first, Beside::default()));
     let mut mixed: Plan = samples::mixed();
     mixed.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 2));
     mixed.notes = vec![
@@ -33,7 +34,7 @@ fn plans_as_json() {
             .why("image.web stays")
             .help("keep the block if you mean to capture again"),
     ];
-    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed, None));
+    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed, Beside::default()));
 }
 
 /// Every key of a document's objects.
@@ -58,12 +59,17 @@ fn every_key_is_documented() {
     let docs = include_str!("../../docs/json.md");
     let mut mixed = samples::mixed();
     mixed.notes = vec![Diagnostic::warning(codes::BUILDER_REMOVED, "gone")];
+    let span = Span { file: 0, start: 3, end: 4 };
+    let fault = Diagnostic::error(codes::UNKNOWN_KEY, "a fault").at_span(span).related(Place::Span(span), "here");
+    let sources =
+        SourceMap { sources: vec![Source { path: "a.yaml".into(), text: "a: 1".into() }], ..SourceMap::default() };
     let mut found = BTreeSet::new();
     for text in [
-        plan_json::plan(&samples::first(), None),
-        plan_json::plan(&mixed, None),
+        plan_json::plan(&samples::first(), Beside::default()),
+        plan_json::plan(&mixed, Beside::default()),
         state_text::json(&state()),
         inspect::json(&held()),
+        diagnostics::render_json(&[fault], &sources),
     ] {
         keys(&serde_json::from_str(&text).expect("JSON"), &mut found);
     }

@@ -8,6 +8,7 @@ use crate::model::addr::Addr;
 use crate::model::ids::{Region, RequestId};
 use crate::model::recorded::OpId;
 use crate::plan::Plan;
+use crate::plan::estimate::Measured;
 
 use super::live::LiveState;
 use super::live_table::{MAX_LINES, live};
@@ -154,7 +155,7 @@ fn a_log_says_the_day_where_it_changes() {
 /// The state after so many events of the story, or all.
 fn after(plan: &Plan, begin: i64, events: &[(i64, Progress)]) -> LiveState {
     let mut state = LiveState::new(begin);
-    state.follow(begin, plan);
+    state.follow(begin, plan, &Measured::new());
     for (at, event) in events {
         state.note(begin + at, event, None);
     }
@@ -214,7 +215,7 @@ fn a_log_hears_of_what_goes_on_after_half_a_minute() {
 /// Many fleets, all under way at once.
 fn many(count: u32) -> LiveState {
     let mut state = LiveState::new(NOON);
-    state.follow(NOON, &samples::first());
+    state.follow(NOON, &samples::first(), &Measured::new());
     for n in 0..count {
         let addrs = (0..20).map(|slot| addr(&format!("fleet.f{n}[{slot}]"))).collect();
         state.note(NOON + i64::from(n), &started(n, "RunInstances", addrs), None);
@@ -234,7 +235,7 @@ fn of_many_the_oldest_are_shown() {
 #[test]
 fn steps_that_do_the_same_share_a_row_until_all_are_over() {
     let mut state = LiveState::new(NOON);
-    state.follow(NOON, &samples::first());
+    state.follow(NOON, &samples::first(), &Measured::new());
     for n in 0..100_000 {
         state.note(NOON, &started(n, "ResetInstance", slots(n..n + 1)), None);
     }
@@ -295,7 +296,7 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..30), width in 0usize..200, most in 0usize..20, later in 0i64..5_000_000,
     ) {
         let mut state = LiveState::new(NOON);
-        state.follow(NOON, &samples::first());
+        state.follow(NOON, &samples::first(), &Measured::new());
         for event in &events {
             state.note(NOON, event, None);
         }

@@ -14,7 +14,7 @@ use crate::store::{
 
 use super::fold;
 use super::node::{Node, object};
-use super::plan_json::{self, number};
+use super::plan_json::{self, Beside, number};
 use super::plan_text::{self, PlanOpts};
 use super::style::{Ink, Line, Page, Style};
 use super::table::{Column, table};
@@ -32,9 +32,9 @@ const DIGITS: usize = 8;
 const INDENT: usize = 6;
 const HANG: usize = 2;
 
-/// The history as a table; `older` more runs are left out.
+/// The history as a table; `older` more runs are left out, and `show` is the command that shows one.
 #[must_use]
-pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
+pub fn text(told: &[RunTold], older: usize, show: &str, style: Style) -> String {
     /// A person and a host up to here are not broken: rather is there no room for a revision.
     const MOST_WHOLE: usize = 24;
     let rows: Vec<Vec<String>> = told.iter().map(|told| row(&View::of(told))).collect();
@@ -46,7 +46,7 @@ pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
         if whole { Column::whole("WHO") } else { Column::wraps("WHO") },
         Column::whole("TOOK"),
         Column::whole("OUTCOME"),
-        Column::whole("CHANGES"),
+        Column::whole("PLANNED"),
         Column::whole("REVISION").optional(),
         Column::whole("CONFIG").optional(),
     ];
@@ -56,6 +56,17 @@ pub fn text(told: &[RunTold], older: usize, style: Style) -> String {
         return page.finish();
     }
     let text = table(&columns, &rows, style);
+    let parts = told.iter().filter_map(|told| told.tally.as_ref()).flat_map(parts);
+    let legend: BTreeMap<usize, String> =
+        parts.map(|Part { rank, sign, word, count: _ }| (rank, format!("{sign} {word}"))).collect();
+    if !legend.is_empty() {
+        let legend: Vec<String> = legend.into_values().collect();
+        page.wrap(0, HANG, &Line::new().add(Ink::Faint, format!("Planned: {}.", legend.join(", "))));
+    }
+    if let Some(newest) = told.first() {
+        let line = format!("A run with its plan and its operations: {show} {}", newest.row.id.0);
+        page.wrap(0, HANG, &Line::new().text(line));
+    }
     if older > 0 {
         page.gap();
         let are = if older == 1 { "is" } else { "are" };
@@ -144,12 +155,32 @@ fn ending_word(ending: Ending) -> &'static str {
     }
 }
 
-/// `+12 ~3 !1 -2 .4`: what there is none of is left out.
-fn signs(tally: &Tally) -> String {
+/// What a run was to do in one way.
+struct Part {
+    rank: usize,
+    sign: char,
+    word: &'static str,
+    count: u32,
+}
+
+/// What a run was to do; what there is none of is left out.
+fn parts(tally: &Tally) -> Vec<Part> {
     let Tally { counts: Counts { add, change, reset, destroy }, forget } = tally;
-    let all = [('+', *add), ('~', *change), ('!', *reset), ('-', *destroy), ('.', *forget)];
+    let all = [
+        ('+', "to add", *add),
+        ('~', "to change", *change),
+        ('!', "to reset", *reset),
+        ('-', "to destroy", *destroy),
+        ('.', "only to forget", *forget),
+    ];
+    let parts = all.into_iter().enumerate().map(|(rank, (sign, word, count))| Part { rank, sign, word, count });
+    parts.filter(|part| part.count > 0).collect()
+}
+
+/// `+12 ~3 !1 -2 .4`.
+fn signs(tally: &Tally) -> String {
     let signs: Vec<String> =
-        all.into_iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}")).collect();
+        parts(tally).iter().map(|Part { rank: _, sign, word: _, count }| format!("{sign}{count}")).collect();
     if signs.is_empty() { "0".to_owned() } else { signs.join(" ") }
 }
 
@@ -340,7 +371,7 @@ pub fn run_json(told: &RunTold, plan: Option<&Plan>, operations: &[OpRow]) -> St
     object! {
         "format" => RUN_FORMAT,
         "run" => run_node(told),
-        "plan" => plan.map(|plan| plan_json::document(plan, None)),
+        "plan" => plan.map(|plan| plan_json::document(plan, Beside::default())),
         "operations" => Node::list(operations.iter().map(op_node)),
     }
     .pretty()

@@ -11,7 +11,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::Region;
 use crate::model::recorded::OpId;
-use crate::plan::estimate::{Foreseen, foresee};
+use crate::plan::estimate::{Foreseen, Measured, foresee};
 use crate::plan::{Do, Plan};
 
 use super::fold::Folding;
@@ -136,11 +136,11 @@ impl LiveState {
         }
     }
 
-    /// A plan is carried out from now on.
-    pub fn follow(&mut self, now_ms: Millis, plan: &Plan) {
+    /// A plan is carried out from now on, and this is how long its actions took before.
+    pub fn follow(&mut self, now_ms: Millis, plan: &Plan, measured: &Measured) {
         *self = Self::new(now_ms);
         self.planned = true;
-        self.foreseen = foresee(plan);
+        self.foreseen = foresee(plan, measured);
         for step in &plan.steps {
             self.totals.targets += step.targets.len();
             self.totals.calls_planned += usize::from(matches!(step.does, Do::Call(_)));

@@ -7,16 +7,16 @@ use crate::model::observed::LatestOperation;
 use crate::plan::{Drift, Handling, PRESENCE, Plan, Value};
 
 use super::fold;
-use super::plan_text::{HANG, LIST_INDENT, transition};
+use super::plan_text::{HANG, LIST_INDENT, transition, whole};
 use super::style::{Ink, Line, Page, Style};
 use super::words;
 
 /// The most lines of drift; it may be as long as the fleet.
 const MAX_DRIFT_LINES: usize = 20;
 
-/// What was changed outside, for somebody who only wants to know that.
+/// What was changed outside, for somebody who only wants to know that; `plan_it` and `learn_it` are the commands that go on.
 #[must_use]
-pub fn outside(plan: &Plan, style: Style) -> String {
+pub fn outside(plan: &Plan, [plan_it, learn_it]: [&str; 2], style: Style) -> String {
     let mut page = Page::new(style);
     drift(&mut page, &plan.drift, false);
     page.gap();
@@ -27,7 +27,11 @@ pub fn outside(plan: &Plan, style: Style) -> String {
         let what = if things.len() == 1 { "thing" } else { "things" };
         let line = Line::new().add(Ink::Strong, "Drift:").text(format!(" {} {what} changed outside.", things.len()));
         page.wrap(0, HANG, &line);
-        page.plain("To see what the config makes of it: plan. To let the state learn it: refresh.");
+        for (what, command) in
+            [("to see what the config makes of it:", plan_it), ("to let the state learn it:", learn_it)]
+        {
+            page.wrap(LIST_INDENT, HANG, &Line::new().text(what).text(" ").text(whole(command)));
+        }
     }
     page.finish()
 }

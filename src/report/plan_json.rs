@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cloud::call::{Arg, StepId};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, SourceMap};
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId, RequestId};
 use crate::model::observed::LatestOperation;
@@ -15,19 +15,30 @@ use crate::plan::{
 };
 
 use super::cost;
+use super::diagnostics;
 use super::node::{Node, object};
 use super::words;
 
 /// What `format` says; the number grows when something that was there changes or goes.
 pub const FORMAT: &str = "fleetwright-plan/1";
 
-/// The plan as JSON, indented, with a line end; with what it costs, where that was asked.
-#[must_use]
-pub fn plan(plan: &Plan, estimate: Option<&Estimate>) -> String {
-    document(plan, estimate).pretty()
+/// What a plan is shown with, and what is no part of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// What it costs, where that was asked.
+    pub estimate: Option<&'a Estimate>,
+    /// Warnings of the config that it was made from, and the config's text.
+    pub warnings: Option<(&'a [Diagnostic], &'a SourceMap)>,
 }
 
-pub(super) fn document(plan: &Plan, estimate: Option<&Estimate>) -> Node {
+/// The plan as JSON, indented, with a line end.
+#[must_use]
+pub fn plan(plan: &Plan, beside: Beside<'_>) -> String {
+    document(plan, beside).pretty()
+}
+
+pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
+    let Beside { estimate, warnings } = beside;
     let Plan {
         format: _,
         lineage,
@@ -85,6 +96,12 @@ pub(super) fn document(plan: &Plan, estimate: Option<&Estimate>) -> Node {
         "peaks" => Node::list(peaks.iter().map(peak)),
         "assumptions" => Node::list(assumptions),
         "notes" => Node::list(notes.iter().map(note)),
+        "diagnostics" => Node::list(
+            warnings
+                .into_iter()
+                .flat_map(|(warnings, sources)| diagnostics::each_json(warnings, sources))
+                .map(Node::Json),
+        ),
     }
 }
 

@@ -31,6 +31,8 @@ const DETAIL_INDENT: usize = 6;
 const DIFF_INDENT: usize = 8;
 pub(super) const LIST_INDENT: usize = 2;
 pub(super) const HANG: usize = 4;
+/// A sign and the space behind it.
+const SIGN_COLUMN: usize = 4;
 /// The most ranges of slots that the summary names: more than elsewhere, for nobody should have to guess.
 const MAX_RANGES_LOST: usize = 32;
 /// The widest column of names before their values, and of addresses in the summary.
@@ -87,6 +89,11 @@ fn up_to_date(plan: &Plan) -> &'static str {
     }
 }
 
+/// A text that stays on one row.
+pub(super) fn whole(text: &str) -> String {
+    text.replace(' ', &STICKY.to_string())
+}
+
 fn header(page: &mut Page, plan: &Plan) {
     let origin = &plan.origin;
     page.plain(&format!(
@@ -131,15 +138,26 @@ fn lost(page: &mut Page, title: &str, groups: &[Group<'_>]) {
     page.gap();
     page.wrap(0, HANG, &Line::new().add(Ink::Lose, title));
     let addrs: Vec<String> = groups.iter().map(|group| addresses(group, MAX_RANGES_LOST)).collect();
-    let column = addrs.iter().map(|addr| display_width(addr)).max().unwrap_or(0).min(MAX_ADDR_COLUMN);
-    for (group, addr) in groups.iter().zip(&addrs) {
+    let ids: Vec<String> = groups
+        .iter()
+        .map(|group| match ids(group) {
+            Some((ids, count @ 3..)) => format!("{ids} ({count})"),
+            Some((ids, _)) => ids,
+            None => String::new(),
+        })
+        .collect();
+    // One long list of slots does not push all ids away from their addresses.
+    let widest = |texts: &[String]| texts.iter().map(|text| display_width(text)).max().unwrap_or(0);
+    let room = page.style().columns().saturating_sub(LIST_INDENT + SIGN_COLUMN + 2 + widest(&ids));
+    let column = widest(&addrs).min(room.max(MAX_ADDR_COLUMN));
+    for ((group, addr), ids) in groups.iter().zip(&addrs).zip(ids) {
         let mut line = sign(group.action()).text(" ").text(addr);
-        if let Some((ids, count)) = ids(group) {
+        if !ids.is_empty() {
             line.push(Ink::Plain, " ".repeat(column.saturating_sub(display_width(addr)) + 2));
-            line.push(Ink::Plain, if count > 2 { format!("{ids} ({count})") } else { ids });
+            line.push(Ink::Plain, ids);
         }
         if group.action() == Action::Replace {
-            line.push(Ink::Plain, "  (created anew)");
+            line.push(Ink::Plain, format!("  {}", whole("(created anew)")));
         }
         page.wrap(LIST_INDENT, LIST_INDENT + HANG, &line);
     }
@@ -184,7 +202,7 @@ fn legend(page: &mut Page, plan: &Plan, look_ups: bool) {
     let mut entry = |sign: &str, ink: Ink, text: &str| {
         line.push(Ink::Plain, "  ");
         line.push(ink, sign);
-        line.push(Ink::Faint, format!(" {text}").replace(' ', &STICKY.to_string()));
+        line.push(Ink::Faint, whole(&format!(" {text}")));
     };
     for action in [
         Action::Create,

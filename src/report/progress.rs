@@ -298,13 +298,23 @@ pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> Stri
         page.gap();
     }
     let number = |wanted: &[Action]| done.iter().filter(|(action, _)| wanted.contains(action)).count();
-    let mut line = Line::new().add(if whole { Ink::Add } else { Ink::Strong }, "Applied:").text(format!(
-        " {} added, {} changed, {} reset, {} destroyed",
-        number(&[Action::Create, Action::Replace]),
-        number(&[Action::Update]),
-        number(&[Action::Reset]),
-        number(&[Action::Delete, Action::Replace]),
-    ));
+    let (learnt, forgotten) = (number(&[Action::Learn]), number(&[Action::Forget]));
+    let state_alone = !done.is_empty() && learnt + forgotten == done.len() && failed.is_empty() && skipped.is_empty();
+    let heading = if state_alone { "Refreshed:" } else { "Applied:" };
+    let mut parts = Vec::new();
+    if !state_alone {
+        parts.push(format!("{} added", number(&[Action::Create, Action::Replace])));
+        parts.push(format!("{} changed", number(&[Action::Update])));
+        parts.push(format!("{} reset", number(&[Action::Reset])));
+        parts.push(format!("{} destroyed", number(&[Action::Delete, Action::Replace])));
+    }
+    let of_state = [(learnt, "learnt"), (forgotten, "forgotten")].into_iter().filter(|(count, _)| *count > 0);
+    parts.extend(of_state.map(|(count, word)| format!("{count} {word}")));
+    let mut line = Line::new().add(if whole { Ink::Add } else { Ink::Strong }, heading);
+    line.push(Ink::Plain, format!(" {}", parts.join(", ")));
+    if state_alone {
+        line.push(Ink::Plain, "; only the state changed");
+    }
     if !failed.is_empty() {
         line.push(Ink::Lose, format!(", {} failed", failed.len()));
     }
@@ -351,7 +361,7 @@ fn with_reasons(page: &mut Page, title: &str, ink: Ink, list: &[(Addr, String)])
         by_reason.entry(why).or_default().push(addr);
     }
     for (why, addrs) in by_reason {
-        page.wrap(HANG, HANG + 2, &Line::new().add(Ink::Strong, fold::addrs(addrs).join(", ")));
+        page.wrap(HANG, HANG + 4, &Line::new().add(Ink::Strong, fold::addrs(addrs).join(", ")));
         page.wrap(HANG + 2, HANG + 2, &Line::new().text(why));
     }
 }

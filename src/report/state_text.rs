@@ -12,7 +12,7 @@ use crate::model::spec::{
 
 use super::node::{Node, object};
 use super::plan_json::number;
-use super::style::{Page, Style};
+use super::style::{Page, Style, clean};
 use super::table::{Column, table};
 use super::words;
 
@@ -98,7 +98,7 @@ pub fn list(state: &Recorded, ids: bool) -> String {
         text.push_str(&object.full_addr().to_string());
         if ids {
             text.push(' ');
-            text.push_str(object.cloud_id.as_str());
+            text.push_str(&clean(object.cloud_id.as_str()));
         }
         text.push('\n');
     }

@@ -3,6 +3,8 @@
 use anstyle::AnsiColor;
 use unicode_width::UnicodeWidthChar;
 
+use crate::diagnostic::visible;
+
 /// How text is written: inputs of the command line, so that goldens need no redaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
@@ -78,21 +80,10 @@ fn char_width(c: char) -> usize {
 /// A space at which no line is broken. Of the private use area: a no-break space may stand in anybody's text.
 pub(super) const STICKY: char = '\u{f8fe}';
 
-/// Text from elsewhere, made harmless: no control character reaches the terminal.
+/// Text from elsewhere, made harmless: names of the cloud, what a plan file says, faults. All text of a report goes through
+/// this, for [`Line`] and tables call it; what is written without them calls it by itself.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut clean, c| {
-        match c {
-            '\t' => clean.push_str("    "),
-            c if c.is_control() || is_deceptive(c) => clean.extend(c.escape_default()),
-            c => clean.push(c),
-        }
-        clean
-    })
-}
-
-/// Characters that reorder what stands around them, and line ends that are no control characters.
-fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    visible(&text.replace('\t', "    "))
 }
 
 /// A logical line: stretches of text, each in its ink.

@@ -87,7 +87,7 @@ fn the_prompt_takes_yes_and_nothing_else() {
     }
     typed(&rig, "apply", "yes\n").expect(Exit::Done);
     assert_eq!(rig.instances(GZ).len(), 5);
-    says(&typed(&rig, "destroy", "yep\n").expect(Exit::Failed).err, "To destroy this plan");
+    says(&typed(&rig, "destroy", "yep\n").expect(Exit::Failed).err, "To destroy all of this, type `yes`:");
     typed(&rig, "destroy", "yes\r\n").expect(Exit::Done);
     assert!(rig.holdings().nothing_of(OWNER));
 }
@@ -117,6 +117,34 @@ fn json_is_json_whatever_happens() {
     assert_eq!(events[1]["plan"]["format"], "fleetwright-plan/1");
     assert_eq!(events.last().expect("an end")["added"], 1);
     assert_eq!(ran.err, "");
+}
+
+#[test]
+fn the_name_of_an_environment_is_refused_in_json_too() {
+    let rig = fresh();
+    for args in ["plan --json -e Staging", "apply --json -e Staging", "--json -e ../x state list"] {
+        let ran = rig.run(args).expect(Exit::Config);
+        let json: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        assert_eq!(json["diagnostics"][0]["code"], "invalid-name");
+        assert_eq!(json["errors"], 1);
+        assert_eq!(ran.err, "");
+    }
+}
+
+#[test]
+fn a_plan_in_json_has_the_warnings_of_its_config() {
+    let rig = fresh();
+    assert_eq!(rig.json("plan --json")["diagnostics"], serde_json::json!([]));
+    rig.write("more.yml", "fleets: {}\n");
+    let validated = rig.json("validate --json");
+    assert_eq!(validated["warnings"], 1, "{validated}");
+    assert_eq!(validated["diagnostics"][0]["code"], "not-read");
+    for args in ["plan --json", "plan --json --refresh-only", "drift --json"] {
+        assert_eq!(rig.json(args)["diagnostics"], validated["diagnostics"], "{args}");
+    }
+    // A saved plan has none: they belong to the moment.
+    rig.run("plan --out plan.json").expect(Exit::Done);
+    assert_eq!(rig.json("show plan.json --json")["diagnostics"], serde_json::json!([]));
 }
 
 #[test]

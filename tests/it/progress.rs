@@ -9,11 +9,13 @@ use fleetwright::cli::{Exit, Terminals};
 use fleetwright::cloud::Cloud;
 use fleetwright::cloud::call::{Answer, Call, Class, Fault};
 use fleetwright::model::Millis;
+use fleetwright::model::ids::Region;
 use fleetwright::ops::Hooks;
+use fleetwright::store::{Holder, Record, SqliteStore, Store};
 use serde_json::Value;
 
 use crate::between::{refusal, silence};
-use crate::kit::{BOOT, IMAGE, says};
+use crate::kit::{BOOT, GZ, IMAGE, says};
 use crate::rig::{Ran, Rig};
 
 const SHOP: &str = "shop.yaml";
@@ -335,6 +337,29 @@ fn on_a_terminal_a_table_stands_below_the_lines_and_is_gone_in_the_end() {
         insta::assert_snapshot!("terminal_feet", screen.feet.join("\n"));
         assert!(ran.out.contains("Applied:"));
     }
+}
+
+/// What earlier runs took is a better guess than what the plan expects of an action.
+#[test]
+fn the_table_goes_by_what_earlier_runs_took() {
+    let rig = fresh();
+    rig.settle();
+    rig.edit(SHOP, "count: 3", "count: 4");
+    let apply = |rig: &Rig| rig.run_typing(APPLY, Hooks::default(), &mut &b""[..], ALL).expect(Exit::Done).err;
+    let other = rig.fork();
+    let said = apply(&other);
+    assert!(said.contains(" of ~00:02") && !said.contains("02:00"), "{said}");
+
+    let mut store = SqliteStore::open(&rig.dir().join("state/default.db")).expect("open").expect("a state");
+    let holder = Holder { who: "ada".into(), host: "workbench".into(), pid: 1, started: 1 };
+    let fence = store.lock(&holder, rig.now_ms(), 300_000, &|_| true).expect("the lock");
+    let took = |ms: i64| Record::Took { action: "RunInstances", region: Region::new(GZ), ms };
+    // One was held up for hours: it does not count.
+    store.commit(fence, &[119_000, 121_000, 120_000, 120_000, 120_000, 9_000_000].map(took)).expect("written");
+    store.unlock(fence).expect("given back");
+    drop(store);
+    let said = apply(&rig);
+    assert!(said.contains(" of ~02:00") && said.contains("about 2 min left"), "{said}");
 }
 
 #[test]

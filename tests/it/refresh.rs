@@ -82,10 +82,11 @@ fn what_it_says() {
     let mut no: &[u8] = b"no\n";
     let terminal = Terminals { stdin: true, ..Terminals::default() };
     let declined = rig.run_typing("refresh", Hooks::default(), &mut no, terminal).expect(Exit::Failed);
-    says(&declined.err, "To refresh this plan, type `yes`");
+    says(&declined.err, "To let the state learn this, type `yes`:");
     assert_eq!(rig.addrs().len(), 5);
     let done = rig.run("apply --refresh-only --auto-approve").expect(Exit::Done);
     insta::assert_snapshot!("applied", done.out);
+    says(&done.out, "Refreshed: 2 learnt, 1 forgotten; only the state changed.");
     assert_eq!(rig.mutations(mark), counts(&[]));
     // Nobody said that it is to run: it is shown that it does not, now and later.
     says(
@@ -111,6 +112,35 @@ fn json_says_what_is_learnt() {
     assert_eq!(told("handling", "changed_outside"), ["learnt", "learnt", "learnt", "left"]);
     assert_eq!(told("action", "changes"), ["learn", "learn", "forget"]);
     assert!(told("action", "steps").iter().all(|action| action == "Record"));
+}
+
+/// What was only shown is a difference to the config once the state has learnt it.
+#[test]
+fn what_the_next_plan_would_lose_is_said_before() {
+    let told = |attr: FleetAttr, strategy: &str| {
+        let case = case(attr);
+        let rig = rig_of(&case, None);
+        rig.edit(SHOP, "strategy: replace", &format!("strategy: {strategy}"));
+        drop(happen(&rig, &case.how));
+        let ran = |args: &str| rig.run_with(args, still(&case.how));
+        let before = ran("drift").expect(Exit::Changes).err;
+        assert_eq!(ran("refresh --auto-approve").expect(Exit::Done).err.contains("refresh-loses"), !before.is_empty());
+        let planned = ran("plan").expect(Exit::Done).out;
+        let lost = planned.contains("Will be destroyed") || planned.contains("Will be reset");
+        assert_eq!(lost, before.contains("note[refresh-loses]"), "{attr}\n{before}\n{planned}");
+        before
+    };
+    let larger = told(FleetAttr::SystemDiskSize, "reset");
+    // A system disk never gets smaller.
+    says(&larger, "after a refresh the next plan replaces 1 instance of fleet.web: its `system_disk.size` is 100 GiB");
+    says(&larger, "and the config says 60 GiB");
+    says(&larger, "declare 100 GiB before you refresh, or add `system_disk.size` to `ignore_changes`");
+    says(&told(FleetAttr::Login, "reset"), "the next plan resets 1 instance of fleet.web: its `login` is");
+    says(&told(FleetAttr::PlacementGroup, "reset"), "and the config says ps-0a1b2c3d");
+    says(&told(FleetAttr::Image, "replace"), "and the config says image.ubuntu");
+    for attr in [FleetAttr::Tags, FleetAttr::Type, FleetAttr::State, FleetAttr::PrepaidRenew] {
+        assert_eq!(told(attr, "replace"), "", "{attr}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,6 +189,20 @@ impl Rig {
         self.start_words(words, hooks, BTreeMap::new(), &mut &b""[..], Terminals::default())
     }
 
+    /// Runs a command with streams of one's own.
+    pub(crate) fn run_at(
+        &self,
+        args: &str,
+        hooks: Hooks,
+        env: BTreeMap<String, String>,
+        streams: Streams<'_>,
+        terminals: Terminals,
+    ) -> Exit {
+        let hooks = Hooks { embedded: Some(self.cloud()), ..hooks };
+        let words = args.split_whitespace().map(Into::into).collect();
+        self.start_at(words, hooks, env, streams, terminals)
+    }
+
     fn start(
         &self,
         args: &str,
@@ -208,11 +222,25 @@ impl Rig {
         stdin: &mut &[u8],
         terminals: Terminals,
     ) -> Ran {
+        let (mut out, mut err) = (Pipe { bytes: Vec::new(), most: self.reads.get() }, Vec::new());
+        let streams = Streams { stdin, stdout: &mut out, stderr: &mut err };
+        let exit = self.start_at(words, hooks, env, streams, terminals);
+        Ran { exit, out: text(out.bytes), err: text(err) }
+    }
+
+    fn start_at(
+        &self,
+        words: Vec<OsString>,
+        hooks: Hooks,
+        env: BTreeMap<String, String>,
+        streams: Streams<'_>,
+        terminals: Terminals,
+    ) -> Exit {
         let run = self.runs.get();
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
-        let (mut out, mut err) = (Pipe { bytes: Vec::new(), most: self.reads.get() }, Vec::new());
-        let exit = cli::run(World {
+        let Streams { stdin, stdout, stderr } = streams;
+        cli::run(World {
             args: std::iter::once("fleetwright".into()).chain(words).collect(),
             cwd: self.dir(),
             env,
@@ -232,11 +260,10 @@ impl Rig {
             window: Box::new(|| None),
             terminals,
             stdin,
-            stdout: &mut out,
-            stderr: &mut err,
+            stdout,
+            stderr,
             hooks,
-        });
-        Ran { exit, out: text(out.bytes), err: text(err) }
+        })
     }
 
     /// How many requests the log has so far.
@@ -341,6 +368,13 @@ impl Rig {
 /// Whether a request of this action changes something: reads describe, or ask for a price.
 fn changes_something(action: &str) -> bool {
     !action.starts_with("Describe") && !action.starts_with("InquiryPrice")
+}
+
+/// What a command reads from and writes to.
+pub(crate) struct Streams<'a> {
+    pub(crate) stdin: &'a mut dyn BufRead,
+    pub(crate) stdout: &'a mut dyn Write,
+    pub(crate) stderr: &'a mut dyn Write,
 }
 
 /// Standard output, and whoever reads it for a while.

@@ -11,7 +11,7 @@ mod time;
 use std::collections::BTreeMap;
 
 pub use questions::{LeftOut, MOST_QUESTIONS, Questions, Side, questions};
-pub use time::{Foreseen, Longest, foresee, longest};
+pub use time::{Foreseen, Longest, Measured, foresee, longest};
 
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::ImageId;

@@ -1,8 +1,11 @@
 //! How long a plan takes as a rule: the longest way through its steps.
 
+use std::collections::BTreeMap;
+
 use crate::cloud::call::StepId;
 use crate::model::Millis;
-use crate::plan::Plan;
+use crate::model::ids::Region;
+use crate::plan::{Do, Plan};
 
 /// What a plan says of a step beforehand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,14 +18,21 @@ pub struct Foreseen {
     pub next: Option<StepId>,
 }
 
-/// What the plan says of each of its steps, by their numbers.
+/// How long actions took in earlier runs, by action and region.
+pub type Measured = BTreeMap<String, BTreeMap<Region, Millis>>;
+
+/// What is known beforehand of each step of a plan, by their numbers: what was measured, and else what the plan says.
 #[must_use]
-pub fn foresee(plan: &Plan) -> Vec<Foreseen> {
+pub fn foresee(plan: &Plan, measured: &Measured) -> Vec<Foreseen> {
     let mut all = vec![Foreseen::default(); plan.steps.len()];
     // A step's needs stand before it: from the end, each knows already what comes after it.
     for step in plan.steps.iter().rev() {
         let Some(own) = all.get_mut(step.id.0 as usize) else { continue };
-        own.expected_ms = step.settle.expected_ms;
+        let took = match &step.does {
+            Do::Call(call) => measured.get(call.body.action()).and_then(|of| of.get(&call.region)).copied(),
+            Do::Await { .. } | Do::Record => None,
+        };
+        own.expected_ms = took.unwrap_or(step.settle.expected_ms);
         let all_ms = own.expected_ms + own.after_ms;
         for need in step.waits_for() {
             let need = all.get_mut(need.0 as usize);
@@ -47,7 +57,7 @@ pub struct Longest {
 /// steps come first.
 #[must_use]
 pub fn longest(plan: &Plan) -> Longest {
-    let all = foresee(plan);
+    let all = foresee(plan, &Measured::new());
     let whole_ms = |step: &Foreseen| step.expected_ms + step.after_ms;
     let expected_ms = all.iter().map(whole_ms).max().unwrap_or(0);
     let first = plan

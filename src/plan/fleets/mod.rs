@@ -25,7 +25,7 @@ use crate::model::ids::{InstanceId, Name, Region, Zone};
 use crate::model::naming;
 use crate::model::observed::{Instance, InstanceState, Seen};
 use crate::model::recorded::Object;
-use crate::model::spec::{ObjectSpec, Power, SlotNetwork, SlotSpec};
+use crate::model::spec::{ImageUse, ObjectSpec, Power, SlotNetwork, SlotSpec};
 use slots::Slots;
 
 /// The system disk of an instance that declares none (API text 3.4).
@@ -47,7 +47,7 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     let specs: BTreeMap<Zone, Arc<ObjectSpec>> = fleet
         .zones
         .iter()
-        .map(|zone| (zone.clone(), Arc::new(ObjectSpec::Slot(Box::new(slot_spec(fleet, zone, &at))))))
+        .map(|zone| (zone.clone(), Arc::new(ObjectSpec::Slot(Box::new(slot_spec(fleet, zone, at.use_.clone()))))))
         .collect();
     let mut rolling = Rolling::new(draft, name, fleet, block, at, specs);
 
@@ -207,7 +207,8 @@ fn uneven(draft: &mut Draft<'_>, name: &Name, counts: &BTreeMap<&Zone, u32>, wan
     );
 }
 
-fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {
+/// What the config says of a fleet's instances in a zone, with this image.
+pub(super) fn slot_spec(fleet: &Fleet, zone: &Zone, image: ImageUse) -> SlotSpec {
     let Fleet {
         image: _,
         count: _,
@@ -232,7 +233,7 @@ fn slot_spec(fleet: &Fleet, zone: &Zone, at: &ImageAt) -> SlotSpec {
     } = fleet;
     let subnet = network.vpc.clone().zip(network.subnets.get(zone).cloned());
     SlotSpec {
-        image: at.use_.clone(),
+        image,
         instance_type: instance_type.clone(),
         system_disk: system_disk.clone(),
         data_disks: data_disks.clone(),

@@ -395,6 +395,9 @@ fn copy_attrs(draft: &Draft<'_>, image: &ManagedImage) -> Vec<AttrChange> {
         let after = draft.show(&diff::show_tags(&image.tags), None);
         attrs.push(AttrChange { name: "tags".into(), before: Value::None, after });
     }
+    if image.protect {
+        attrs.push(AttrChange { name: "protect".into(), before: Value::None, after: Value::Text("yes".to_owned()) });
+    }
     attrs
 }
 
