@@ -14,6 +14,6 @@ mod tags;
 pub use image::{ImageDiff, image};
 pub use image_fields::{ImageField, OnChange, OnDrift, image_field, image_table};
 pub use learn::{learn_image, learn_slot};
-pub use shown::{Shown, made_with, show_tags};
+pub use shown::{Shown, made_with, show_state, show_tags};
 pub use slot::{Attr, SlotDiff, Takes, Wanted, keeping, power_of, slot, tag_attr};
 pub use tags::{TagDiff, tags};

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, ImageAt, Nature};
+use super::fits;
 use super::types::Pinned;
 use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Fleet, Image, Source};
+use crate::model::desired::{Desired, Fleet, Image};
 use crate::model::ids::{InstanceType, Name, Region};
 use crate::model::observed::{Image as SeenImage, ImageState, Lookup, RegionSeen};
 use crate::model::pins::{Pin, PinKey};
@@ -101,7 +102,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
             id: Arg::Known(found.id.clone()),
             ready: Vec::new(),
             size_gib: found.size_gib,
-            nature: Nature::default().seen(found),
+            nature: Nature::of_others().seen(found),
         },
     );
 }
@@ -163,7 +164,8 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
             }
         }
     }
-    image_fits(draft, name, fleet);
+    fits::image(draft, name, fleet);
+    fits::login(draft, name, fleet);
     let keeps_none = match draft.input.desired.images.get(&fleet.image) {
         Some(Image::Public { .. }) => Some("public"),
         Some(Image::Marketplace { .. }) => Some("of the marketplace"),
@@ -179,36 +181,4 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
             .help("log in by keys: `login: { key_ids: [skey-…] }`"),
         );
     }
-}
-
-/// Whether the fleet's image runs on its type, as far as the cloud lets one know.
-fn image_fits(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
-    let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) else { return };
-    let imported = draft.input.desired.images.get(&fleet.image).and_then(Image::managed);
-    let imported = imported.is_some_and(|image| matches!(image.source, Source::Import(_)));
-    let Some(id) = at.id.known() else {
-        if imported {
-            draft.assumptions.insert(format!("image.{} runs on {}", fleet.image, fleet.instance_type));
-        }
-        return;
-    };
-    let observed = draft.input.observed;
-    let there = observed.image(&fleet.region, id).and_then(|seen| seen.present().copied());
-    let fits = observed
-        .by_region
-        .get(&fleet.region)
-        .and_then(|seen| seen.fits.get(&(id.clone(), fleet.instance_type.clone())).copied());
-    let (Some(seen), Some(false)) = (there, fits) else { return };
-    draft.faults.push(
-        Diagnostic::error(
-            codes::IMAGE_MISFIT,
-            format!("image.{} ({id}) does not run on {}", fleet.image, fleet.instance_type),
-        )
-        .at(Desired::path(Kind::Fleet, name).key("type"))
-        .why(format!(
-            "the image is for {}, and the cloud does not list it among those that fit the type",
-            seen.architecture
-        ))
-        .help("choose a type for such processors, or another image"),
-    );
 }

@@ -44,7 +44,7 @@ pub(super) fn images(draft: &mut Draft<'_>) {
             Some(Seen::Absent { .. }) => {
                 let fault = absent(&block, home);
                 draft.unusable.insert((home.clone(), block.id.clone()), fault);
-                enter(draft, &block, home, 0, Nature::default());
+                enter(draft, &block, home, 0, Nature::of_others());
             }
             None => {}
         }
@@ -156,7 +156,7 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
             .why("nothing can be launched from it before it is NORMAL");
         draft.unusable.insert((home.clone(), (*id).clone()), fault);
     }
-    let mut nature = Nature::default().seen(seen);
+    let mut nature = Nature::of_others().seen(seen);
     if owner.is_some() {
         nature.received.insert((*name).clone());
     } else {

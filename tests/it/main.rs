@@ -3,6 +3,7 @@
 mod asked;
 mod bad_files;
 mod by_hand;
+mod cases;
 mod changes;
 mod cli;
 mod crash;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
+use super::fits;
 use super::guard::{self, Act, Verdict};
 use super::images::forget;
 use super::outside::{self, Now, now};
@@ -64,6 +65,11 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     }
 
     let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, used);
+    let stay = kept.iter().filter_map(|(row, to)| match to {
+        Some((zone, ordinal)) => Some((zone, *ordinal)),
+        None => row.zone.as_ref().zip(row.ordinal),
+    });
+    fits::hostnames(draft, name, fleet, stay.chain(fresh.iter().map(|(_, zone, ordinal)| (zone, *ordinal))));
     let (before, after) = (count_of(newest.len()), fleet.count);
     for row in dropped {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));

@@ -1,0 +1,165 @@
+//! Cases of whole runs: `tests/cases/plan/NAME/` holds a config, a script, and the golden of what is said.
+//! `UPDATE_GOLDENS=1` writes the goldens anew.
+//!
+//! A script has one command a line; a line that is indented goes on with the one before.
+//!
+//! - `$ ARGS`: runs the program, and shows all that it says. What is refused has changed nothing in the cloud.
+//! - `> ARGS`: runs the program, which has to succeed, and shows nothing.
+//! - `edit FILE: OLD => NEW`: replaces a text that stands once in a file of the config.
+//! - `cloud REGION ACTION JSON`: a request by hand, as the owner; `<fleet.web[0]>` stands for the id of that address, and
+//!   `<1>` for the first id that such a request gave. Then the cloud has time to do it.
+//! - `limit NAME N`: a limit of the cloud, before anything is run.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Settings;
+use fleetwright::model::limits::Limits;
+use serde_json::Value;
+
+use crate::kit::quick;
+use crate::rig::Rig;
+
+const SCRIPT: &str = "script";
+const GOLDEN: &str = "expected.txt";
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/plan");
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(folder).expect("cases").map(|entry| entry.expect("an entry").path()).collect();
+    cases.sort();
+    cases
+}
+
+/// The commands of a script.
+fn commands(script: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    for line in script.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        match commands.last_mut() {
+            Some(last) if line.starts_with(' ') => *last += &format!(" {}", line.trim()),
+            _ => commands.push(line.to_owned()),
+        }
+    }
+    commands
+}
+
+fn limits(commands: &[String]) -> Limits {
+    let mut limits = Limits::EMBEDDED;
+    for command in commands {
+        let Some((name, n)) = command.strip_prefix("limit ").and_then(|rest| rest.split_once(' ')) else { continue };
+        let n = n.parse().expect("a number");
+        match name {
+            "images_per_region" => limits.images_per_region = n,
+            "accounts_per_image" => limits.accounts_per_image = n,
+            "instances_per_zone" => limits.instances_per_zone = n,
+            "prepaid_per_zone_and_month" => limits.prepaid_per_zone_and_month = n,
+            "spot_cores_per_zone" => limits.spot_cores_per_zone = n,
+            other => panic!("there is no limit {other:?}"),
+        }
+    }
+    limits
+}
+
+/// Plays a case, and answers what it shows.
+fn play(case: &Path) -> String {
+    let script = fs::read_to_string(case.join(SCRIPT)).expect("a script");
+    let commands = commands(&script);
+    let rig = Rig::with(&[], Settings { limits: limits(&commands), ..quick() });
+    for entry in fs::read_dir(case).expect("the case") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name != SCRIPT && name != GOLDEN {
+            rig.write(&name, &fs::read_to_string(&path).expect("text"));
+        }
+    }
+    let mut shown = String::new();
+    let mut ids: Vec<String> = Vec::new();
+    for command in &commands {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match verb {
+            "$" => {
+                let mark = rig.mark();
+                let ran = rig.run(rest);
+                if !matches!(ran.exit, Exit::Done | Exit::Changes) {
+                    assert_eq!(rig.mutating(mark), Vec::<String>::new(), "{}: {rest}", case.display());
+                }
+                for fault in ran.err.split("error[").skip(1) {
+                    assert!(fault.contains("help: "), "{}: nothing says what to do: {fault}", case.display());
+                }
+                let said = format!("{}{}", ran.out, ran.err);
+                _ = write!(shown, "$ fleetwright {rest}\nexit {}\n{}\n\n", ran.exit.code(), said.trim_end());
+            }
+            ">" => drop(rig.run(rest).expect(Exit::Done)),
+            "edit" => {
+                let (file, rest) = rest.split_once(": ").expect("a file");
+                let (from, to) = rest.split_once(" => ").expect("what it becomes");
+                rig.edit(file, from, &named(&rig, &ids, to));
+            }
+            "cloud" => {
+                let mut words = rest.splitn(3, ' ');
+                let mut word = || words.next().expect("region, action and body");
+                let (region, action, body) = (word(), word(), named(&rig, &ids, word()));
+                let body: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+                ids.extend(given(&rig.by_hand(region, action, &body)));
+                rig.wait_ms(10_000);
+            }
+            "limit" => {}
+            other => panic!("{}: what is {other:?}?", case.display()),
+        }
+    }
+    shown
+}
+
+/// The ids that an answer hands out.
+fn given(answer: &Value) -> Vec<String> {
+    let one = answer["ImageId"].as_str().map(str::to_owned);
+    let many = answer["InstanceIdSet"].as_array().into_iter().flatten();
+    one.into_iter().chain(many.map(|id| id.as_str().expect("an id").to_owned())).collect()
+}
+
+/// A text with ids in the place of what stands for them.
+fn named(rig: &Rig, ids: &[String], text: &str) -> String {
+    let mut named = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        let (addr, after) = after.split_once('>').expect("its end");
+        let id = match addr.parse::<usize>() {
+            Ok(n) => ids[n - 1].clone(),
+            Err(_) => rig.id(addr),
+        };
+        named += before;
+        named += &id;
+        rest = after;
+    }
+    named + rest
+}
+
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
+fn updating() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
+
+#[test]
+fn every_case_says_what_its_golden_says() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let shown = play(&case);
+        let golden = case.join(GOLDEN);
+        if updating() {
+            fs::write(&golden, &shown).expect("written");
+        } else if fs::read_to_string(&golden).ok().as_deref() != Some(&shown) {
+            wrong.push(format!("--- {}\n{shown}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nrun with UPDATE_GOLDENS=1 if this is meant", wrong.join("\n"));
+}
+
+#[test]
+fn a_script_is_read_line_by_line() {
+    let script = "# what is refused\nlimit images_per_region 3\n\n> apply\nedit a.yaml: one\n  two => three\n$ plan\n";
+    let commands = commands(script);
+    assert_eq!(commands, ["limit images_per_region 3", "> apply", "edit a.yaml: one two => three", "$ plan"]);
+    assert_eq!(limits(&commands).images_per_region, 3);
+}
