@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use fleetwright::cloud::call::{Arg, Body, StepId};
-use fleetwright::diagnostic::codes;
+use fleetwright::diagnostic::{SourceMap, codes};
 use fleetwright::model::desired::Desired;
 use fleetwright::model::ids::{ImageId, Region};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::Seen;
 use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
+use fleetwright::report::diagnostics::render;
 
 use crate::world::{World, desired};
 
@@ -58,6 +59,15 @@ fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p m
         Do::Call(call) => call.body.action() == action,
         Do::Await { .. } | Do::Record => false,
     })
+}
+
+/// What people see of it.
+#[test]
+fn a_plan_that_failed_says_so() {
+    let (world, wanted, mut plan) = replaced();
+    plan.steps[0].targets.clear();
+    let faults = check(&plan, &world.input(&wanted));
+    insta::assert_snapshot!(render(&faults, &SourceMap::default(), 80, false));
 }
 
 #[test]
