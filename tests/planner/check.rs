@@ -29,7 +29,7 @@ fn config(version: &str, count: u32) -> Desired {
 
 /// A world where version 1 is, and the plan that leads to version 2 and a smaller fleet, through a narrow place: three
 /// images of four are there, and two are replaced; eleven instances of eleven.
-fn replaced() -> (World, Desired, Plan) {
+pub(crate) fn replaced() -> (World, Desired, Plan) {
     let mut world = World::new(Limits { images_per_region: 3, instances_per_zone: 5, ..Limits::EMBEDDED });
     let first = world.plan(&config("1", 4)).expect("a plan");
     world.apply(&first);
@@ -39,7 +39,7 @@ fn replaced() -> (World, Desired, Plan) {
     (world, wanted, plan)
 }
 
-fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
+pub(crate) fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
     let faults = check(plan, &world.input(wanted));
     assert!(faults.iter().all(|fault| fault.code == codes::SELF_CHECK && fault.is_error()));
     faults.into_iter().map(|fault| fault.message).collect()
@@ -47,14 +47,14 @@ fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
 
 /// Plants something, and expects that it is found.
 #[track_caller]
-fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
+pub(crate) fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
     let (mut world, wanted, mut plan) = replaced();
     plant(&mut world, &mut plan);
     let found = found(&world, &wanted, &plan);
     assert!(found.iter().any(|message| message.contains(what)), "{what:?} is not in {found:#?}");
 }
 
-fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
+pub(crate) fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
     plan.steps.iter_mut().filter(move |step| match &step.does {
         Do::Call(call) => call.body.action() == action,
         Do::Await { .. } | Do::Record => false,
