@@ -43,19 +43,35 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
     let file = cloud_file(site);
     let path = if write || std::fs::symlink_metadata(&file).is_ok() { Some(file.as_path()) } else { None };
     if let Some(dir) = file.parent().filter(|_| write) {
-        std::fs::create_dir_all(dir).map_err(|error| open_problem(site, &error.to_string()))?;
+        std::fs::create_dir_all(dir).map_err(|error| {
+            let shown = site.show(dir);
+            Problem::of(
+                Diagnostic::error(codes::UNWRITABLE, format!("the directory {shown} cannot be made: {error}"))
+                    .why("the state is kept there, and the embedded cloud; nothing was changed")
+                    .help(
+                        "check the owner and the permissions of the config's directory, and whether the disk is full",
+                    ),
+            )
+        })?;
     }
-    let embedded = Embedded::open(path, settings).map_err(|error: OpenError| open_problem(site, &error.to_string()))?;
+    let embedded = Embedded::open(path, settings).map_err(|error| open_problem(site, &error))?;
     Ok(Arc::new(embedded))
 }
 
 /// What a fault of the embedded cloud's file means to a person.
 #[must_use]
-pub fn open_problem(site: &Site, why: &str) -> Problem {
+pub fn open_problem(site: &Site, error: &OpenError) -> Problem {
     let path = cloud_file(site);
     let file = site.show(&path);
     // The fault names the file as the system does; people are told where it is from where they are.
-    let why = why.replace(&path.display().to_string(), &file);
+    let why = error.to_string().replace(&path.display().to_string(), &file);
+    if matches!(error, OpenError::Denied { .. }) {
+        return Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
+                .why("it notes the time of every question that it is asked; nothing was changed")
+                .help(format!("check the owner and the permissions of {file} and of the directory that it is in")),
+        );
+    }
     let reset = site.command("cloud reset");
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
