@@ -20,6 +20,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod states;
 mod traps;
 mod verbs;
 mod walks;
