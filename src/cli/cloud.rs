@@ -137,8 +137,10 @@ pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> R
             return Ok(Exit::Failed);
         }
     }
-    Embedded::reset(&file)
-        .map_err(|error| problem(Diagnostic::error(codes::CLOUD, format!("{shown} cannot be deleted: {error}"))))?;
+    Embedded::reset(&file).map_err(|error| {
+        let fault = Diagnostic::error(codes::CLOUD, format!("{shown} cannot be deleted: {error}"));
+        problem(fault.help("check the owner and the permissions of the directory that it is in"))
+    })?;
     shell.print(&format!("Deleted {shown}. States that speak of it see everything as vanished.\n"));
     Ok(Exit::Done)
 }

@@ -90,10 +90,10 @@ pub(super) fn connect(
     let Provider::Embedded { latency } = spec.provider;
     let embedded = open_embedded(site, spec, write)?;
     let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
-        Problem::of(Diagnostic::error(
-            codes::CLOUD,
-            format!("the embedded cloud has no keys of account {}", spec.account),
-        ))
+        Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the embedded cloud has no keys of account {}", spec.account))
+                .help("set `cloud.account` to one of 100000000001 to 100000000004, which have keys"),
+        )
     })?;
     let credentials = Credentials {
         secret_id: credentials.secret_id,

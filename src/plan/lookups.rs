@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Fleet, Image};
 use crate::model::ids::{InstanceType, Name, Region};
-use crate::model::observed::{Image as SeenImage, ImageState, Lookup, RegionSeen};
+use crate::model::observed::{Image as SeenImage, ImageState, Lookup, Observed, RegionSeen};
 use crate::model::pins::{Pin, PinKey};
 use crate::model::spec::{ImageUse, Login};
 
@@ -122,6 +122,12 @@ fn fitting<'a>(seen: &'a RegionSeen, name: &str, types: &BTreeSet<&InstanceType>
     images
 }
 
+/// What the regions are.
+pub(super) fn regions(observed: &Observed) -> String {
+    let regions: Vec<&str> = observed.regions.iter().flatten().map(Region::as_str).collect();
+    format!("its regions are {}", regions.join(", "))
+}
+
 /// Whether region, zones and type of a fleet are there, and its login can work.
 pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     let path = Desired::path(Kind::Fleet, name);
@@ -129,7 +135,8 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     if observed.regions.as_ref().is_some_and(|regions| !regions.contains(&fleet.region)) {
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {}", fleet.region))
-                .at(path.key("region")),
+                .at(path.key("region"))
+                .help(regions(draft.input.observed)),
         );
         return;
     }
@@ -145,9 +152,15 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
                         .help(format!("its zones are {}", known.join(", "))),
                 );
             }
-            Some(Some(false)) => draft
-                .faults
-                .push(Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances")).at(at)),
+            Some(Some(false)) => {
+                let open: Vec<&str> =
+                    seen.zones.iter().flatten().filter(|(_, open)| **open).map(|(zone, _)| zone.as_str()).collect();
+                draft.faults.push(
+                    Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances"))
+                        .at(at)
+                        .help(format!("name one that does: {}", open.join(", "))),
+                );
+            }
             Some(Some(true)) | None => {
                 let offered = |types: &std::collections::BTreeMap<_, _>| {
                     types.contains_key(&(zone.clone(), fleet.instance_type.clone()))
@@ -158,7 +171,8 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
                             codes::UNKNOWN_TYPE,
                             format!("{} is not offered in {zone}", fleet.instance_type),
                         )
-                        .at(path.key("type")),
+                        .at(path.key("type"))
+                        .help("choose a type that is sold there, or another zone"),
                     );
                 }
             }

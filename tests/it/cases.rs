@@ -156,6 +156,93 @@ fn every_case_says_what_its_golden_says() {
     assert!(wrong.is_empty(), "{}\nrun with UPDATE_GOLDENS=1 if this is meant", wrong.join("\n"));
 }
 
+/// What goes wrong most, and costs most: where a golden shows it, and with which words.
+const MUST_BE_CAUGHT: &[(&str, &str, &str)] = &[
+    ("owner not trusted", "cases/config/trusted-owner-other", "error[untrusted-owner]"),
+    ("owner not trusted, none named", "cases/config/trusted-owner-missing", "error[untrusted-owner]"),
+    ("owner another one than the config says", "cases/plan/images-of-others", "error[image-owner]"),
+    ("fee not accepted", "cases/config/marketplace-fee", "error[fee-not-accepted]"),
+    ("two sources", "cases/config/image-of-two-sources", "error[conflict]: image `both` comes from two places"),
+    ("no source", "cases/config/image-of-two-sources", "error[missing-key]: image `none` does not say where"),
+    ("malformed URL", "cases/config/import-url", "error[invalid-value]: there is no host in"),
+    ("URL with a secret", "cases/config/import-signed-url", "error[signed-url]"),
+    ("import of an unsupported system", "cases/plan/system-that-is-not-imported", "error[unknown-system]"),
+    ("received image renamed", "cases/config/shared-image-keys", "error[not-ours]: a shared image takes no `name`"),
+    ("received image shared", "cases/config/share-of-what-is-not-ours", "error[wrong-kind]"),
+    ("received image sent elsewhere", "cases/config/shared-image-keys", "takes no `regions`"),
+    ("received image run elsewhere", "cases/plan/received-image-elsewhere", "error[image-not-in-region]"),
+    ("fleet where its image is not", "cases/config/fleet-without-its-image", "error[image-not-in-region]"),
+    (
+        "slot out of range",
+        "cases/config/slot-out-of-range",
+        "error[unknown-reference]: fleet `builder` has no slot [3]",
+    ),
+    ("cycle through builder and fleet", "cases/config/cycle", "the circle: image.db -> fleet.builder -> image.db"),
+    ("cycle through a copy", "cases/config/cycle-through-copy-and-fleet", "the circle: image.sealed -> image.web"),
+    ("duplicate accounts", "cases/config/shares", "error[conflict]: `100000000002` stands twice in `accounts`"),
+    ("too many data disks", "cases/config/data-disks", "21 data disks are too many"),
+    ("keys and keep_image_login", "cases/config/fleet-values", "error[conflict]: `keep_image_login` and `key_ids`"),
+    ("prepaid without a period", "cases/config/charge-types", "error[missing-key]"),
+    ("empty file", "cases/config/empty-file", "error[empty-file]"),
+    ("file of comments only", "cases/config/only-comments", "error[empty-file]"),
+    ("empty directory", "cases/config/empty-directory", "error[no-config]"),
+    ("<<", "cases/config/merge-in-fleet", "error[merge-key]"),
+    ("several documents", "cases/config/several-documents", "error[several-documents]"),
+    ("YAML bomb", "cases/config/alias-bomb", "error[alias]"),
+    ("20,000 levels", "cases/config/nested-too-deep", "error[too-large]: the text is nested deeper"),
+    ("not UTF-8", "cases/config/not-utf8", "error[not-utf8]"),
+    (
+        "unreadable file",
+        "it/bad_files/snapshots/it__bad_files__denied__files_that_cannot_be_read.snap",
+        "error[unreadable]",
+    ),
+    ("directory named like a file", "cases/config/directory-named-yaml", "warning[not-read]"),
+    (
+        "directory as a file",
+        "it/bad_files/snapshots/it__bad_files__config__user_data_that_cannot_be_read.snap",
+        "error[unreadable]: `boot.sh` cannot be read",
+    ),
+    (
+        "directory as a plan",
+        "it/bad_files/snapshots/it__bad_files__pins_and_cloud__plan_files.snap",
+        "it is a directory",
+    ),
+    (
+        "file as a directory",
+        "it/bad_files/snapshots/it__bad_files__config__a_directory_that_is_a_file.snap",
+        "error[no-config]",
+    ),
+    ("state that is no database", "it/bad_files/snapshots/it__bad_files__state__text.snap", "error[not-a-state]"),
+    ("newer state", "it/bad_files/snapshots/it__bad_files__state__a_newer_schema.snap", "error[newer-state]"),
+    ("full disk", "it/bad_files/snapshots/it__bad_files__full__at_every_write_of_an_apply.snap", "the disk is full"),
+    (
+        "read-only directory",
+        "it/bad_files/snapshots/it__bad_files__denied__a_directory_in_which_nothing_can_be_made.snap",
+        "error[unwritable]",
+    ),
+    (
+        "read-only state",
+        "it/bad_files/snapshots/it__bad_files__denied__a_state_that_can_only_be_read.snap",
+        "error[store]: state/default.db: cannot be written",
+    ),
+];
+
+#[test]
+fn what_must_be_caught_is_in_a_golden() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut lacking = Vec::new();
+    for (what, place, words) in MUST_BE_CAUGHT {
+        let place = tests.join(place);
+        let golden = if place.is_dir() { place.join(GOLDEN) } else { place };
+        let text = fs::read_to_string(&golden).unwrap_or_default();
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !flat.contains(words) {
+            lacking.push(format!("{what}: {words:?} is not in {}", golden.display()));
+        }
+    }
+    assert!(lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
 #[test]
 fn a_script_is_read_line_by_line() {
     let script = "# what is refused\nlimit images_per_region 3\n\n> apply\nedit a.yaml: one\n  two => three\n$ plan\n";

@@ -84,7 +84,8 @@ fn builder(
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REFERENCE, format!("fleet.{fleet} will have no slot {slot}"))
                 .at(Desired::path(Kind::Image, planning.name).key("from_instance").key("instance"))
-                .why("a fleet that shrank can have holes in its numbering"),
+                .why("a fleet that shrank can have holes in its numbering")
+                .help("name a slot that there is, or raise the fleet's `count`"),
         );
         return None;
     };

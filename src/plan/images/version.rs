@@ -200,7 +200,8 @@ pub(super) fn version(
                         codes::MISSING_VERSION,
                         format!("image.{name} is captured by hand and has no version"),
                     )
-                    .at(Desired::path(Kind::Image, name)),
+                    .at(Desired::path(Kind::Image, name))
+                    .help("add `version: \"1\"` beside `from_instance`, and change it to capture anew"),
                 );
                 return None;
             }
