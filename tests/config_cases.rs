@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fleetwright::cli::Exit;
 use fleetwright::config::{ConfigFiles, Loaded, load, read_dir, resolve_text};
-use fleetwright::diagnostic::{Class, Code, Diagnostic, SourceMap, codes};
+use fleetwright::diagnostic::{Diagnostic, SourceMap};
 use fleetwright::graph::Blocks;
 use fleetwright::model::addr::Block;
 use fleetwright::model::digest::{SecretKey, SecretSource};
@@ -85,30 +85,6 @@ fn goldens() -> Vec<(PathBuf, String)> {
     }
     goldens
 }
-
-#[test]
-fn every_code_of_the_config_is_in_a_golden() {
-    let goldens = goldens();
-    let missing: Vec<_> = codes::ALL
-        .iter()
-        .filter(|code| code.class == Class::Config && !PLANNER.contains(code))
-        .map(|code| code.word)
-        .filter(|word| !goldens.iter().any(|(_, text)| text.contains(&format!("[{word}]"))))
-        .collect();
-    assert!(missing.is_empty(), "no golden shows {missing:?}");
-}
-
-/// What only the planner finds, who asks the cloud; its own tests look for these.
-const PLANNER: [Code; 8] = [
-    codes::SOURCE_NOT_FOUND,
-    codes::DISK_TOO_SMALL,
-    codes::REGION_CHANGED,
-    codes::NEWER_MATCH,
-    codes::IMAGE_OWNER,
-    codes::IMAGE_KIND,
-    codes::IMAGE_MISFIT,
-    codes::NAME_LATER,
-];
 
 #[test]
 fn there_are_seventy_goldens_of_faulty_configs() {

@@ -3,7 +3,7 @@
 use super::args::InspectArgs;
 use super::{Exit, Shell};
 use crate::cloud::embedded::inspect::Holding;
-use crate::cloud::embedded::{self, Embedded, Holdings, Settings, fixtures};
+use crate::cloud::embedded::{self, Embedded, Holdings, OpenError, Settings, fixtures};
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::{Region, Uin};
 use crate::model::naming::TAG_KEY;
@@ -33,16 +33,16 @@ pub(super) fn inspect(shell: &mut Shell<'_>, site: &Site, args: &InspectArgs) ->
 
 fn holdings(site: &Site) -> Result<Holdings, Problem> {
     let file = cloud_file(site);
-    let refused = |why: &dyn std::fmt::Display| open_problem(site, &why.to_string());
+    let refused = |error: OpenError| open_problem(site, &error);
     let embedded = match &site.hooks.embedded {
         Some(embedded) => std::sync::Arc::clone(embedded),
         None if std::fs::symlink_metadata(&file).is_ok() => {
-            let opened = Embedded::open(Some(&file), Settings::default()).map_err(|error| refused(&error))?;
+            let opened = Embedded::open(Some(&file), Settings::default()).map_err(refused)?;
             std::sync::Arc::new(opened)
         }
         None => return Ok(Holdings(std::collections::BTreeMap::new())),
     };
-    embedded.holdings(site.clock.now_ms()).map_err(|error| refused(&error))
+    embedded.holdings(site.clock.now_ms()).map_err(refused)
 }
 
 fn add(held: &mut Inspect, account: &Uin, region: &Region, holding: &Holding) {
@@ -137,8 +137,10 @@ pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> R
             return Ok(Exit::Failed);
         }
     }
-    Embedded::reset(&file)
-        .map_err(|error| problem(Diagnostic::error(codes::CLOUD, format!("{shown} cannot be deleted: {error}"))))?;
+    Embedded::reset(&file).map_err(|error| {
+        let fault = Diagnostic::error(codes::CLOUD, format!("{shown} cannot be deleted: {error}"));
+        problem(fault.help("check the owner and the permissions of the directory that it is in"))
+    })?;
     shell.print(&format!("Deleted {shown}. States that speak of it see everything as vanished.\n"));
     Ok(Exit::Done)
 }

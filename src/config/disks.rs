@@ -11,6 +11,9 @@ use crate::model::spec::{DataDisk, SystemDisk};
 /// Beside at most one local disk (RunInstances.DataDisks, API text 5.1).
 const MOST_CLOUD_DISKS: usize = 20;
 const LARGEST_DISK_GIB: u32 = 32_000;
+/// Data disks of this type are no smaller (InvalidParameterValue.CloudSsdDataDiskSizeTooSmall, API text 10.4).
+const SSD: &str = "CLOUD_SSD";
+const SMALLEST_SSD_GIB: u32 = 100;
 
 fn disk_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DiskType> {
     cx.faults.word(value, DISK_TYPES, &[]).map(DiskType::new)
@@ -61,6 +64,13 @@ fn data_disk(cx: &mut Context<'_>, value: &Value<'_>) -> Option<DataDisk> {
                     .fault(codes::INVALID_VALUE, format!("a data disk cannot have {size} GiB"))
                     .why("data disks come in steps of 10 GiB")
                     .help(if below == 0 { format!("write {above}") } else { format!("write {below} or {above}") }),
+            );
+        } else if size < SMALLEST_SSD_GIB && kind.as_ref().is_some_and(|kind| kind.as_str() == SSD) {
+            cx.tell(
+                value
+                    .fault(codes::INVALID_VALUE, format!("a data disk of the type {SSD} cannot have {size} GiB"))
+                    .why(format!("such data disks have at least {SMALLEST_SSD_GIB} GiB"))
+                    .help(format!("write {SMALLEST_SSD_GIB} or more, or take another type, such as `CLOUD_PREMIUM`")),
             );
         }
         Some(size)

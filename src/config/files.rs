@@ -71,12 +71,8 @@ pub fn read_dir(dir: &Path, shown: &str) -> Result<ConfigFiles<'static>, Box<Dia
         }
     }
     let root = dir.to_path_buf();
-    Ok(ConfigFiles {
-        yaml,
-        environments: environments(dir),
-        faults,
-        others: Box::new(move |path| read_below(&root, path)),
-    })
+    let environments = environments(dir, &mut faults);
+    Ok(ConfigFiles { yaml, environments, faults, others: Box::new(move |path| read_below(&root, path)) })
 }
 
 /// Refuses a directory that is not there, or is something else.
@@ -92,6 +88,12 @@ fn no_directory(dir: &Path, shown: &str, error: &std::io::Error) -> Box<Diagnost
         let fault = Diagnostic::error(codes::NO_CONFIG, format!("`{shown}` is a file, not a directory"))
             .why("a config is all *.yaml of a directory")
             .help("name the directory that it lies in with -C");
+        return Box::new(fault);
+    }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        let fault = Diagnostic::error(codes::UNREADABLE, format!("the directory `{shown}` cannot be read"))
+            .why(error.to_string())
+            .help("check its owner and its permissions, and those of the directories above it");
         return Box::new(fault);
     }
     let fault = Diagnostic::error(codes::NO_CONFIG, format!("the directory `{shown}` cannot be read"))
@@ -113,8 +115,16 @@ fn read_start(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The environments that have a file, readable or not.
-fn environments(dir: &Path) -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir(dir.join("environments")) else { return BTreeSet::new() };
+fn environments(dir: &Path, faults: &mut Vec<Diagnostic>) -> BTreeSet<String> {
+    let entries = match fs::read_dir(dir.join("environments")) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() == std::io::ErrorKind::PermissionDenied {
+                faults.push(unreadable("environments", &error.to_string()));
+            }
+            return BTreeSet::new();
+        }
+    };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect()
 }

@@ -150,7 +150,9 @@ pub(super) fn show_data_disks(disks: &[DataDisk]) -> Shown {
     Shown::List(disks.iter().map(|DataDisk { kind, size_gib }| format!("{kind} {size_gib} GiB")).collect())
 }
 
-pub(super) fn show_state(state: &InstanceState) -> String {
+/// The state of an instance, for people.
+#[must_use]
+pub fn show_state(state: &InstanceState) -> String {
     match state {
         InstanceState::Pending => "pending".into(),
         InstanceState::LaunchFailed => "launch failed".into(),

@@ -298,10 +298,11 @@ fn recover(
     let account = match stored.recorded.origin.as_ref() {
         Some(origin) => origin.account.clone(),
         None => {
-            return Err(Problem::of(Diagnostic::error(
-                codes::STORE,
-                "the state has open operations, but names no account",
-            )));
+            let file = site.show(&site.state_file());
+            return Err(Problem::of(
+                Diagnostic::error(codes::STORE, "the state has open operations, but names no account")
+                    .help(format!("restore {file} from a backup: no run leaves it like this")),
+            ));
         }
     };
     let set = settings(site, connected, &account, run);

@@ -43,19 +43,35 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
     let file = cloud_file(site);
     let path = if write || std::fs::symlink_metadata(&file).is_ok() { Some(file.as_path()) } else { None };
     if let Some(dir) = file.parent().filter(|_| write) {
-        std::fs::create_dir_all(dir).map_err(|error| open_problem(site, &error.to_string()))?;
+        std::fs::create_dir_all(dir).map_err(|error| {
+            let shown = site.show(dir);
+            Problem::of(
+                Diagnostic::error(codes::UNWRITABLE, format!("the directory {shown} cannot be made: {error}"))
+                    .why("the state is kept there, and the embedded cloud; nothing was changed")
+                    .help(
+                        "check the owner and the permissions of the config's directory, and whether the disk is full",
+                    ),
+            )
+        })?;
     }
-    let embedded = Embedded::open(path, settings).map_err(|error: OpenError| open_problem(site, &error.to_string()))?;
+    let embedded = Embedded::open(path, settings).map_err(|error| open_problem(site, &error))?;
     Ok(Arc::new(embedded))
 }
 
 /// What a fault of the embedded cloud's file means to a person.
 #[must_use]
-pub fn open_problem(site: &Site, why: &str) -> Problem {
+pub fn open_problem(site: &Site, error: &OpenError) -> Problem {
     let path = cloud_file(site);
     let file = site.show(&path);
     // The fault names the file as the system does; people are told where it is from where they are.
-    let why = why.replace(&path.display().to_string(), &file);
+    let why = error.to_string().replace(&path.display().to_string(), &file);
+    if matches!(error, OpenError::Denied { .. }) {
+        return Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
+                .why("it notes the time of every question that it is asked; nothing was changed")
+                .help(format!("check the owner and the permissions of {file} and of the directory that it is in")),
+        );
+    }
     let reset = site.command("cloud reset");
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
@@ -74,10 +90,10 @@ pub(super) fn connect(
     let Provider::Embedded { latency } = spec.provider;
     let embedded = open_embedded(site, spec, write)?;
     let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
-        Problem::of(Diagnostic::error(
-            codes::CLOUD,
-            format!("the embedded cloud has no keys of account {}", spec.account),
-        ))
+        Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the embedded cloud has no keys of account {}", spec.account))
+                .help("set `cloud.account` to one of 100000000001 to 100000000004, which have keys"),
+        )
     })?;
     let credentials = Credentials {
         secret_id: credentials.secret_id,

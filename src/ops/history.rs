@@ -113,7 +113,9 @@ fn no_run(site: &Site, id: RunId, all: &[RunTold]) -> Problem {
         (Some(oldest), Some(newest)) => fault
             .why(format!("{} has the runs {} to {}", site.show(&site.state_file()), oldest.row.id.0, newest.row.id.0))
             .help("`fleetwright history` lists them"),
-        _ => fault.why(format!("{} has no runs: nothing was applied yet", site.show(&site.state_file()))),
+        _ => fault
+            .why(format!("{} has no runs: nothing was applied yet", site.show(&site.state_file())))
+            .help("`fleetwright plan` shows what an apply would do"),
     })
 }
 

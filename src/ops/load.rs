@@ -117,7 +117,11 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
             Diagnostic::error(codes::STORE, text).help("make room, then apply again: it goes on from here")
         }
         StoreFault::ReadOnly(_) => Diagnostic::error(codes::STORE, text)
-            .help("an apply has to write its state; check the owner and the permissions of the directory"),
+            .why("nothing is done that the state does not know of; nothing was changed")
+            .help(format!("check the owner and the permissions of {file} and of the directory that it is in")),
+        StoreFault::Unreadable(..) => Diagnostic::error(codes::STORE, text)
+            .why("without it, nothing tells what in the cloud is ours")
+            .help(format!("check the owner and the permissions of {file} and of the directories above it")),
         StoreFault::Io(_) => Diagnostic::error(codes::STORE, text)
             .help(format!("see what {file} and the directories above it are, and whether their disk is sound")),
     })

@@ -57,6 +57,14 @@ pub(super) fn read(site: &Site) -> Result<Pins, Problem> {
         Err(error) if error.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(&path).is_err() => {
             return Ok(BTreeMap::new());
         }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let shown = site.show(&path);
+            return Err(Problem::of(
+                Diagnostic::error(codes::BAD_LOCK_FILE, format!("{shown} cannot be read: {error}"))
+                    .why("it says which images look-ups are pinned to")
+                    .help("check its owner and its permissions"),
+            ));
+        }
         Err(error) => return Err(bad(site, &format!("it cannot be read: {error}"))),
     };
     if let Some(line) = text.lines().position(|line| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>")) {

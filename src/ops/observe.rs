@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Problem, Site};
 use crate::cloud::Cloud;
-use crate::cloud::call::{Answer, Call, Fault};
+use crate::cloud::call::{Answer, Call, Class, Fault};
 use crate::cloud::observe::{Needs, Observer};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
@@ -68,11 +68,28 @@ pub(super) fn make(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec
     })
 }
 
+/// What to do about a question that was not answered.
+fn next(class: Class) -> &'static str {
+    match class {
+        Class::Throttled | Class::Busy | Class::Transient | Class::Transport | Class::Stock => {
+            "run the same command again in a while"
+        }
+        Class::Auth => "check the keys that it is asked with",
+        Class::Clock => "set the clock of this machine right: a signature holds for five minutes",
+        Class::Denied => "let whoever owns the account allow it",
+        Class::NotFound | Class::Conflict | Class::Quota | Class::Invalid => {
+            "see what the cloud says about it; its request id is what its support asks for"
+        }
+    }
+}
+
 fn problem(faults: &[(Call, Fault)]) -> Problem {
     let diagnostics = faults
         .iter()
         .map(|(call, fault)| {
             Diagnostic::error(codes::CLOUD, format!("{} in {} did not work: {fault}", call.body.action(), call.region))
+                .why("it was only asked what there is; nothing was changed")
+                .help(next(fault.class))
         })
         .collect();
     Problem { diagnostics, sources: crate::diagnostic::SourceMap::default() }

@@ -49,11 +49,16 @@ pub(super) struct Nature {
     pub(super) received: BTreeSet<Name>,
     /// Whether its disk is encrypted.
     pub(super) encrypted: bool,
-    /// Whether it runs under its owner's own licence.
-    pub(super) own_licence: bool,
+    /// Whether it runs under its owner's own licence; `None`: nobody knows.
+    pub(super) own_licence: Option<bool>,
 }
 
 impl Nature {
+    /// What is known of every image that others share or sell: under their own licence they could not (API text 4.8).
+    pub(super) fn of_others() -> Self {
+        Self { own_licence: Some(false), ..Self::default() }
+    }
+
     /// The same with what was seen of the image itself in the place of what followed from its origin.
     pub(super) fn seen(&self, image: &Image) -> Self {
         let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());

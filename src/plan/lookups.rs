@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, ImageAt, Nature};
+use super::fits;
 use super::types::Pinned;
 use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Fleet, Image, Source};
+use crate::model::desired::{Desired, Fleet, Image};
 use crate::model::ids::{InstanceType, Name, Region};
-use crate::model::observed::{Image as SeenImage, ImageState, Lookup, RegionSeen};
+use crate::model::observed::{Image as SeenImage, ImageState, Lookup, Observed, RegionSeen};
 use crate::model::pins::{Pin, PinKey};
 use crate::model::spec::{ImageUse, Login};
 
@@ -105,7 +106,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
             id: Arg::Known(found.id.clone()),
             ready: Vec::new(),
             size_gib: found.size_gib,
-            nature: Nature::default().seen(found),
+            nature: Nature::of_others().seen(found),
         },
     );
 }
@@ -125,6 +126,12 @@ fn fitting<'a>(seen: &'a RegionSeen, name: &str, types: &BTreeSet<&InstanceType>
     images
 }
 
+/// What the regions are.
+pub(super) fn regions(observed: &Observed) -> String {
+    let regions: Vec<&str> = observed.regions.iter().flatten().map(Region::as_str).collect();
+    format!("its regions are {}", regions.join(", "))
+}
+
 /// Whether region, zones and type of a fleet are there, and its login can work.
 pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     let path = Desired::path(Kind::Fleet, name);
@@ -132,7 +139,8 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     if observed.regions.as_ref().is_some_and(|regions| !regions.contains(&fleet.region)) {
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {}", fleet.region))
-                .at(path.key("region")),
+                .at(path.key("region"))
+                .help(regions(draft.input.observed)),
         );
         return;
     }
@@ -148,9 +156,15 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
                         .help(format!("its zones are {}", known.join(", "))),
                 );
             }
-            Some(Some(false)) => draft
-                .faults
-                .push(Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances")).at(at)),
+            Some(Some(false)) => {
+                let open: Vec<&str> =
+                    seen.zones.iter().flatten().filter(|(_, open)| **open).map(|(zone, _)| zone.as_str()).collect();
+                draft.faults.push(
+                    Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances"))
+                        .at(at)
+                        .help(format!("name one that does: {}", open.join(", "))),
+                );
+            }
             Some(Some(true)) | None => {
                 let offered = |types: &std::collections::BTreeMap<_, _>| {
                     types.contains_key(&(zone.clone(), fleet.instance_type.clone()))
@@ -161,13 +175,15 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
                             codes::UNKNOWN_TYPE,
                             format!("{} is not offered in {zone}", fleet.instance_type),
                         )
-                        .at(path.key("type")),
+                        .at(path.key("type"))
+                        .help("choose a type that is sold there, or another zone"),
                     );
                 }
             }
         }
     }
-    image_fits(draft, name, fleet);
+    fits::image(draft, name, fleet);
+    fits::login(draft, name, fleet);
     let keeps_none = match draft.input.desired.images.get(&fleet.image) {
         Some(Image::Public { .. }) => Some("public"),
         Some(Image::Marketplace { .. }) => Some("of the marketplace"),
@@ -183,36 +199,4 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
             .help("log in by keys: `login: { key_ids: [skey-…] }`"),
         );
     }
-}
-
-/// Whether the fleet's image runs on its type, as far as the cloud lets one know.
-fn image_fits(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
-    let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) else { return };
-    let imported = draft.input.desired.images.get(&fleet.image).and_then(Image::managed);
-    let imported = imported.is_some_and(|image| matches!(image.source, Source::Import(_)));
-    let Some(id) = at.id.known() else {
-        if imported {
-            draft.assumptions.insert(format!("image.{} runs on {}", fleet.image, fleet.instance_type));
-        }
-        return;
-    };
-    let observed = draft.input.observed;
-    let there = observed.image(&fleet.region, id).and_then(|seen| seen.present().copied());
-    let fits = observed
-        .by_region
-        .get(&fleet.region)
-        .and_then(|seen| seen.fits.get(&(id.clone(), fleet.instance_type.clone())).copied());
-    let (Some(seen), Some(false)) = (there, fits) else { return };
-    draft.faults.push(
-        Diagnostic::error(
-            codes::IMAGE_MISFIT,
-            format!("image.{} ({id}) does not run on {}", fleet.image, fleet.instance_type),
-        )
-        .at(Desired::path(Kind::Fleet, name).key("type"))
-        .why(format!(
-            "the image is for {}, and the cloud does not list it among those that fit the type",
-            seen.architecture
-        ))
-        .help("choose a type for such processors, or another image"),
-    );
 }

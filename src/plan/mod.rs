@@ -12,10 +12,12 @@ mod draft;
 pub mod estimate;
 mod facts;
 pub mod file;
+mod fits;
 mod fleets;
 mod guard;
 mod images;
 mod input;
+mod lineage;
 mod lookups;
 mod order;
 mod outside;
@@ -187,6 +189,7 @@ fn cycle(graph: &Blocks) -> Diagnostic {
     let path = graph.cycles().into_iter().next().unwrap_or_default();
     let names: Vec<String> = path.iter().chain(path.first()).map(ToString::to_string).collect();
     Diagnostic::error(codes::CYCLE, format!("blocks depend on each other in a circle: {}", names.join(" → ")))
+        .help("take one of these references out, for example by building on another image")
 }
 
 /// A state of another cloud is refused: all would seem to have vanished.

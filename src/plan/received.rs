@@ -47,7 +47,7 @@ pub(super) fn images(draft: &mut Draft<'_>) {
             Some(Seen::Absent { .. }) => {
                 let fault = absent(&block, home);
                 draft.unusable.insert((home.clone(), block.id.clone()), fault);
-                enter(draft, &block, home, 0, Nature::default());
+                enter(draft, &block, home, 0, Nature::of_others());
             }
             None => {}
         }
@@ -117,7 +117,8 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
         }
         (ImageKind::Private, _) => Some(
             kind("is a custom image of this account")
-                .why("its own images are made by blocks with `from_instance`, `import` or `copy`"),
+                .why("its own images are made by blocks with `from_instance`, `import` or `copy`")
+                .help("name an image of another account, or declare how this one is made"),
         ),
         (ImageKind::Market, Some(_)) => {
             Some(kind("is of the marketplace").help(format!("write `marketplace: {{ id: {id}, accept_fee: true }}`")))
@@ -157,10 +158,11 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
     if seen.state != ImageState::Normal {
         let fault = Diagnostic::error(codes::BUSY, format!("image.{name}: {id} is in state {:?}", seen.state))
             .at(block.path())
-            .why("nothing can be launched from it before it is NORMAL");
+            .why("nothing can be launched from it before it is NORMAL")
+            .help("wait until its owner has it ready, and plan again");
         draft.unusable.insert((home.clone(), (*id).clone()), fault);
     }
-    let mut nature = Nature::default().seen(seen);
+    let mut nature = Nature::of_others().seen(seen);
     if owner.is_some() {
         nature.received.insert((*name).clone());
     } else {

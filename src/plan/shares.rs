@@ -29,11 +29,12 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         .map(|((_, region), at)| (region.clone(), at.clone()))
         .collect();
     let bar = places.iter().find_map(|(_, at)| not_shareable(&at.nature));
-    if let Some((code, why)) = bar {
+    if let Some((code, why, help)) = bar {
         draft.faults.push(
             Diagnostic::error(code, format!("image.{} cannot be shared", share.image))
                 .at(Desired::path(Kind::Share, name).key("image"))
-                .why(why),
+                .why(why)
+                .help(help),
         );
         return;
     }
@@ -51,12 +52,14 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
     }
 }
 
-/// Why an image cannot be shared, where that is known (API text 4.8).
-fn not_shareable(nature: &Nature) -> Option<(Code, &'static str)> {
+/// Why an image cannot be shared, where that is known (API text 4.8), and what can be done.
+fn not_shareable(nature: &Nature) -> Option<(Code, &'static str, &'static str)> {
     if nature.encrypted {
-        Some((codes::ENCRYPTED_IMAGE, "its disk is encrypted"))
-    } else if nature.own_licence {
-        Some((codes::BYOL_IMAGE, "it runs under its owner's own licence (BYOL)"))
+        let help = "share the image that it is a copy of, or one that is captured from what runs from that";
+        Some((codes::ENCRYPTED_IMAGE, "its disk is encrypted", help))
+    } else if nature.own_licence == Some(true) {
+        let why = "what it comes from was imported with `license: BYOL`, and that licence is nobody else's";
+        Some((codes::BYOL_IMAGE, why, "remove the share, or make the image from one with another licence"))
     } else {
         None
     }

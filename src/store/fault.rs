@@ -107,3 +107,12 @@ pub(super) fn of_io(path: &str, error: &std::io::Error) -> StoreFault {
         StoreFault::Io(format!("{path}: {error}"))
     }
 }
+
+/// The same, where it was only looked at.
+pub(super) fn of_reading(path: &str, error: &std::io::Error) -> StoreFault {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        StoreFault::Unreadable(path.to_owned(), error.to_string())
+    } else {
+        of_io(path, error)
+    }
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StoreFault;
-use super::fault::of_io;
+use super::fault::of_reading;
 
 /// By what a change of a file is noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ pub(super) fn is_there(path: &Path, shown: &str) -> Result<bool, StoreFault> {
         Ok(meta) if meta.is_file() => Ok(true),
         Ok(_) => Err(StoreFault::NotAState(shown.to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(false),
-        Err(error) => Err(of_io(shown, &error)),
+        Err(error) => Err(of_reading(shown, &error)),
     }
 }
 

@@ -88,6 +88,9 @@ pub enum StoreFault {
     /// The file or its directory cannot be written.
     #[error("{0}: cannot be written")]
     ReadOnly(String),
+    /// The file, or a directory above it, cannot be read.
+    #[error("{0}: cannot be read: {1}")]
+    Unreadable(String, String),
     /// A newer version of this program wrote it.
     #[error("{path}: written with schema {found}, and this build knows schemas up to {known}")]
     Newer {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::fault::{Res, Trouble, of_io};
+use super::fault::{Res, Trouble, of_io, of_reading};
 use super::files::{Stamp, claim_beside, immutable, is_there, sync_directory};
 use super::migrate::{self, Found, MIGRATIONS, OLDEST_READ};
 use super::rows::{counter, lease, lineage};
@@ -114,6 +114,8 @@ impl SqliteStore {
         if !is_there(path, &shown)? {
             return Ok(None);
         }
+        // SQLite would open it to read, and make files beside it for that.
+        drop(fs::OpenOptions::new().read(true).write(true).open(path).map_err(|error| of_io(&shown, &error))?);
         let open = || -> Res<Option<Self>> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut conn = Connection::open_with_flags(path, flags)?;
@@ -140,6 +142,7 @@ impl SqliteStore {
         if !is_there(path, &shown)? {
             return Ok(None);
         }
+        drop(fs::File::open(path).map_err(|error| of_reading(&shown, &error))?);
         if let Some(stamp) = Stamp::of(path)
             && let Some(uri) = immutable(path)
         {

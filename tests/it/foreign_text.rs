@@ -73,7 +73,7 @@ fn evil(refused: &'static str) -> Hooks {
         if let Reply::Instances(page) = &mut answer.reply {
             for instance in &mut page.items {
                 instance.name.push_str(EVIL);
-                instance.tags.insert("app".to_owned(), EVIL.to_owned());
+                std::sync::Arc::make_mut(&mut instance.tags).insert("app".to_owned(), EVIL.to_owned());
             }
         }
         Ok(answer)

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use fleetwright::cloud::call::{Arg, Body, StepId};
-use fleetwright::diagnostic::codes;
+use fleetwright::diagnostic::{SourceMap, codes};
 use fleetwright::model::desired::Desired;
 use fleetwright::model::ids::{ImageId, Region};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::Seen;
 use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
+use fleetwright::report::diagnostics::render;
 
 use crate::world::{World, desired};
 
@@ -28,7 +29,7 @@ fn config(version: &str, count: u32) -> Desired {
 
 /// A world where version 1 is, and the plan that leads to version 2 and a smaller fleet, through a narrow place: three
 /// images of four are there, and two are replaced; eleven instances of eleven.
-fn replaced() -> (World, Desired, Plan) {
+pub(crate) fn replaced() -> (World, Desired, Plan) {
     let mut world = World::new(Limits { images_per_region: 3, instances_per_zone: 5, ..Limits::EMBEDDED });
     let first = world.plan(&config("1", 4)).expect("a plan");
     world.apply(&first);
@@ -38,7 +39,7 @@ fn replaced() -> (World, Desired, Plan) {
     (world, wanted, plan)
 }
 
-fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
+pub(crate) fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
     let faults = check(plan, &world.input(wanted));
     assert!(faults.iter().all(|fault| fault.code == codes::SELF_CHECK && fault.is_error()));
     faults.into_iter().map(|fault| fault.message).collect()
@@ -46,18 +47,27 @@ fn found(world: &World, wanted: &Desired, plan: &Plan) -> Vec<String> {
 
 /// Plants something, and expects that it is found.
 #[track_caller]
-fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
+pub(crate) fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
     let (mut world, wanted, mut plan) = replaced();
     plant(&mut world, &mut plan);
     let found = found(&world, &wanted, &plan);
     assert!(found.iter().any(|message| message.contains(what)), "{what:?} is not in {found:#?}");
 }
 
-fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
+pub(crate) fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
     plan.steps.iter_mut().filter(move |step| match &step.does {
         Do::Call(call) => call.body.action() == action,
         Do::Await { .. } | Do::Record => false,
     })
+}
+
+/// What people see of it.
+#[test]
+fn a_plan_that_failed_says_so() {
+    let (world, wanted, mut plan) = replaced();
+    plan.steps[0].targets.clear();
+    let faults = check(&plan, &world.input(&wanted));
+    insta::assert_snapshot!(render(&faults, &SourceMap::default(), 80, false));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The planner by itself, in worlds that are plain values.
 
+mod broken;
 mod check;
 mod large;
 mod prices;

@@ -161,10 +161,15 @@ pub fn is_finance(region: &str) -> bool {
     region.ends_with("-fsi")
 }
 
+/// Whether what is made for an architecture runs on machines of a type. What is made for 32 bits runs on 64 too.
+pub(crate) fn runs_on(architecture: &str, entry: &TypeEntry) -> bool {
+    architecture == entry.architecture || (architecture == "i386" && entry.architecture == "x86_64")
+}
+
 impl Content {
-    /// Whether it runs on machines of a type. What is made for 32 bits runs on 64 too.
+    /// Whether it runs on machines of a type.
     pub(crate) fn fits(&self, entry: &TypeEntry) -> bool {
-        self.architecture == entry.architecture || (self.architecture == "i386" && entry.architecture == "x86_64")
+        runs_on(&self.architecture, entry)
     }
 
     /// LicenseType.

@@ -1,9 +1,10 @@
 //! The embedded cloud's file: opened, made, and rid of what has ended.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::fixtures;
 use super::ids::{self, Kind};
@@ -57,7 +58,13 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
-    /// The file cannot be removed.
+    /// The file, or its directory, cannot be written; and whoever is asked anything notes when that was.
+    #[error("{}: it cannot be written", path.display())]
+    Denied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be looked at, or not be removed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -71,7 +78,10 @@ pub enum OpenError {
 pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenError> {
     let shown = path.unwrap_or(Path::new(":memory:")).to_path_buf();
     let fault = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            OpenError::Denied { path: shown.clone() }
+        }
+        Some(ErrorCode::NotADatabase) => {
             OpenError::NotACloud { path: shown.clone(), why: "it is no SQLite database".to_owned() }
         }
         _ => OpenError::Sqlite { path: shown.clone(), source },
@@ -109,11 +119,21 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
 /// no place for a new one.
 fn expect_file(path: &Path) -> Result<(), OpenError> {
     match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => Ok(()),
+        // SQLite would open a file that cannot be written to read it, and make others beside it for that.
+        Ok(meta) if meta.is_file() => match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+            Ok(_) => Ok(()),
+            Err(error) if is_denied(&error) => Err(OpenError::Denied { path: path.to_path_buf() }),
+            Err(source) => Err(OpenError::Io { path: path.to_path_buf(), source }),
+        },
         Ok(_) => Err(OpenError::NotACloud { path: path.to_path_buf(), why: "it is not a file".to_owned() }),
+        Err(error) if is_denied(&error) => Err(OpenError::Denied { path: path.to_path_buf() }),
         Err(_) if std::fs::symlink_metadata(path).is_err() => Ok(()),
         Err(source) => Err(OpenError::Io { path: path.to_path_buf(), source }),
     }
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 fn check(db: &Connection, shown: &Path, fault: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {

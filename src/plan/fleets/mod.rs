@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
+use super::fits;
 use super::guard::{self, Act, Verdict};
 use super::images::forget;
 use super::outside::{self, Now, now};
@@ -62,6 +63,11 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     }
 
     let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, &rows);
+    let stay = kept.iter().filter_map(|(row, to)| match to {
+        Some((zone, ordinal)) => Some((zone, *ordinal)),
+        None => row.zone.as_ref().zip(row.ordinal),
+    });
+    fits::hostnames(draft, name, fleet, stay.chain(fresh.iter().map(|(_, zone, ordinal)| (zone, *ordinal))));
     let (before, after) = (count_of(newest.len()), fleet.count);
     for row in dropped.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::diff::show_state;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Capture, Desired, InstanceSource, Ready};
 use crate::model::ids::{CloudId, InstanceId, Name, Version};
@@ -83,10 +84,12 @@ fn builder(
         draft.faults.push(
             Diagnostic::error(codes::UNKNOWN_REFERENCE, format!("fleet.{fleet} will have no slot {slot}"))
                 .at(Desired::path(Kind::Image, planning.name).key("from_instance").key("instance"))
-                .why("a fleet that shrank can have holes in its numbering"),
+                .why("a fleet that shrank can have holes in its numbering")
+                .help("name a slot that there is, or raise the fleet's `count`"),
         );
         return None;
     };
+    not_encrypted(draft, planning, fleet, slot)?;
     let (until, waits) = match capture.ready {
         Ready::Running => (Until::Running, false),
         Ready::Stopped => (Until::Stopped, state != Some(InstanceState::Stopped)),
@@ -112,6 +115,25 @@ fn builder(
     Some((id, ready))
 }
 
+/// Refuses to capture an instance of an encrypted image: so is its disk then, and the cloud captures none (API text 8.5).
+fn not_encrypted(draft: &mut Draft<'_>, planning: &Planning<'_>, fleet: &Name, slot: u32) -> Option<()> {
+    let from = &draft.input.desired.fleets.get(fleet)?.image;
+    let encrypted = draft.images.get(&(from.clone(), planning.home.clone())).is_some_and(|at| at.nature.encrypted);
+    if !encrypted {
+        return Some(());
+    }
+    draft.faults.push(
+        Diagnostic::error(
+            codes::ENCRYPTED_IMAGE,
+            format!("image.{} cannot be captured from fleet.{fleet}[{slot}]: its disk is encrypted", planning.name),
+        )
+        .at(Desired::path(Kind::Image, planning.name).key("from_instance").key("instance"))
+        .why(format!("fleet.{fleet} runs from image.{from}, and whatever runs from an encrypted image has such a disk"))
+        .help(format!("run fleet.{fleet} from an image that is not, and make an encrypted copy of what is captured")),
+    );
+    None
+}
+
 /// A machine made by hand: it must be there, in a state that can be captured.
 fn handmade(draft: &mut Draft<'_>, planning: &Planning<'_>, id: &InstanceId) -> Option<Arg<InstanceId>> {
     let path = Desired::path(Kind::Image, planning.name).key("from_instance").key("instance");
@@ -120,11 +142,15 @@ fn handmade(draft: &mut Draft<'_>, planning: &Planning<'_>, id: &InstanceId) -> 
             Some(Arg::Known(id.clone()))
         }
         Some(Seen::Present(seen)) => {
-            let state = &seen.state;
-            draft.faults.push(
-                Diagnostic::error(codes::BUSY, format!("{id} is in state {state:?}: it cannot be captured now"))
-                    .at(path),
+            let fault = Diagnostic::error(
+                codes::BUSY,
+                format!("{id} is {}: it cannot be captured now", show_state(&seen.state)),
             );
+            let help = match seen.state.passing() {
+                true => "wait until it runs or is shut down, and plan again",
+                false => "bring it there in the console, or name another instance",
+            };
+            draft.faults.push(fault.at(path).why("only an instance that runs or is shut down is captured").help(help));
             None
         }
         Some(Seen::Absent { .. }) | None => {

@@ -43,7 +43,7 @@ pub(super) fn check(draft: &mut Draft<'_>, name: &Name, home: &Region, source: &
             Err(Wrong::Architecture(all)) => {
                 let what = format!("{home} does not import {os} for {}", architecture.word());
                 let fault = Diagnostic::error(codes::UNKNOWN_SYSTEM, what).why(format!("only for {}", offered(&all)));
-                draft.faults.push(fault.at(path.key("architecture")));
+                draft.faults.push(fault.at(path.key("architecture")).help("import a file for one of those"));
                 return None;
             }
         };

@@ -210,7 +210,8 @@ fn duplicate(
         draft.faults.push(
             Diagnostic::error(code, format!("image.{from} {what}: it cannot be copied in this way"))
                 .at(Desired::path(Kind::Image, name).key("copy").key("image"))
-                .why(why),
+                .why(why)
+                .help("make the image `from_instance` of a fleet that runs from it"),
         );
         return None;
     }

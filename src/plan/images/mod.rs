@@ -71,7 +71,8 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
         if draft.input.observed.regions.as_ref().is_some_and(|known| !known.contains(region)) {
             draft.faults.push(
                 Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {region}"))
-                    .at(path.key("regions").index(n)),
+                    .at(path.key("regions").index(n))
+                    .help(crate::plan::lookups::regions(draft.input.observed)),
             );
         }
     }

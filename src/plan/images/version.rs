@@ -12,6 +12,7 @@ use crate::model::ids::{InstanceId, Name, Region, Version};
 use crate::model::recorded::Object;
 use crate::model::spec::{DataDisk, Encryption, ImageUse, ImportSource, Inputs, License, ObjectSpec, SystemDisk};
 use crate::plan::draft::{Draft, Nature};
+use crate::plan::lineage;
 
 use super::Planning;
 
@@ -105,17 +106,18 @@ fn of_slot(draft: &mut Draft<'_>, name: &Name, fleet_name: &Name) -> Option<Orig
             home: fleet.region.clone(),
             made_of: Some((inputs, Some(derived))),
             size_gib: size,
-            // A capture of an encrypted disk is refused; whether a licence passes on is not documented.
-            nature: Nature { encrypted: false, own_licence: false, ..base.nature.clone() },
+            // A capture of an encrypted disk is refused. That a licence passes on with what is on the disk is not
+            // documented, nor is that it does not.
+            nature: Nature { encrypted: false, ..base.nature.clone() },
         });
     }
-    let home = draft
-        .objects_of(&Block::image(name))
-        .iter()
-        .max_by_key(|object| (object.accepted_ms, object.generation))
-        .map(|object| object.region.clone());
-    if let Some(home) = home {
-        return Some(Origin { home, made_of: None, size_gib: DEFAULT_DISK_GIB, nature: Nature::default() });
+    let rows = draft.objects_of(&Block::image(name));
+    if let Some(last) = rows.iter().max_by_key(|object| (object.accepted_ms, object.generation)) {
+        let version = last.addr.version.clone();
+        let made = version.map(|version| ImageUse::Made { image: name.clone(), version, generation: last.generation });
+        let own_licence = made.and_then(|made| lineage::of(draft.input.recorded, &made).own_licence);
+        let nature = Nature { own_licence, ..Nature::default() };
+        return Some(Origin { home: last.region.clone(), made_of: None, size_gib: DEFAULT_DISK_GIB, nature });
     }
     builder_gone(draft, name, fleet_name);
     None
@@ -131,7 +133,7 @@ fn of_import(draft: &Draft<'_>, source: &ImportSource) -> Origin {
         nature: Nature {
             architecture: Some(source.architecture.seen_as().to_owned()),
             platform: Some(source.os.clone()),
-            own_licence: source.license == Some(License::Byol),
+            own_licence: Some(source.license == Some(License::Byol)),
             ..Nature::default()
         },
     }
@@ -184,7 +186,8 @@ pub(super) fn version(
                         codes::MISSING_VERSION,
                         format!("image.{name} is captured by hand and has no version"),
                     )
-                    .at(Desired::path(Kind::Image, name)),
+                    .at(Desired::path(Kind::Image, name))
+                    .help("add `version: \"1\"` beside `from_instance`, and change it to capture anew"),
                 );
                 return None;
             }

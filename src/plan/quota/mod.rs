@@ -157,6 +157,17 @@ pub(super) fn frees<'i>(
     units.into_iter().map(|(resource, units)| Hold { resource, at_start: 0, at_end: -units }).collect()
 }
 
+/// What another type takes of the quota of spot instances, or leaves of it: that is one of cores.
+pub(super) fn resized(draft: &Draft<'_>, region: &Region, instance: &Instance, to: &InstanceType) -> Option<Hold> {
+    let Instance { zone, charge_type, instance_type: from, .. } = instance;
+    if charge_type != SPOT {
+        return None;
+    }
+    let more = i64::from(cores(draft, region, zone, to)?) - i64::from(cores(draft, region, zone, from)?);
+    let resource = Resource::SpotCores(region.clone(), zone.clone());
+    (more != 0).then(|| Hold { resource, at_start: more.max(0), at_end: more.min(0) })
+}
+
 /// InstanceChargeType of spot instances (API text 2.2).
 const SPOT: &str = "SPOTPAID";
 

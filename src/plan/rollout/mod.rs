@@ -4,6 +4,7 @@
 mod launch;
 mod modify;
 mod power;
+mod refused;
 mod replace;
 mod spec;
 
@@ -216,6 +217,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
     guarded(draft, &mut rolling, &work);
     login_for_reset(draft, &rolling, &work);
+    refused::refused(draft, &rolling, &work);
     let (known_already, work): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(Work::is_so_already);
     let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) =
         work.into_iter().partition(|work| rolling.disrupts(work));
@@ -274,10 +276,12 @@ fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_
         Diagnostic::error(codes::RESET_LOGIN, format!("{which} would be reset without a word on how to log in"))
             .at(Desired::path(Kind::Fleet, rolling.name))
             .why("the cloud would give each a random password, and tell it to nobody but the account's owner")
-            .help(
+            .help(if rolling.at.nature.is_windows() == Some(true) {
+                "with an image of your own, add `login: { keep_image_login: true }`; or use `update: { strategy: replace }`"
+            } else {
                 "add `login: { key_ids: [skey-…] }` or, with an image of your own, `login: { keep_image_login: true }`; \
-                 or use `update: { strategy: replace }`",
-            ),
+                 or use `update: { strategy: replace }`"
+            }),
     );
 }
 

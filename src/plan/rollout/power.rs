@@ -12,6 +12,7 @@ use crate::model::attrs::FleetAttr;
 use crate::model::spec::Power;
 use crate::plan::draft::{Draft, NewStep, SlotAt, image_fact, known, settle};
 use crate::plan::fleets::instance_fact;
+use crate::plan::quota;
 use crate::plan::types::{Effect, Fact, Need, Target, Until};
 
 impl Work<'_> {
@@ -121,6 +122,7 @@ pub(super) fn resize(
         let text = format!("the difference in price of {instance_type} is paid for prepaid instances at once");
         draft.assumptions.insert(text);
     }
+    let holds = quota::resized(draft, &region, work.seen, &instance_type).into_iter().collect();
     let does = draft.call(&region, Body::ResizeInstance { instance: work.seen.id.clone(), instance_type });
     let spec = rolling.spec_with(work, parts);
     let untouched = work.ready.is_empty() && !work.runs();
@@ -131,7 +133,7 @@ pub(super) fn resize(
         targets: vec![known(work.row, spec.map_or(Effect::Nothing, Effect::Become))],
         expect: expect.into_iter().collect(),
         settle: settle(Until::Operation("ResetInstancesType".into()), draft.input.pace.resize_ms),
-        holds: Vec::new(),
+        holds,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The config's directory, its files, and the files that it names.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 use fleetwright::cli::Exit;
 
@@ -78,22 +78,6 @@ fn files_that_cannot_be_read() {
     fs::write(rig.dir().join("g-latin1.yaml"), b"project: caf\xe9\n").expect("written");
     fs::write(rig.dir().join("h-large.yaml"), "# large\n".repeat(200_000)).expect("written");
     insta::assert_snapshot!(told(&rig, "", &["validate", "plan", "apply --auto-approve", "destroy --auto-approve"]));
-}
-
-/// Permissions do not bind the superuser: who is not bound sees a config like any other.
-#[test]
-fn files_without_permission() {
-    let rig = world();
-    let mode = |mode| fs::set_permissions(rig.dir().join(SHOP), fs::Permissions::from_mode(mode)).expect("permissions");
-    mode(0o000);
-    let ran = rig.run("validate");
-    if fs::read(rig.dir().join(SHOP)).is_ok() {
-        says(&ran.expect(Exit::Done).out, "The config is valid");
-    } else {
-        check("validate", &ran);
-        says(&ran.expect(Exit::Config).err, "error[unreadable]: `shop.yaml` cannot be read");
-    }
-    mode(0o644);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! cloud, and no file becomes another one.
 
 mod config;
+mod denied;
 mod full;
 mod names;
 mod pins_and_cloud;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::config::pipe;
 use super::{OF_STATE, check, told};
-use crate::kit::{fleet, says};
+use crate::kit::fleet;
 use crate::rig::Rig;
 
 fn file(rig: &Rig) -> PathBuf {
@@ -164,26 +164,4 @@ fn rows_that_make_no_sense() {
         assert_eq!(rig.mutating(mark), Vec::<String>::new(), "{what}");
     }
     insta::assert_snapshot!(all);
-}
-
-/// A state that can only be read is read; what has to write it says so before anything is done.
-#[test]
-fn a_state_that_can_only_be_read() {
-    let rig = fleet();
-    rig.edit("shop.yaml", "count: 5", "count: 6");
-    // Whoever may do anything may write here all the same, but not into a file that is nobody's to change.
-    let mut locked = fs::metadata(file(&rig)).expect("the state").permissions();
-    locked.set_readonly(true);
-    fs::set_permissions(file(&rig), locked).expect("permissions");
-    let bound = fs::OpenOptions::new().append(true).open(file(&rig)).is_err();
-    says(&rig.run("plan").expect(Exit::Done).out, "Plan: 1 to add");
-    rig.run("state list").expect(Exit::Done);
-    let mark = rig.mark();
-    if bound {
-        let ran = rig.run("apply --auto-approve").expect(Exit::Failed);
-        says(&ran.err, "error[store]: state/default.db: cannot be written");
-        assert_eq!(rig.mutating(mark), Vec::<String>::new());
-    } else {
-        rig.settle();
-    }
 }

@@ -1,10 +1,15 @@
 //! A lock that is broken by force.
 
-use fleetwright::cli::{Exit, Terminals};
-use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, SqliteStore, Store, StoreFault};
+use std::path::PathBuf;
 
-use crate::kit::{FLEET, fleet, says};
+use fleetwright::cli::{Exit, Terminals};
+use fleetwright::model::Millis;
+use fleetwright::model::ids::Lineage;
+use fleetwright::model::recorded::RunId;
+use fleetwright::ops::Hooks;
+use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+
+use crate::kit::{FLEET, GZ, fleet, says};
 use crate::rig::{Ran, Rig};
 
 /// Somebody on another machine takes the lock.
@@ -54,6 +59,87 @@ fn whoever_loses_the_lock_writes_no_more() {
     assert_eq!(store.unlock(fence), Err(StoreFault::Fenced));
     rig.settle();
     assert_eq!(store.commit(fence, &[]), Err(StoreFault::Fenced), "nor after another run");
+}
+
+/// A state whose lock somebody breaks before the n-th write.
+struct Stolen {
+    inner: Box<dyn Store>,
+    file: PathBuf,
+    writes: usize,
+}
+
+impl Stolen {
+    fn write<T>(&mut self, write: impl FnOnce(&mut dyn Store) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        if self.writes == 0 {
+            let mut other = SqliteStore::open(&self.file)?.expect("a state");
+            let lease = other.lease()?.expect("a lock");
+            assert!(other.force_unlock(lease.fence)?);
+        }
+        self.writes = self.writes.wrapping_sub(1);
+        write(&mut *self.inner)
+    }
+}
+
+impl Store for Stolen {
+    fn load(&mut self) -> Result<Stored, StoreFault> {
+        self.inner.load()
+    }
+
+    fn lock(
+        &mut self,
+        holder: &Holder,
+        now_ms: Millis,
+        lease_ms: Millis,
+        is_dead: &dyn Fn(&Holder) -> bool,
+    ) -> Result<Fence, StoreFault> {
+        self.inner.lock(holder, now_ms, lease_ms, is_dead)
+    }
+
+    fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault> {
+        self.write(|inner| inner.renew(fence, until_ms))
+    }
+
+    fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault> {
+        self.inner.unlock(fence)
+    }
+
+    fn commit(&mut self, fence: Fence, records: &[Record]) -> Result<(), StoreFault> {
+        self.write(|inner| inner.commit(fence, records))
+    }
+
+    fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
+        self.write(|inner| inner.start_run(fence, run))
+    }
+
+    fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault> {
+        self.write(|inner| inner.end_run(fence, run, ended_ms, outcome))
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.inner.lineage()
+    }
+}
+
+/// Before anything was sent, and in the middle of it.
+#[test]
+fn a_run_whose_lock_was_taken_over_says_so() {
+    let mut all = String::new();
+    for writes in [0, 3] {
+        let rig = fleet();
+        rig.edit("shop.yaml", "count: 5", "count: 6");
+        let file = rig.dir().join("state/default.db");
+        let steal = move |inner| Box::new(Stolen { inner, file: file.clone(), writes }) as Box<dyn Store>;
+        let hooks = Hooks { store: Some(Box::new(steal)), ..Hooks::default() };
+        let mark = rig.mark();
+        let ran = rig.run_with("apply --auto-approve", hooks).expect(Exit::Locked);
+        if writes == 0 {
+            assert_eq!(rig.mutating(mark), Vec::<String>::new());
+        }
+        all += &format!("=== after {writes} writes\n{}{}", ran.out, ran.err);
+        rig.settle();
+        assert_eq!(rig.instances(GZ).len(), 6, "neither lost nor made twice");
+    }
+    insta::assert_snapshot!(all);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::cloud::cvm::wire::answers::{DescribeImageFromFamilyAnswer, DescribeIm
 use crate::cloud::cvm::wire::requests::{DescribeImageFromFamily, DescribeImages};
 use crate::cloud::cvm::wire::shapes::{Image, Snapshot};
 use crate::cloud::embedded::api::{Context, uin};
-use crate::cloud::embedded::catalogue::{PUBLIC_IMAGES, PublicImage, public_image_id};
+use crate::cloud::embedded::catalogue::{PUBLIC_IMAGES, PublicImage, public_image_id, runs_on};
 use crate::cloud::embedded::filters::{self, Asked};
 use crate::cloud::embedded::fixtures::{self, MARKET, MarketImage};
 use crate::cloud::embedded::ids::{self, Kind, mix, well_formed};
@@ -93,7 +93,7 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
             && tagged
                 .iter()
                 .all(|found| image.as_ref().is_some_and(|image| found.contains(&ids::resource(Kind::Image, image.n))))
-            && kind.is_none_or(|kind| entry.architecture == kind.architecture)
+            && kind.is_none_or(|kind| runs_on(&entry.architecture, kind))
     });
     if cx.settings.empty_first_read {
         let mut update = cx.db.prepare_cached("UPDATE image SET hidden = 0 WHERE n = ?1 AND hidden = 1")?;
