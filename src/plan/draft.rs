@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diff::{Attr, Shown};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
-use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
+use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Name, Region, Version, Zone};
 use crate::model::naming;
 use crate::model::observed::{Image, InstanceState};
 use crate::model::recorded::Object;
@@ -114,6 +114,8 @@ pub(super) struct Draft<'a> {
     pub(super) faults: Vec<Diagnostic>,
     pub(super) notes: Vec<Diagnostic>,
     pub(super) assumptions: BTreeSet<String>,
+    /// Types of instances that have to be in stock, and where.
+    pub(super) stock: BTreeMap<InstanceType, BTreeSet<Zone>>,
     /// Images by block and region.
     pub(super) images: BTreeMap<(Name, Region), ImageAt>,
     /// Managed images by block.
@@ -166,6 +168,7 @@ impl<'a> Draft<'a> {
             faults: Vec::new(),
             notes: Vec::new(),
             assumptions: BTreeSet::new(),
+            stock: BTreeMap::new(),
             images: BTreeMap::new(),
             current: BTreeMap::new(),
             kept: BTreeSet::new(),
@@ -230,6 +233,11 @@ impl<'a> Draft<'a> {
     /// Adds a change.
     pub(super) fn change(&mut self, addr: Addr, action: Action, id: Option<CloudId>, name: &str, detail: &Arc<Detail>) {
         self.changes.push(Change { addr, action, id, name: name.to_owned(), detail: Arc::clone(detail) });
+    }
+
+    /// Whether TagSpecification makes a tag that is new to the account is not documented.
+    pub(super) fn assume_tags_are_made(&mut self) {
+        self.assumptions.insert("a tag that is new to the account is made by the call that names it".into());
     }
 
     /// The place of a step among the changes is its own: what an image is shown as before it exists.

@@ -44,6 +44,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::graph::Blocks;
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Image};
+use crate::model::ids::{InstanceType, Zone};
 use crate::model::recorded::Origin;
 use draft::Draft;
 use scope::Covered;
@@ -125,7 +126,10 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     scope::tell(&mut draft);
     let edges = edges(&draft, &graph);
     let peaks = quota::fit(&mut draft);
-    let Draft { steps, mut changes, drift, lookups, mut faults, notes, assumptions, crowded: blocks, .. } = draft;
+    let Draft {
+        steps, mut changes, drift, lookups, mut faults, notes, mut assumptions, stock, crowded: blocks, ..
+    } = draft;
+    assumptions.extend(stock.iter().map(in_stock));
     if !faults.is_empty() {
         faults.extend(notes);
         return Err(Refused { faults, blocks });
@@ -155,6 +159,16 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     };
     let wrong = check(&plan, input);
     if wrong.is_empty() { Ok(plan) } else { Err(wrong.into()) }
+}
+
+fn in_stock((instance_type, zones): (&InstanceType, &BTreeSet<Zone>)) -> String {
+    let zones: Vec<&str> = zones.iter().map(Zone::as_str).collect();
+    match zones.split_last() {
+        Some((last, others)) if !others.is_empty() => {
+            format!("{instance_type} is in stock in {} and {last}", others.join(", "))
+        }
+        _ => format!("{instance_type} is in stock in {}", zones.join(", ")),
+    }
 }
 
 /// What needs what from now on: of blocks that are left out, as before.

@@ -1,6 +1,8 @@
-//! Random walks: edits of the config, deeds of other hands, and faults, in any order. After each of them a few applies
-//! come to rest: the plan is empty, the state is what the cloud holds, and nothing refused was half done.
+//! Random walks: edits of the config, deeds of other hands, faults, and plans for a part, in any order. After each of
+//! them a few applies come to rest: the plan is empty, the state is what the cloud holds, and nothing refused was half
+//! done.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use fleetwright::cli::Exit;
@@ -281,6 +283,56 @@ fn comes_to_rest(rig: &Rig, story: &str, faultless: bool) -> Option<()> {
     panic!("{story}\ndoes not come to rest:\n{}\n{}", last.out, last.err);
 }
 
+/// Some part of everything, as options name it.
+fn part(dice: &mut Dice) -> &'static str {
+    let parts = [
+        "--target image.web",
+        "--target fleet.web",
+        "--target fleet.web[1]",
+        "--target fleet.builder --target fleet.other",
+        "--target share.partners",
+        "--target image.web/ap-shanghai",
+        "--exclude image.web",
+        "--exclude fleet.web",
+        "--exclude fleet.web[0] --exclude fleet.web[2]",
+        "--exclude fleet.builder[0]",
+        "--exclude share.partners --exclude share.resellers",
+        "--exclude share.partners",
+        "--exclude image.web/ap-beijing --exclude image.web/ap-shanghai",
+        "--exclude image.web/ap-guangzhou",
+    ];
+    dice.of(&parts).expect("parts")
+}
+
+/// The images that the instances of a fleet run from, as far as they are there.
+fn in_use(rig: &Rig) -> BTreeSet<String> {
+    let images: BTreeSet<String> = rig.images(GZ).into_values().collect();
+    let fleet = rig.instances(GZ).into_iter().filter(|(name, _)| name.starts_with("shop-default-web-"));
+    fleet.map(|(_, id)| rig.instance(&id).image).filter(|image| images.contains(image)).collect()
+}
+
+/// Applies, or destroys, a part. Whatever comes of it, what is left out keeps what it runs from.
+fn apply_part(rig: &Rig, dice: &mut Dice, story: &mut String) {
+    let args = part(dice);
+    let verb = if dice.roll(6) == 0 { "destroy" } else { "apply" };
+    writeln!(story, "{verb} {args}").expect("a string");
+    // What somebody is about to delete is gone then.
+    rig.wait_ms(1_000);
+    let before = in_use(rig);
+    let ran = rig.run(&format!("{verb} --auto-approve --cancel-undeclared-shares {args}"));
+    match ran.exit {
+        Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
+        Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Guard | Exit::Bug | Exit::Interrupted => {
+            panic!("{story}\n{:?}\n{}\n{}", ran.exit, ran.out, ran.err)
+        }
+    }
+    assert!(!ran.err.contains("self-check"), "{story}\n{}", ran.err);
+    if args == "--exclude fleet.web" {
+        let images: BTreeSet<String> = rig.images(GZ).into_values().collect();
+        assert!(before.is_subset(&images), "{story}\n{}\n{}", ran.out, ran.err);
+    }
+}
+
 fn walk(seed: u64, steps: usize) {
     let mut dice = Dice(seed);
     let settings = Settings {
@@ -322,6 +374,9 @@ fn walk(seed: u64, steps: usize) {
             }
         };
         writeln!(story, "{what}").expect("a string");
+        for _ in 0..dice.roll(3) {
+            apply_part(&rig, &mut dice, &mut story);
+        }
         if comes_to_rest(&rig, &story, faultless).is_some() {
             config = next;
         } else {

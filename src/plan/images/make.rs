@@ -137,7 +137,7 @@ pub(super) fn tagged_at_creation(draft: &mut Draft<'_>, image: &ManagedImage, bl
     let (key, value) = draft.tag(block);
     let mut tags = image.tags.clone();
     tags.insert(key, value);
-    draft.assumptions.insert("TagSpecification creates a tag that does not exist yet".into());
+    draft.assume_tags_are_made();
     tags
 }
 

@@ -450,7 +450,9 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
                 continue;
             }
             if let Some(user) = users.any(object) {
-                scope::stays(draft, object, user);
+                if !is_gone(draft, object) {
+                    scope::stays(draft, object, user);
+                }
                 continue;
             }
             let reason = if draft.input.options.destroy {

@@ -142,8 +142,8 @@ fn launch_run(
             .collect();
         rolling.launched.extend(launched);
     }
-    draft.assumptions.insert(format!("{} is in stock in {}", rolling.fleet.instance_type, first.zone));
-    draft.assumptions.insert("TagSpecification creates a tag that does not exist yet".into());
+    draft.stock.entry(rolling.fleet.instance_type.clone()).or_default().insert(first.zone.clone());
+    draft.assume_tags_are_made();
     let shown: Vec<AttrChange> = made_with(slot_spec)
         .iter()
         .map(|(name, shown)| AttrChange {
