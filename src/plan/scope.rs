@@ -198,7 +198,9 @@ pub(super) fn stays(draft: &mut Draft<'_>, copy: &Object, user: &Object) {
 
 /// Says at the end that the plan is about a part only, and refuses what names nothing that there is.
 pub(super) fn tell(draft: &mut Draft<'_>) {
-    let Some((option, named)) = draft.input.options.asked.scope.named() else { return };
+    let scope = &draft.input.options.asked.scope;
+    let Some((option, named)) = scope.named() else { return };
+    let is_target = matches!(scope, Scope::Target(_));
     let PlanInput { desired, recorded, .. } = draft.input;
     for addr in named {
         let version_is_new = || match draft.current.get(&image_of(desired, &addr.block)) {
@@ -224,32 +226,21 @@ pub(super) fn tell(draft: &mut Draft<'_>) {
     blocks.extend(draft.objects.keys().map(|block| (*block).clone()));
     let (inside, outside): (Vec<Block>, Vec<Block>) =
         blocks.into_iter().partition(|block| draft.covered.block(block) && !draft.left_out.contains(block));
-    let parts: Vec<String> = named.iter().filter(|addr| whole(addr).is_none()).map(ToString::to_string).collect();
-    let (what, why) = match option {
-        "--target" => {
-            let needed = inside.iter().filter(|block| !named.iter().any(|addr| addr.block == **block));
-            let needed: Vec<String> = needed.map(ToString::to_string).collect();
-            (list(named.iter().map(ToString::to_string).collect()), belonging(&needed))
-        }
-        _ => {
-            let mut left: Vec<String> = outside.iter().map(ToString::to_string).collect();
-            left.extend(parts);
-            (format!("all but {}", list(left)), None)
-        }
+    let names = list(named.iter());
+    let unnamed = |block: &&Block| !named.iter().any(|addr| addr.block == **block);
+    let with_it: Vec<&Block> = if is_target { &inside } else { &outside }.iter().filter(unnamed).collect();
+    let (what, follows) = match is_target {
+        true => (names, "with it comes what belongs to it"),
+        false => (format!("all but {names}"), "left out with it, for they need it"),
     };
     let mut note = Diagnostic::warning(codes::PARTIAL_PLAN, format!("this plan is about a part only: {what}"));
-    if let Some(why) = why {
-        note = note.why(why);
+    if !with_it.is_empty() {
+        note = note.why(format!("{follows}: {}", list(with_it)));
     }
-    if option == "--target" && !outside.is_empty() {
-        let left = list(outside.iter().map(ToString::to_string).collect());
-        note = note.why(format!("left out: {left}"));
+    if is_target && !outside.is_empty() {
+        note = note.why(format!("left out: {}", list(&outside)));
     }
     draft.notes.push(note.help(format!("a plan without {option} shows what is left to do")));
-}
-
-fn belonging(needed: &[String]) -> Option<String> {
-    (!needed.is_empty()).then(|| format!("with it comes what belongs to it: {}", list(needed.to_vec())))
 }
 
 /// The image that versions in the address of a block are of.
@@ -258,7 +249,8 @@ fn image_of(desired: &Desired, block: &Block) -> Name {
     share.map_or_else(|| block.name.clone(), |share| share.image.clone())
 }
 
-fn list(mut names: Vec<String>) -> String {
+fn list<T: ToString>(things: impl IntoIterator<Item = T>) -> String {
+    let mut names: Vec<String> = things.into_iter().map(|thing| thing.to_string()).collect();
     let more = names.len().saturating_sub(NAMED);
     names.truncate(NAMED);
     let names = names.join(", ");

@@ -119,6 +119,10 @@ fn an_image_stays_for_whoever_is_left_out() {
     assert_eq!(after.len(), before.len() + 1);
     // Nobody runs from what is in the other region, but it is shared.
     assert_eq!(rig.images(SH).len(), 2);
+    says(
+        &rig.run("plan --exclude image.web").expect(Exit::Done).err,
+        "all but image.web | = note: left out with it, for they need it: share.partners, fleet.web",
+    );
     let plan = apply_part(&rig, "--exclude share.partners");
     says(&plan.err, "is a share of it, and is left out of this plan");
     assert_eq!(rig.images(GZ).len(), 2);
