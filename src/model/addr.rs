@@ -164,8 +164,15 @@ impl Addr {
     /// elsewhere.
     #[must_use]
     pub fn names(&self, thing: &Self) -> bool {
-        let any = Self { generation: None, ..self.clone() };
-        any.covers(thing) && self.generation.is_none_or(|generation| generation == thing.generation.unwrap_or(1))
+        fn agrees<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
+            mine.is_none() || mine == theirs
+        }
+        let Self { block, slot, version, part, generation } = self;
+        *block == thing.block
+            && agrees(slot.as_ref(), thing.slot.as_ref())
+            && agrees(version.as_ref(), thing.version.as_ref())
+            && agrees(part.as_ref(), thing.part.as_ref())
+            && generation.is_none_or(|generation| generation == thing.generation.unwrap_or(1))
     }
 }
 

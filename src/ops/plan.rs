@@ -96,12 +96,12 @@ pub(super) fn plan_with(
         })
     };
     let look = |needs| observe(site, &connected.cloud, needs);
-    let part = looked_at(&options.asked.scope, &desired, &stored.recorded);
+    let part = looked_at(&options.asked.scope, options.refresh_only, &desired, &stored.recorded);
     let (wanted, known) = part.as_ref().map_or((&desired, &stored.recorded), |(wanted, known)| (wanted, known));
     let (sight, made) = if options.from_memory {
         let remember = |makes| {
             let sight = look(Needs::beside_memory(wanted, known, &pins, makes))?;
-            Ok::<Sight, Problem>(remembered(sight, site, wanted, known, &pins))
+            Ok::<Sight, Problem>(remembered(sight, site, &desired, &stored.recorded, &pins))
         };
         let sight = remember(false)?;
         let made = attempt(&sight);

@@ -62,7 +62,11 @@ pub(super) fn nowhere(input: &PlanInput<'_>) -> Vec<Diagnostic> {
         let rows = input.recorded.objects.iter().filter(|row| row.addr.block == addr.block);
         known.extend(rows.map(|row| row.full_addr().to_string()));
         let or = "`fleetwright graph` names the blocks, `fleetwright state list` what there is";
-        let fault = refuse(option, addr, "neither config nor state has such a thing");
+        let nowhere = match input.options.destroy {
+            true => "the state has no such thing, so nothing of it is there to be destroyed or left out",
+            false => "neither config nor state has such a thing",
+        };
+        let fault = refuse(option, addr, nowhere);
         match desired.fleets.get(&addr.block.name).filter(|_| block && addr.block.kind == Kind::Fleet) {
             Some(fleet) if addr.slot.is_some() => fault.help(format!("it has {} slots, from 0 on", fleet.count)),
             Some(_) | None => with_nearest(fault, addr, known.iter().map(String::as_str), or),

@@ -171,12 +171,14 @@ fn in_stock((instance_type, zones): (&InstanceType, &BTreeSet<Zone>)) -> String 
     }
 }
 
-/// What needs what from now on: of blocks that are left out, as before.
+/// What needs what from now on: of what is left out, as before.
 fn edges(draft: &Draft<'_>, graph: &Blocks) -> BTreeSet<(Block, Block)> {
     let planned = |block: &Block| draft.covered.block(block) && !draft.left_out.contains(block);
+    let whole = |block: &Block| planned(block) && draft.objects_of(block).iter().all(|row| draft.plans_row(row));
     let now = graph.blocks().filter(|block| planned(block));
     let now = now.flat_map(|block| graph.needs(block).map(|needed| (block.clone(), needed.clone())));
-    now.chain(draft.input.recorded.edges.iter().filter(|(block, _)| !planned(block)).cloned()).collect()
+    let Some(_) = draft.input.options.asked.scope.named() else { return now.collect() };
+    now.chain(draft.input.recorded.edges.iter().filter(|(block, _)| !whole(block)).cloned()).collect()
 }
 
 fn one_block<'a>(draft: &mut Draft<'a>, desired: &'a Desired, block: &Block) {

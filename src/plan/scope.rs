@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
 use super::input::{PlanInput, Scope};
+use super::shares;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::graph::Blocks;
 use crate::model::addr::{Addr, Block, Kind};
@@ -124,7 +125,7 @@ fn with_dependants(named: &BTreeSet<Addr>, desired: &Desired, graph: &Blocks) ->
         let Some(capture) = image.managed().and_then(|image| image.capture()) else { continue };
         if let InstanceSource::Slot { fleet, slot } = &capture.source {
             let source = Addr::slot(Block::fleet(fleet), *slot);
-            if named.iter().any(|addr| addr.covers(&source)) {
+            if named.iter().any(|addr| Addr { generation: None, ..addr.clone() }.covers(&source)) {
                 start.push(Block::image(name));
             }
         }
@@ -134,11 +135,17 @@ fn with_dependants(named: &BTreeSet<Addr>, desired: &Desired, graph: &Blocks) ->
 
 /// What of config and state a plan of this scope looks at: all blocks that it is about. `None`: everything.
 #[must_use]
-pub fn looked_at(scope: &Scope, desired: &Desired, recorded: &Recorded) -> Option<(Desired, Recorded)> {
-    if *scope == Scope::All {
-        return None;
-    }
-    let covered = Covered::closed(scope, desired, recorded, &Blocks::of(desired));
+pub fn looked_at(
+    scope: &Scope,
+    refresh_only: bool,
+    desired: &Desired,
+    recorded: &Recorded,
+) -> Option<(Desired, Recorded)> {
+    let covered = match (scope, refresh_only) {
+        (Scope::All, _) => return None,
+        (_, true) => Covered::named(scope),
+        (_, false) => Covered::closed(scope, desired, recorded, &Blocks::of(desired)),
+    };
     let (mut desired, mut recorded) = (desired.clone(), recorded.clone());
     desired.images.retain(|name, _| covered.block(&Block::image(name)));
     desired.shares.retain(|name, _| covered.block(&Block::share(name)));
@@ -162,6 +169,11 @@ impl<'a> Users<'a> {
         if draft.covers_everything() {
             return users;
         }
+        let shares = draft.rows_of(Kind::Share).filter(|row| {
+            let copy = shares::image_of(draft, row);
+            copy.is_some_and(|copy| !shares::heir_planned(draft, &row.addr.block, copy))
+        });
+        users.shares.extend(shares.map(|row| ((&row.region, &row.cloud_id), row)));
         for row in draft.input.recorded.objects.iter().filter(|row| !draft.plans(&row.full_addr())) {
             match row.spec.as_ref() {
                 ObjectSpec::Slot(spec) => {

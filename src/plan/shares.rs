@@ -311,6 +311,8 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                 continue;
             }
             match image_of(draft, object) {
+                // Nobody loses it before there is a successor.
+                Some(row) if !heir_planned(draft, &block, row) => continue,
                 // Deleted outside: its shares went with it.
                 Some(row) if is_gone(draft, row) => {
                     forget(draft, object, Reason::Vanished, Vec::new());
@@ -328,7 +330,7 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
                 Some(row) if !stays(draft, row) && !left_alone(draft, &users, row) => continue,
                 Some(row) if let Some(taker) = taker(draft, row) => {
                     // Until that is planned, too, the accounts are known by this block's name.
-                    if !draft.covered.block(&taker) {
+                    if !heir_planned(draft, &taker, row) {
                         continue;
                     }
                     let steps = draft.shared.get(&(row.addr.block.name.clone(), row.region.clone()));
@@ -363,6 +365,21 @@ pub(super) fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Obje
 fn stays(draft: &Draft<'_>, copy: &Object) -> bool {
     let at = draft.images.get(&(copy.addr.block.name.clone(), copy.region.clone()));
     at.and_then(|at| at.id.known()) == copy.cloud_id.image()
+}
+
+/// Whether the plan is about the share of a block that takes the place of one of this copy. One that goes has none.
+pub(super) fn heir_planned(draft: &Draft<'_>, share: &Block, copy: &Object) -> bool {
+    if draft.covers_everything() || !draft.input.desired.shares.contains_key(&share.name) {
+        return true;
+    }
+    let image = &copy.addr.block.name;
+    if draft.absent.contains(&(image.clone(), copy.region.clone())) {
+        return false;
+    }
+    match draft.current.get(image) {
+        Some(current) => draft.plans(&Addr::copy(share.clone(), current.version.clone(), copy.region.clone())),
+        None => draft.covered.block(share) && !draft.left_out.contains(share),
+    }
 }
 
 /// Whether a planned image has a newer version than this copy.

@@ -272,3 +272,88 @@ fn what_is_not_there_is_a_mistake_in_the_command_line() {
     }
     rig.run("apply plan.json --target fleet.web").expect(Exit::Usage);
 }
+
+/// The accounts that an apply of a part left where they were.
+fn shares(rig: &Rig) -> Vec<Vec<String>> {
+    [GZ, SH].iter().flat_map(|region| rig.images(region).into_values().map(|id| rig.shared(region, &id))).collect()
+}
+
+#[test]
+fn nobody_loses_a_share_before_its_successor_is_planned() {
+    for args in
+        ["--exclude image.web/ap-shanghai", "--exclude share.partners@2", "--exclude share.partners/ap-shanghai"]
+    {
+        let rig = changed();
+        let before = rig.images(SH);
+        apply_part(&rig, args);
+        let kept = before.values().next().expect("a copy");
+        assert_eq!(rig.shared(SH, kept), ["100000000002", "100000000003"], "{args}");
+        rig.settle();
+    }
+    // A share under another name keeps the accounts that the new one is not yet asked to drop.
+    let rig = image();
+    rig.edit(SHOP, "partners:", "resellers:");
+    rig.edit(SHOP, "[\"100000000002\", \"100000000003\"]", "[\"100000000002\"]");
+    apply_part(&rig, "--exclude share.resellers/ap-shanghai");
+    assert!(rig.addrs().iter().any(|addr| addr.starts_with("share.partners@") && addr.ends_with("/ap-shanghai")));
+    rig.settle();
+    assert_eq!(shares(&rig), [["100000000002"], ["100000000002"]]);
+}
+
+#[test]
+fn a_refresh_of_a_part_looks_at_all_of_it() {
+    let rig = image();
+    for args in
+        ["--exclude image.web", "--exclude fleet.builder[0]", "--exclude fleet.builder", "--target share.partners"]
+    {
+        let nothing = rig.run(&format!("plan --refresh-only --detailed-exitcode {args}")).expect(Exit::Done);
+        says(&nothing.out, "No changes to what this plan is about.");
+    }
+}
+
+#[test]
+fn without_a_look_what_is_left_out_is_remembered_as_well() {
+    let rig = image();
+    let two = "  web:\n    from_instance: { instance: \"fleet.builder[0]\", ready: stopped }";
+    rig.edit(SHOP, two, &format!("{}\n{two}", two.replace("web:", "old:")));
+    rig.settle();
+    rig.edit(SHOP, "shares:\n  partners:\n    image: web\n    accounts: [\"100000000002\", \"100000000003\"]\n", "");
+    apply_part(&rig, "--refresh=false --exclude image.web");
+    assert_eq!(shares(&rig).concat(), Vec::<String>::new());
+    rig.settle();
+}
+
+#[test]
+fn what_is_there_in_part_is_known_to_need_what_it_needs() {
+    let rig = image();
+    rig.run("destroy --auto-approve --target fleet.web[2]").expect(Exit::Done);
+    let plan = rig.run("plan --destroy --target image.web").expect(Exit::Done);
+    says(&plan.out, "fleet.web[0,1]");
+}
+
+#[test]
+fn a_copy_that_failed_goes_before_another_is_made_for_a_part() {
+    let rig = changed();
+    let copies = rig.images(GZ).into_keys().next().expect("a copy");
+    let name = copies.replace(copies.rsplit('-').next().expect("a version"), "2");
+    rig.cloud().inject(fleetwright::cloud::embedded::Injection::CaptureFails { name });
+    rig.fails(Exit::Failed);
+    apply_part(&rig, "--target image.web/ap-shanghai");
+    rig.settle();
+    // A slot that was replaced goes by its generation, or without.
+    rig.run("apply --auto-approve --replace fleet.builder[0]").expect(Exit::Done);
+    rig.edit(SHOP, "version: \"2\"", "version: \"3\"");
+    for args in ["--exclude fleet.builder[0]", "--exclude fleet.builder[0]#2"] {
+        assert_eq!(blocks(&rig, args), set(&[]), "{args}");
+    }
+    let again = rig.run("destroy --target fleet.nothing").expect(Exit::Usage);
+    says(&again.err, "the state has no such thing");
+}
+
+#[test]
+fn a_type_changes_without_a_look_though_nobody_named_a_disk() {
+    let rig = fleet();
+    rig.edit(SHOP, "type: S5.MEDIUM4", "type: S5.LARGE8");
+    let plan = rig.run("plan --refresh=false").expect(Exit::Done);
+    says(&plan.out, "Plan: 0 to add, 5 to change, 0 to reset, 0 to destroy.");
+}

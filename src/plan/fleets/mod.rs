@@ -34,6 +34,10 @@ const DEFAULT_DISK_GIB: u32 = 50;
 
 /// Plans one fleet.
 pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet) {
+    if draft.absent.contains(&(fleet.image.clone(), fleet.region.clone())) {
+        draft.left_out.insert(Block::fleet(name));
+        return;
+    }
     super::lookups::fleet_place(draft, name, fleet);
     let Some(at) = image_at(draft, name, fleet) else { return };
     if !disk_fits(draft, name, fleet, &at) {
@@ -91,10 +95,6 @@ fn count_of(n: usize) -> u32 {
 fn image_at(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> Option<ImageAt> {
     if let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) {
         return Some(at.clone());
-    }
-    if draft.absent.contains(&(fleet.image.clone(), fleet.region.clone())) {
-        draft.left_out.insert(Block::fleet(name));
-        return None;
     }
     // A managed image that could be planned, but not here; anything else has been refused already.
     if draft.current.contains_key(&fleet.image) {

@@ -116,9 +116,11 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
             Found::Gone => gone.push(object),
         }
     }
-    failed.retain(|object| draft.plans_row(object));
     // What is left out is only waited for where nothing else is there to copy from.
     under_way.retain(|object| draft.plans_row(object) || usable.is_empty());
+    // Where it has to be made at home, what failed there goes first.
+    let made = usable.is_empty() && under_way.is_empty();
+    failed.retain(|object| draft.plans_row(object) || (made && object.region == planning.home));
     // Where all of it is made anew, nothing that is gone can stay recorded.
     if !usable.is_empty() || !under_way.is_empty() {
         gone.retain(|object| draft.plans_row(object));

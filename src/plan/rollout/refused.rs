@@ -106,7 +106,7 @@ fn no_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>) -> Op
 /// Another system needs a disk of a type on which the cloud can install one.
 fn other_system(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>) -> Option<Bar> {
     let disk = &work.seen.system_disk.kind;
-    if CHANGEABLE_DISKS.contains(&disk.as_str()) || work.diff.of(FleetAttr::Image).is_none() {
+    if changeable(disk.as_str()) || work.diff.of(FleetAttr::Image).is_none() {
         return None;
     }
     let old = draft.input.observed.image(&work.row.region, &work.seen.image);
@@ -131,6 +131,11 @@ fn other_system(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>) -
     }
 }
 
+/// Whether the cloud may change what is on a disk of this type. Of what was not looked at, the type may be unknown.
+fn changeable(disk: &str) -> bool {
+    disk.is_empty() || CHANGEABLE_DISKS.contains(&disk)
+}
+
 /// Imports name editions of Windows, and the cloud tells Windows.
 fn system(platform: &str) -> &str {
     if platform.starts_with("Windows") { "Windows" } else { platform }
@@ -152,7 +157,7 @@ fn no_resize(rolling: &Rolling<'_>, work: &Work<'_>) -> Option<Bar> {
         return bar(format!("{new} has graphics cards, which instances without them do not get"));
     }
     let disk = &work.seen.system_disk.kind;
-    (!CHANGEABLE_DISKS.contains(&disk.as_str()))
+    (!changeable(disk.as_str()))
         .then(|| bar(format!("instances whose system disk is of the type {disk} keep their type")))
         .flatten()
 }
