@@ -3,7 +3,7 @@
 //! One writer owns the store, and groups commits: all that came in while the last one was written goes into the next.
 //! Workers hold the cloud and talk by channel.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +54,20 @@ pub struct Ports<'a> {
     pub stop: &'a StopFlag,
     /// How many calls are made at once.
     pub workers: usize,
+    /// How long calls are under way in virtual time; silent: no time at all.
+    pub travel: Option<&'a Travel>,
+}
+
+/// How long a call is under way, each time that it is made.
+pub type Travel = dyn Fn(&Call) -> Trip;
+
+/// How long a call is under way, in virtual time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trip {
+    /// From the sender until the cloud takes it in.
+    pub there_ms: Millis,
+    /// From then until the answer is back.
+    pub back_ms: Millis,
 }
 
 /// Runs an engine to its end.
@@ -140,33 +154,89 @@ impl<'a> Loop<'a> {
     }
 }
 
-struct AtOnce {
+/// Calls under way in virtual time, by when they get on. Calls that are under way together arrive, and are answered,
+/// in the order of their times, whatever the order in which they were made.
+struct Roads<'a> {
     cloud: Arc<dyn Cloud>,
-    replies: VecDeque<(CallId, Result<Answer, Fault>)>,
+    clock: Arc<dyn Clock>,
+    travel: Option<&'a Travel>,
+    under_way: BTreeMap<(Millis, u64), Leg>,
+    legs: u64,
 }
 
-impl Calls for AtOnce {
+enum Leg {
+    There { id: CallId, call: Box<Call>, signed_ms: Millis, back_ms: Millis },
+    Back { id: CallId, reply: Box<Result<Answer, Fault>> },
+}
+
+impl Roads<'_> {
+    fn set_out(&mut self, after_ms: Millis, leg: Leg) {
+        self.under_way.insert((self.clock.now_ms() + after_ms, self.legs), leg);
+        self.legs += 1;
+    }
+
+    /// The next one gets on, unless it is `before` that something else is to happen. `None`: none did.
+    fn get_on(&mut self, before: Option<Millis>) -> Option<Option<Event>> {
+        let (at, _) = *self.under_way.first_key_value()?.0;
+        if before.is_some_and(|before| before < at && self.clock.now_ms() < at) {
+            return None;
+        }
+        let (_, leg) = self.under_way.pop_first()?;
+        self.clock.wait_until(at);
+        Some(match leg {
+            Leg::There { id, call, signed_ms, back_ms } => {
+                let reply = Box::new(self.cloud.call(&call, signed_ms));
+                self.set_out(back_ms, Leg::Back { id, reply });
+                None
+            }
+            Leg::Back { id, reply } => Some(Event::Replied(id, *reply)),
+        })
+    }
+
+    /// Nobody waits for answers any more; what left arrives all the same.
+    fn let_go(mut self) {
+        while self.get_on(None).is_some() {}
+    }
+}
+
+impl Calls for Roads<'_> {
     fn make(&mut self, id: CallId, call: Call, signed_ms: Millis) {
-        let reply = self.cloud.call(&call, signed_ms);
-        self.replies.push_back((id, reply));
+        match self.travel {
+            Some(travel) => {
+                let Trip { there_ms, back_ms } = travel(&call);
+                self.set_out(there_ms, Leg::There { id, call: Box::new(call), signed_ms, back_ms });
+            }
+            None => {
+                let reply = Box::new(self.cloud.call(&call, signed_ms));
+                self.set_out(0, Leg::Back { id, reply });
+            }
+        }
     }
 }
 
 fn drive_virtual(engine: Engine, ports: Ports<'_>) -> Outcome {
-    let mut calls = AtOnce { cloud: Arc::clone(&ports.cloud), replies: VecDeque::new() };
     let clock = Arc::clone(&ports.clock);
+    let mut roads = Roads {
+        cloud: Arc::clone(&ports.cloud),
+        clock: Arc::clone(&clock),
+        travel: ports.travel,
+        under_way: BTreeMap::new(),
+        legs: 0,
+    };
     let mut work = Loop::new(engine, ports);
     loop {
-        if let Some(outcome) = work.work(&mut calls) {
+        if let Some(outcome) = work.work(&mut roads) {
+            roads.let_go();
             return outcome;
         }
-        if let Some((id, reply)) = calls.replies.pop_front() {
-            work.events.push_back(Event::Replied(id, reply));
-            continue;
+        match roads.get_on(work.wake) {
+            Some(event) => work.events.extend(event),
+            None => {
+                let Some(at) = work.wake.take() else { return stuck() };
+                clock.wait_until(at);
+                work.events.push_back(Event::Woke);
+            }
         }
-        let Some(at) = work.wake.take() else { return stuck() };
-        clock.wait_until(at);
-        work.events.push_back(Event::Woke);
     }
 }
 

@@ -94,7 +94,10 @@ pub fn apply(site: &Site, options: &ApplyOptions, watcher: &mut dyn Watcher) -> 
     }
 }
 
-pub(super) fn wrapped(site: &Site, store: Box<dyn Store>) -> Box<dyn Store> {
+pub(super) fn wrapped(site: &Site, mut store: Box<SqliteStore>) -> Box<dyn Store> {
+    if let Some(pages) = site.hooks.most_pages {
+        store.grow_no_further_than(pages);
+    }
     match &site.hooks.store {
         Some(wrap) => wrap(store),
         None => store,
@@ -191,6 +194,7 @@ impl<'a> Held<'a> {
                 },
                 stop: &self.site.stop,
                 workers: self.site.parallelism,
+                travel: self.site.hooks.travel.as_deref(),
             },
         )
     }

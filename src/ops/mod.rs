@@ -31,7 +31,7 @@ pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
 pub use state::{Thing, forget, recorded, recorded_at, things};
 
-use crate::apply::driver::StopFlag;
+use crate::apply::driver::{StopFlag, Travel};
 use crate::cloud::Cloud;
 use crate::cloud::clock::Clock;
 use crate::cloud::embedded::Embedded;
@@ -77,6 +77,10 @@ pub struct Hooks {
     pub cloud: Option<Box<WrapCloud>>,
     /// Around every state that is written.
     pub store: Option<Box<WrapStore>>,
+    /// How long calls of an apply are under way, in virtual time.
+    pub travel: Option<Box<Travel>>,
+    /// The most pages that the file of a state may have: a disk that is full.
+    pub most_pages: Option<u32>,
 }
 
 impl Site {

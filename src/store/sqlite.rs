@@ -175,6 +175,12 @@ impl SqliteStore {
         Self { conn, path: path.to_owned(), shown: path.display().to_string(), lineage, access }
     }
 
+    /// The file has no room for more pages than these, or than it has: what needs more fails as on a disk that is full.
+    pub fn grow_no_further_than(&mut self, pages: u32) {
+        // SQLite answers with the limit that holds now.
+        drop(self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())));
+    }
+
     /// The connection, for tests that look behind the curtain.
     #[cfg(test)]
     pub(super) fn conn(&self) -> &Connection {

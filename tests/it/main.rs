@@ -24,6 +24,8 @@ mod refresh;
 mod rig;
 mod scope;
 mod sessions;
+#[path = "../sim/mod.rs"]
+mod sim;
 mod states;
 mod traps;
 mod verbs;

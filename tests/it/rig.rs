@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fleetwright::apply::driver::StopFlag;
 use fleetwright::cli::{self, Exit, Terminals, World};
@@ -28,13 +28,37 @@ pub(crate) const OWNER: &str = "100000000001";
 pub(crate) struct Rig {
     temp: tempfile::TempDir,
     pub(crate) clock: Arc<VirtualClock>,
-    settings: Settings,
-    cloud: RefCell<Arc<Embedded>>,
+    held: Arc<Held>,
     runs: Cell<u8>,
     stop: RefCell<Arc<StopFlag>>,
     pub(crate) width: usize,
     /// After so many bytes, whoever reads standard output goes away.
     pub(crate) reads: Cell<usize>,
+}
+
+/// The cloud of a world: a file, and whoever has it open.
+pub(crate) struct Held {
+    file: PathBuf,
+    settings: Settings,
+    cloud: Mutex<Arc<Embedded>>,
+}
+
+impl Held {
+    fn open(file: PathBuf, settings: Settings) -> Arc<Self> {
+        let cloud = Embedded::open(Some(&file), settings.clone()).expect("a cloud");
+        Arc::new(Self { file, settings, cloud: Mutex::new(Arc::new(cloud)) })
+    }
+
+    pub(crate) fn cloud(&self) -> Arc<Embedded> {
+        Arc::clone(&self.cloud.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Closes the cloud and opens its file again, as a new process would.
+    pub(crate) fn reopen(&self) -> Arc<Embedded> {
+        let cloud = Arc::new(Embedded::open(Some(&self.file), self.settings.clone()).expect("the cloud's file"));
+        *self.cloud.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&cloud);
+        cloud
+    }
 }
 
 /// What a command did.
@@ -63,13 +87,11 @@ impl Rig {
     /// A world with these files and a cloud like this.
     pub(crate) fn with(files: &[(&str, &str)], settings: Settings) -> Self {
         let temp = temp_dir();
-        let file = temp.path().join("cloud.db");
-        let cloud = Embedded::open(Some(&file), settings.clone()).expect("a cloud");
+        let held = Held::open(temp.path().join("cloud.db"), settings);
         let rig = Self {
             temp,
             clock: Arc::new(VirtualClock::at(NOON_MS)),
-            settings,
-            cloud: RefCell::new(Arc::new(cloud)),
+            held,
             runs: Cell::new(0),
             stop: RefCell::default(),
             width: 80,
@@ -93,12 +115,11 @@ impl Rig {
     pub(crate) fn fork(&self) -> Self {
         let temp = temp_dir();
         copy_all(self.temp.path(), temp.path());
-        let cloud = Embedded::open(Some(&temp.path().join("cloud.db")), self.settings.clone()).expect("a cloud");
+        let held = Held::open(temp.path().join("cloud.db"), self.held.settings.clone());
         Self {
             temp,
             clock: Arc::new(VirtualClock::at(self.clock.now_ms())),
-            settings: self.settings.clone(),
-            cloud: RefCell::new(Arc::new(cloud)),
+            held,
             runs: self.runs.clone(),
             stop: RefCell::default(),
             width: self.width,
@@ -133,14 +154,17 @@ impl Rig {
 
     /// The cloud.
     pub(crate) fn cloud(&self) -> Arc<Embedded> {
-        Arc::clone(&self.cloud.borrow())
+        self.held.cloud()
+    }
+
+    /// The cloud, and the file that it is in.
+    pub(crate) fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
     }
 
     /// Closes the cloud and opens its file again, as a new process would.
     pub(crate) fn reopen_cloud(&self) {
-        let file = self.temp.path().join("cloud.db");
-        let cloud = Embedded::open(Some(&file), self.settings.clone()).expect("the cloud's file");
-        *self.cloud.borrow_mut() = Arc::new(cloud);
+        drop(self.held.reopen());
     }
 
     /// The wish to stop that commands follow.

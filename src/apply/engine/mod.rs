@@ -353,7 +353,12 @@ impl Engine {
     }
 
     fn schedule(&mut self, now: Millis, out: &mut Vec<Command>) {
-        let queued = self.queue.first().map(|(at, _)| *at);
+        // What waits for an answer is done when the answer comes: a time in the past would be waited for over and over.
+        if self.stop.is_some() {
+            return;
+        }
+        let busy = self.in_flight >= self.set.most_calls;
+        let queued = self.queue.first().map(|(at, _)| *at).filter(|_| !busy);
         let polls = self.due.values().filter_map(|due| due.first().map(|(at, _)| *at)).min();
         let looks = self.looks.first().map(|(at, _)| *at);
         let next = [queued, polls, looks].into_iter().flatten().min();

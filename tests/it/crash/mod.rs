@@ -163,7 +163,9 @@ fn try_sample(name: &'static str, sample: &Sample, base: &Base) {
         .filter(|(place, (trap, _, _))| match trap {
             Trap::Call(n, Fate::NotSent) => next_to(*n) || place.is_multiple_of(each),
             Trap::Call(n, _) => about(*n) || place.is_multiple_of(each),
-            Trap::Interrupt(..) | Trap::Write(..) | Trap::Stolen(_) => place.is_multiple_of(each),
+            Trap::Interrupt(..) | Trap::Write(..) | Trap::Torn(..) | Trap::Full(..) | Trap::Stolen(_) => {
+                place.is_multiple_of(each)
+            }
         })
         .map(|(_, point)| point)
         .collect();
@@ -185,7 +187,7 @@ fn try_points(name: &'static str, every: usize, base: &Base, traps: &[Point]) {
         let mut report = report();
         let kind = match trap {
             Trap::Call(..) | Trap::Interrupt(..) => 0,
-            Trap::Write(..) | Trap::Stolen(_) => 1,
+            Trap::Write(..) | Trap::Torn(..) | Trap::Full(..) | Trap::Stolen(_) => 1,
         };
         report.points.entry(name).or_default()[kind] += 1;
         if let (Trap::Call(_, fate), Some(action)) = (trap, action) {

@@ -206,7 +206,7 @@ impl<'b> Trial<'b> {
     fn strike(&self, command: &str, trap: Trap) -> Result<(), String> {
         self.wire.arm(Some(trap));
         let ran = self.wire.run(&self.rig, command, self.remote);
-        if !self.wire.sprung() {
+        if self.wire.sprung().is_empty() {
             return Err("the trap was never reached".into());
         }
         match (ran, trap.kills()) {

@@ -1,16 +1,19 @@
-//! What lies between the program, its cloud and its state: it counts, and at one point something goes wrong.
+//! What lies between the program, its cloud and its state: it counts, and at some points something goes wrong.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fleetwright::apply::driver::StopFlag;
-use fleetwright::cloud::call::{Answer, Call, Class, Fault};
+use fleetwright::apply::driver::{StopFlag, Trip};
+use fleetwright::cloud::call::{Answer, Body, Call, Class, Fault, Reply};
 use fleetwright::cloud::clock::{Clock, VirtualClock};
+use fleetwright::cloud::cvm::client::CvmClient;
 use fleetwright::cloud::cvm::encode::encode;
 use fleetwright::cloud::cvm::sign::{Credentials, Envelope, SecretText, headers};
 use fleetwright::cloud::cvm::transport::HttpRequest;
-use fleetwright::cloud::embedded::{self, Embedded};
+use fleetwright::cloud::embedded::{self, Embedded, Loopback};
 use fleetwright::cloud::{Cloud, Secrets};
 use fleetwright::model::Millis;
 use fleetwright::model::digest::{SecretRef, SecretSource};
@@ -18,7 +21,7 @@ use fleetwright::ops::Hooks;
 use fleetwright::store::{Fence, Holder, Record, SqliteStore, Store, StoreFault, Stored};
 
 use crate::between::{Guard, Guarded, refusal, silence};
-use crate::rig::{OWNER, Ran, Rig};
+use crate::rig::{Held, OWNER, Ran, Rig};
 
 /// When a request that was on its way arrives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -48,6 +51,12 @@ pub(crate) enum Fate {
     SilentDone,
     /// The process lives. No answer comes, and the request arrives later.
     SilentLate(When),
+    /// The cloud dies, before or after it has done what it was asked for, and is started again. No answer comes.
+    CloudDies(bool),
+    /// A read is answered as it was answered last, if that was no longer ago than this.
+    Stale(Millis),
+    /// A read lists nothing of what is younger than a listing may lag behind.
+    Unlisted,
 }
 
 impl Fate {
@@ -59,6 +68,9 @@ impl Fate {
             Self::Late(_) => "delayed",
             Self::Refused(..) => "refused",
             Self::SilentNever | Self::SilentDone | Self::SilentLate(_) => "silent",
+            Self::CloudDies(_) => "cloud dies",
+            Self::Stale(_) => "stale",
+            Self::Unlisted => "unlisted",
         }
     }
 
@@ -75,18 +87,59 @@ pub(crate) enum Trap {
     Call(usize, Fate),
     /// At this write of the state: the process dies before it, or after it.
     Write(usize, bool),
+    /// At this write of the state: the machine stops, and only a part of what was new in the journal file is on the disk.
+    Torn(usize, Cut, Tail),
+    /// At this write of the state, and at so many after it, the disk is full.
+    Full(usize, usize),
     /// Before this write of the state: somebody else takes the lock over, whose lease has run out.
     Stolen(usize),
     /// At this call somebody wants it to stop, and says so so many times.
     Interrupt(usize, u8),
 }
 
+/// How much of what was new in a journal file was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// So many of its frames, each with a page.
+    Frames(usize),
+    /// So many thousandths of its bytes.
+    Thousandths(u16),
+}
+
+/// What stands behind the end of what was written to a journal file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tail {
+    /// What was there before.
+    Old,
+    /// Anything.
+    Noise,
+    /// Nothing: the file ends there.
+    Cut,
+}
+
 impl Trap {
     pub(crate) fn kills(self) -> bool {
         match self {
             Self::Call(_, fate) => fate.kills(),
-            Self::Write(..) => true,
-            Self::Stolen(_) | Self::Interrupt(..) => false,
+            Self::Write(..) | Self::Torn(..) => true,
+            Self::Stolen(_) | Self::Interrupt(..) | Self::Full(..) => false,
+        }
+    }
+
+    /// The call that it waits for.
+    fn call(self) -> Option<usize> {
+        match self {
+            Self::Call(at, _) | Self::Interrupt(at, _) => Some(at),
+            Self::Write(..) | Self::Torn(..) | Self::Full(..) | Self::Stolen(_) => None,
+        }
+    }
+
+    /// Whether it waits for this write.
+    fn write(self, n: usize) -> bool {
+        match self {
+            Self::Write(at, _) | Self::Torn(at, ..) | Self::Stolen(at) => at == n,
+            Self::Full(at, times) => (at..at + times).contains(&n),
+            Self::Call(..) | Self::Interrupt(..) => false,
         }
     }
 }
@@ -110,14 +163,29 @@ enum Arrives {
 
 #[derive(Default)]
 struct Inner {
-    trap: Option<Trap>,
-    sprung: bool,
-    refusing: Option<(Call, Class, &'static str, u32)>,
+    traps: Vec<Trap>,
+    sprung: Vec<Trap>,
+    refusing: Vec<(Call, Class, &'static str, u32)>,
     calls: Vec<(&'static str, bool)>,
     writes: usize,
+    /// What each read was answered last, and when; kept where a trap may ask for it.
+    answered: Option<BTreeMap<String, (Millis, Answer)>>,
+    /// Files as the disk has them after the machine stopped.
+    torn: Vec<(PathBuf, Vec<u8>)>,
+    /// How long the calls of an apply are under way, in turn.
+    trips: Vec<Trip>,
     flying: Vec<Flying>,
     thief: Option<Thief>,
+    /// The most pages that the file of the state may have.
+    pages: Option<u32>,
+    /// Whoever looks on after each call that the process makes.
+    looks_on: Option<Box<LooksOn>>,
+    /// What became of which action.
+    met: Vec<(&'static str, &'static str)>,
 }
+
+/// Whoever looks on after a call that the cloud has answered.
+pub(crate) type LooksOn = dyn FnMut(&Embedded, Millis, &Call, &Result<Answer, Fault>) + Send;
 
 /// Whoever took a lock over.
 pub(crate) struct Thief {
@@ -139,10 +207,35 @@ pub(crate) struct Traffic {
 }
 
 impl Wire {
-    pub(crate) fn new(trap: Option<Trap>) -> Arc<Self> {
+    pub(crate) fn new(traps: impl IntoIterator<Item = Trap>) -> Arc<Self> {
         let wire = Arc::new(Self::default());
-        wire.arm(trap);
+        wire.arm(traps);
         wire
+    }
+
+    /// From now on it remembers what reads are answered.
+    pub(crate) fn remember(&self) {
+        self.lock().answered.get_or_insert_default();
+    }
+
+    /// From now on the file of the state may have so many pages.
+    pub(crate) fn limit(&self, pages: Option<u32>) {
+        self.lock().pages = pages;
+    }
+
+    /// From now on somebody looks on.
+    pub(crate) fn watch(&self, looks_on: Option<Box<LooksOn>>) {
+        self.lock().looks_on = looks_on;
+    }
+
+    /// What became of which action since it was asked last.
+    pub(crate) fn met(&self) -> Vec<(&'static str, &'static str)> {
+        std::mem::take(&mut self.lock().met)
+    }
+
+    /// From now on calls of an apply are so long under way, in turn.
+    pub(crate) fn slow_down(&self, trips: Vec<Trip>) {
+        self.lock().trips = trips;
     }
 
     /// Another line, with the same requests on their way.
@@ -152,18 +245,19 @@ impl Wire {
         fork
     }
 
-    /// Counts from 0 again, and sets a trap.
-    pub(crate) fn arm(&self, trap: Option<Trap>) {
+    /// Counts from 0 again, and sets traps.
+    pub(crate) fn arm(&self, traps: impl IntoIterator<Item = Trap>) {
         let mut inner = self.lock();
-        inner.trap = trap;
-        inner.sprung = false;
-        inner.refusing = None;
+        inner.traps = traps.into_iter().collect();
+        inner.sprung.clear();
+        inner.refusing.clear();
         inner.calls.clear();
         inner.writes = 0;
     }
 
-    pub(crate) fn sprung(&self) -> bool {
-        self.lock().sprung
+    /// The traps that were run into.
+    pub(crate) fn sprung(&self) -> Vec<Trap> {
+        self.lock().sprung.clone()
     }
 
     pub(crate) fn thief(&self) -> Option<Thief> {
@@ -181,17 +275,27 @@ impl Wire {
 
     /// Runs a command over this line; `None`: it died. `remote`: requests may outlive the process.
     pub(crate) fn run(self: &Arc<Self>, rig: &Rig, args: &str, remote: bool) -> Option<Ran> {
-        let (wire, embedded, clock, dir) = (Arc::clone(self), rig.cloud(), Arc::clone(&rig.clock), rig.dir());
+        let (wire, held, clock, dir) = (Arc::clone(self), rig.held(), Arc::clone(&rig.clock), rig.dir());
         let stop = rig.stop();
         let (writes, file) = (Arc::clone(self), rig.dir().join("state").join("default.db"));
         let lock_clock = Arc::clone(&rig.clock);
+        let trips = self.lock().trips.clone();
+        let turn = Cell::new(0);
+        let travel = move |_: &Call| {
+            turn.set(turn.get() + 1);
+            trips[turn.get() % trips.len()]
+        };
+        let slow = !self.lock().trips.is_empty();
+        let most_pages = self.lock().pages;
         let hooks = Hooks {
-            embedded: None,
+            most_pages,
+            travel: if slow { Some(Box::new(travel)) } else { None },
             cloud: Some(Box::new(move |inner| {
                 Arc::new(Tapped {
                     inner,
+                    restarted: Mutex::default(),
                     wire: Arc::clone(&wire),
-                    embedded: Arc::clone(&embedded),
+                    held: Arc::clone(&held),
                     clock: Arc::clone(&clock),
                     dir: dir.clone(),
                     stop: Arc::clone(&stop),
@@ -200,12 +304,16 @@ impl Wire {
             })),
             store: Some(Box::new(move |inner| {
                 let (wire, file, clock) = (Arc::clone(&writes), file.clone(), Arc::clone(&lock_clock));
-                Guarded::by(Counted { wire, file, clock, trap: None }, inner)
+                Guarded::by(Counted { wire, file, clock, trap: None, before: Vec::new() }, inner)
             })),
+            ..Hooks::default()
         };
         match catch_unwind(AssertUnwindSafe(|| rig.run_with(args, hooks))) {
             Ok(ran) => Some(ran),
             Err(payload) if payload.is::<Crash>() => {
+                for (path, bytes) in std::mem::take(&mut self.lock().torn) {
+                    std::fs::write(path, bytes).expect("written");
+                }
                 rig.reopen_cloud();
                 None
             }
@@ -241,8 +349,10 @@ impl Wire {
 
 struct Tapped {
     inner: Arc<dyn Cloud>,
+    /// The way to the cloud after it was started again.
+    restarted: Mutex<Option<Arc<dyn Cloud>>>,
     wire: Arc<Wire>,
-    embedded: Arc<Embedded>,
+    held: Arc<Held>,
     clock: Arc<VirtualClock>,
     dir: PathBuf,
     stop: Arc<StopFlag>,
@@ -281,48 +391,121 @@ impl Tapped {
     /// Whether the same call as before is refused once more.
     fn still_refused(&self, call: &Call) -> Option<Fault> {
         let mut inner = self.wire.lock();
-        let (refused, class, code, left) = inner.refusing.take()?;
-        if left == 0 {
-            return None;
-        }
-        if refused.body.action() != call.body.action() {
-            inner.refusing = Some((refused, class, code, left));
-            return None;
-        }
-        inner.refusing = Some((refused, class, code, left - 1));
-        Some(refusal(class, code))
+        let same = |(refused, ..): &&mut (Call, Class, &'static str, u32)| refused.body.action() == call.body.action();
+        let (_, class, code, left) = inner.refusing.iter_mut().find(same)?;
+        let fault = refusal(*class, code);
+        *left -= 1;
+        inner.refusing.retain(|(_, _, _, left)| *left > 0);
+        Some(fault)
     }
+
+    /// Makes a call, and remembers what a read was answered.
+    fn make(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        let restarted = self.restarted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let result = restarted.as_ref().unwrap_or(&self.inner).call(call, signed_ms);
+        if let (Body::Describe(_), Ok(answer)) = (&call.body, &result)
+            && let Some(answered) = &mut self.wire.lock().answered
+        {
+            answered.insert(question(call), (self.clock.now_ms(), answer.clone()));
+        }
+        let looks_on = self.wire.lock().looks_on.take();
+        if let Some(mut looks_on) = looks_on {
+            looks_on(&self.held.cloud(), self.clock.now_ms(), call, &result);
+            self.wire.lock().looks_on = Some(looks_on);
+        }
+        result
+    }
+
+    /// The cloud's process ends, and another one opens its file.
+    fn restart_cloud(&self) {
+        let cloud = self.held.reopen();
+        let keys = embedded::credentials(OWNER).expect("keys");
+        let credentials =
+            Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
+        let transport = Arc::new(Loopback { cloud, clock: Arc::clone(&self.clock) as Arc<dyn Clock> });
+        let keys = BTreeMap::from([(OWNER.into(), credentials)]);
+        let client = CvmClient::new(transport, "cvm.embedded", keys, Arc::new(Files(self.dir.clone())));
+        *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
+    }
+
+    /// What the same read was answered last, if that is not too long ago.
+    fn stale(&self, call: &Call, most_ms: Millis) -> Option<Answer> {
+        let now = self.clock.now_ms();
+        let inner = self.wire.lock();
+        let (at, answer) = inner.answered.as_ref()?.get(&question(call))?;
+        // The server's clock goes on; only what it reads is old.
+        (now - at <= most_ms).then(|| Answer { cloud_ms: now, ..answer.clone() })
+    }
+}
+
+fn question(call: &Call) -> String {
+    format!("{} {} {:?}", call.account, call.region, call.body)
+}
+
+/// How far a listing may lag behind: less than what the program allows for.
+const LISTED_MS: Millis = 30_000;
+
+/// A listing without what is young.
+fn unlisted(mut answer: Answer) -> Answer {
+    let since = answer.cloud_ms - LISTED_MS;
+    match &mut answer.reply {
+        Reply::Instances(page) => {
+            page.items.retain(|one| one.created_ms < since);
+            page.total = u32::try_from(page.items.len()).expect("a page");
+        }
+        Reply::Images(page) => {
+            page.items.retain(|one| one.created_ms < since);
+            page.total = u32::try_from(page.items.len()).expect("a page");
+        }
+        Reply::Ids(_)
+        | Reply::Copies(_)
+        | Reply::Tagged { .. }
+        | Reply::Done
+        | Reply::Shares(_)
+        | Reply::ImageQuota(_)
+        | Reply::AccountQuota { .. }
+        | Reply::Regions(_)
+        | Reply::Zones(_)
+        | Reply::Types(_)
+        | Reply::States(_)
+        | Reply::ImportOs(_)
+        | Reply::Price(_)
+        | Reply::UserData(_) => {}
+    }
+    answer
 }
 
 impl Cloud for Tapped {
     fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        self.wire.deliver(&self.embedded, self.clock.now_ms());
+        self.wire.deliver(&self.held.cloud(), self.clock.now_ms());
         let mutates = call.body.mutates();
         let fate = {
             let mut inner = self.wire.lock();
             let n = inner.calls.len();
             inner.calls.push((call.body.action(), mutates));
-            match inner.trap {
-                Some(Trap::Call(at, fate)) if at == n => {
-                    inner.sprung = true;
-                    Some(fate)
+            let here: Vec<Trap> = inner.traps.iter().copied().filter(|trap| trap.call() == Some(n)).collect();
+            let mut fate = None;
+            for trap in &here {
+                match trap {
+                    Trap::Call(_, is) => {
+                        fate = Some(*is);
+                        inner.met.push((call.body.action(), is.way()));
+                    }
+                    Trap::Interrupt(_, times) => (0..*times).for_each(|_| self.stop.raise()),
+                    Trap::Write(..) | Trap::Torn(..) | Trap::Full(..) | Trap::Stolen(_) => {}
                 }
-                Some(Trap::Interrupt(at, times)) if at == n => {
-                    inner.sprung = true;
-                    (0..times).for_each(|_| self.stop.raise());
-                    None
-                }
-                Some(_) | None => None,
             }
+            inner.sprung.extend(here);
+            fate
         };
         if let Some(fault) = self.still_refused(call) {
             return Err(fault);
         }
-        let Some(fate) = fate else { return self.inner.call(call, signed_ms) };
+        let Some(fate) = fate else { return self.make(call, signed_ms) };
         match fate {
             Fate::NotSent => resume_unwind(Box::new(Crash)),
             Fate::AnswerLost => {
-                drop(self.inner.call(call, signed_ms));
+                drop(self.make(call, signed_ms));
                 resume_unwind(Box::new(Crash))
             }
             Fate::Late(when) => {
@@ -330,18 +513,32 @@ impl Cloud for Tapped {
                 resume_unwind(Box::new(Crash))
             }
             Fate::Refused(class, code, times) => {
-                self.wire.lock().refusing = Some((call.clone(), class, code, times - 1));
+                if times > 1 {
+                    self.wire.lock().refusing.push((call.clone(), class, code, times - 1));
+                }
                 Err(refusal(class, code))
             }
             Fate::SilentNever => Err(silence("the connection was lost")),
             Fate::SilentDone => {
-                drop(self.inner.call(call, signed_ms));
+                drop(self.make(call, signed_ms));
                 Err(silence("the connection was lost"))
             }
             Fate::SilentLate(when) => {
                 self.take_off(call, signed_ms, when);
                 Err(silence("the connection was lost"))
             }
+            Fate::CloudDies(after) => {
+                if after {
+                    drop(self.make(call, signed_ms));
+                }
+                self.restart_cloud();
+                Err(silence("the connection was lost"))
+            }
+            Fate::Stale(most_ms) => match self.stale(call, most_ms) {
+                Some(answer) => Ok(answer),
+                None => self.make(call, signed_ms),
+            },
+            Fate::Unlisted => self.make(call, signed_ms).map(unlisted),
         }
     }
 
@@ -369,6 +566,8 @@ struct Counted {
     clock: Arc<VirtualClock>,
     /// Of the write that is under way.
     trap: Option<Trap>,
+    /// What the disk had before the write that is under way.
+    before: Vec<Vec<u8>>,
 }
 
 impl Counted {
@@ -389,25 +588,71 @@ impl Guard for Counted {
             let mut inner = self.wire.lock();
             let n = inner.writes;
             inner.writes += 1;
-            match inner.trap {
-                Some(trap @ (Trap::Write(at, _) | Trap::Stolen(at))) if at == n => {
-                    inner.sprung = true;
-                    Some(trap)
-                }
-                Some(_) | None => None,
-            }
+            let trap = inner.traps.iter().copied().find(|trap| trap.write(n));
+            inner.sprung.extend(trap);
+            trap
         };
         match self.trap {
             Some(Trap::Write(_, false)) => resume_unwind(Box::new(Crash)),
             Some(Trap::Stolen(_)) => self.steal(),
+            Some(Trap::Full(..)) => return Err(StoreFault::Full("state/default.db".into())),
+            Some(Trap::Torn(..)) => self.before = disk(&self.file),
             Some(_) | None => {}
         }
         Ok(())
     }
 
     fn after(&mut self) {
-        if matches!(self.trap, Some(Trap::Write(_, true))) {
-            resume_unwind(Box::new(Crash));
+        match self.trap {
+            Some(Trap::Write(_, true)) => resume_unwind(Box::new(Crash)),
+            Some(Trap::Torn(_, kept, tail)) => {
+                let after = disk(&self.file);
+                if let ([_, old], [database, new]) = (&self.before[..], &after[..]) {
+                    // Where the journal was carried over into the database, it had been on the disk before that.
+                    let whole = self.before[0] != *database;
+                    let journal = if whole { new.clone() } else { torn(old, new, kept, tail) };
+                    let [database_file, journal_file, index_file] = ["", "-wal", "-shm"].map(|end| beside(&self.file, end));
+                    let mut inner = self.wire.lock();
+                    inner.torn = vec![(database_file, database.clone()), (journal_file, journal)];
+                    inner.torn.extend(std::fs::metadata(&index_file).is_ok().then(|| (index_file, Vec::new())));
+                }
+                resume_unwind(Box::new(Crash))
+            }
+            Some(_) | None => {}
         }
     }
+}
+
+/// The database and its journal, as the disk has them.
+fn disk(file: &Path) -> Vec<Vec<u8>> {
+    ["", "-wal"].map(|end| std::fs::read(beside(file, end)).unwrap_or_default()).into()
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// A journal file of which only a part of what is new was written. It begins with a header of 32 bytes that names the
+/// size of a page; each frame is a page with a header of 24 bytes.
+fn torn(old: &[u8], new: &[u8], kept: Cut, tail: Tail) -> Vec<u8> {
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
+    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let cut = match kept {
+        Cut::Thousandths(kept) => same + (new.len() - same) * usize::from(kept) / 1000,
+        Cut::Frames(kept) => {
+            let page = new.get(8..12).map_or(4096, |size| size.iter().fold(0, |n, byte| n << 8 | usize::from(*byte)));
+            let first = same.saturating_sub(HEADER) / (FRAME_HEADER + page);
+            (HEADER + (first + kept) * (FRAME_HEADER + page)).clamp(same, new.len())
+        }
+    };
+    let mut bytes = new[..cut].to_vec();
+    match tail {
+        Tail::Old => bytes.extend(old.iter().skip(cut)),
+        Tail::Noise => bytes.extend((cut..new.len()).map(|n| n.wrapping_mul(151).to_le_bytes()[0])),
+        Tail::Cut => {}
+    }
+    bytes
 }

@@ -69,6 +69,11 @@ pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
 
 /// What is wrong between the state and the cloud, if anything.
 pub(crate) fn faults(rig: &Rig) -> Vec<String> {
+    faults_but(rig, false)
+}
+
+/// The same, where others may have shared our images: the state has what we did.
+pub(crate) fn faults_but(rig: &Rig, others_share: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let state = state(rig);
     let mut recorded: BTreeMap<(String, String), &Value> = BTreeMap::new();
@@ -121,7 +126,7 @@ pub(crate) fn faults(rig: &Rig) -> Vec<String> {
                 .filter_map(|uin| uin.as_str().map(str::to_owned))
                 .collect();
             let seen: BTreeSet<String> = image.shared_with.iter().map(ToString::to_string).collect();
-            if listed != seen {
+            if listed != seen && !(others_share && listed.is_subset(&seen)) {
                 faults.push(format!("{id} is shared with {seen:?}, and the state says {listed:?}"));
             }
         }

@@ -1,0 +1,437 @@
+//! Tells a story: does what it says, puts right what went wrong, and looks whether the world is as it should be.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetwright::cli::Exit;
+
+use super::cover::Cover;
+use super::hands::Failure;
+use super::script::{Atom, RUNS, Script, Verb};
+use super::shop::Shop;
+use super::watch::{Watch, serving};
+use crate::crash::wire::{Fate, Trap, Wire};
+use crate::crash::world::{faults_but, holds, leaks, state};
+use crate::kit::{GZ, counts};
+use crate::rig::{OWNER, Ran, Rig};
+
+const APPLY: &str = "apply --auto-approve --cancel-undeclared-shares";
+/// How often an apply may have to be given until the world is at rest. Each failure that the cloud was asked for takes
+/// one.
+const MOST_APPLIES: usize = 8;
+/// What machines do by themselves, they have done by then.
+const REST_MS: i64 = 10_000;
+
+/// What was wrong, and all that was done before.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) why: String,
+    pub(crate) story: String,
+}
+
+/// Tells a story to its end, line by line.
+pub(crate) fn tell(script: &Script, on_the_way: fn(&str)) -> Result<Cover, Box<Wrong>> {
+    let mut teller = Teller::new(script, on_the_way);
+    let told = catch_unwind(AssertUnwindSafe(|| teller.all(script)));
+    let why = match told {
+        Ok(Ok(())) => return Ok(teller.cover),
+        Ok(Err(why)) => why,
+        Err(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => payload.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
+        },
+    };
+    Err(Box::new(Wrong { why, story: teller.story }))
+}
+
+struct Teller {
+    rig: Rig,
+    wire: Arc<Wire>,
+    watch: Watch,
+    remote: bool,
+    shop: Shop,
+    /// The last config that the world came to rest with.
+    good: Shop,
+    start: Shop,
+    serial: u64,
+    story: String,
+    cover: Cover,
+    /// Whether all that the cloud answered in this round was so.
+    clear_sight: bool,
+    /// Who hears each line at once.
+    on_the_way: fn(&str),
+}
+
+impl Teller {
+    fn new(script: &Script, on_the_way: fn(&str)) -> Self {
+        let shop = Shop::start(script.tight);
+        let rig = Rig::with(&[("shop.yaml", &shop.text()), ("boot.sh", &shop.boot())], script.settings());
+        let wire = Wire::new(None);
+        wire.remember();
+        let watch = Watch::new();
+        wire.watch(Some(watch.looks_on()));
+        Self {
+            rig,
+            wire,
+            watch,
+            remote: script.remote,
+            good: shop.clone(),
+            start: shop.clone(),
+            shop,
+            serial: 0,
+            story: format!("seed {}, remote {}, {:?}\n", script.seed, script.remote, script.tight),
+            cover: Cover::default(),
+            clear_sight: true,
+            on_the_way,
+        }
+    }
+
+    fn all(&mut self, script: &Script) -> Result<(), String> {
+        let rounds: BTreeSet<usize> = script.atoms.iter().map(|(round, _)| *round).collect();
+        for round in rounds {
+            let atoms: Vec<&Atom> = script.atoms.iter().filter(|(at, _)| *at == round).map(|(_, atom)| atom).collect();
+            self.round(&atoms)?;
+        }
+        self.end()
+    }
+
+    fn say(&mut self, line: &str) {
+        (self.on_the_way)(line);
+        writeln!(self.story, "{line}").expect("a string");
+    }
+
+    /// What a command said is heard on the way, and not kept.
+    fn overhear(&self, ran: &Ran) {
+        (self.on_the_way)(&format!("{}{}", ran.err, ran.out));
+    }
+
+    fn change_to(&mut self, shop: Shop) {
+        if shop != self.shop {
+            self.say(&format!("edit to {shop:?}"));
+        }
+        self.rig.write("shop.yaml", &shop.text());
+        self.rig.write("boot.sh", &shop.boot());
+        self.shop = shop;
+    }
+
+    fn round(&mut self, atoms: &[&Atom]) -> Result<(), String> {
+        self.cover.rounds += 1;
+        self.clear_sight = true;
+        let mut verb = None;
+        let mut shop = self.shop.clone();
+        let mut faultless = true;
+        for atom in atoms {
+            match atom {
+                Atom::Edit(edit) => shop = shop.edited(*edit),
+                Atom::Deed(deed) => {
+                    let words = deed.done(&self.rig);
+                    self.say(&words);
+                    self.cover.deeds += 1;
+                }
+                Atom::Wait(ms) => self.rig.wait_ms(*ms),
+                Atom::Failure(failure) => {
+                    let injection = failure.injection(&self.rig);
+                    self.say(&format!("{injection:?}"));
+                    *self.cover.failures.entry(Failure::word(&injection)).or_default() += 1;
+                    self.rig.cloud().inject(injection);
+                    faultless = false;
+                }
+                Atom::Verb(word) => verb = Some(*word),
+                Atom::Trap(..) | Atom::Room(..) | Atom::Slow(..) | Atom::Second(..) => faultless = false,
+            }
+        }
+        // What somebody is about to delete is gone then.
+        self.rig.wait_ms(1_000);
+        self.change_to(shop);
+        let mut before = serving(&self.rig);
+        self.expect_served(before, verb);
+        for run in 0..RUNS {
+            let here: Vec<&Atom> = atoms.iter().copied().filter(|atom| belongs(atom, run)).collect();
+            if run == 0 && verb.is_some() || !here.is_empty() {
+                self.troubled(&here, if run == 0 { verb } else { None }, before)?;
+            }
+            if run == 0 && matches!(verb, Some(Verb::Destroy | Verb::DestroyPart(_))) {
+                before = before.min(serving(&self.rig));
+                self.expect_served(before, None);
+            }
+        }
+        self.wire.arm(None);
+        self.wire.limit(None);
+        self.wire.slow_down(Vec::new());
+        self.expect_served(before, None);
+        self.rest_somehow(faultless && verb.is_none())
+    }
+
+    /// At every moment from now on so many serve as served before, and are to serve, but for those that may be down.
+    fn expect_served(&self, before: usize, verb: Option<Verb>) {
+        let fewest = match verb {
+            Some(Verb::Destroy | Verb::DestroyPart(_)) => 0,
+            Some(Verb::Part(_) | Verb::Saved | Verb::Refresh) | None => {
+                before.min(self.shop.serving()).saturating_sub(self.shop.most)
+            }
+        };
+        self.watch.expect(fewest);
+    }
+
+    /// A run in which something may go wrong.
+    fn troubled(&mut self, atoms: &[&Atom], verb: Option<Verb>, before: usize) -> Result<(), String> {
+        let mut traps = Vec::new();
+        let (mut room, mut trips) = (None, Vec::new());
+        for atom in atoms {
+            match atom {
+                Atom::Trap(_, trap) => traps.push(*trap),
+                Atom::Room(_, pages) => room = Some(*pages),
+                Atom::Slow(_, slow) => trips.clone_from(slow),
+                Atom::Second(_, edit) => {
+                    let next = self.shop.edited(*edit);
+                    self.change_to(next);
+                    self.expect_served(before, verb);
+                }
+                Atom::Edit(_) | Atom::Deed(_) | Atom::Wait(_) | Atom::Failure(_) | Atom::Verb(_) => {}
+            }
+        }
+        let args = match verb {
+            None => APPLY.to_owned(),
+            Some(Verb::Part(part)) => format!("{APPLY} {part}"),
+            Some(Verb::Destroy) => "destroy --auto-approve --cancel-undeclared-shares".to_owned(),
+            Some(Verb::DestroyPart(part)) => {
+                format!("destroy --auto-approve --cancel-undeclared-shares {part}")
+            }
+            Some(Verb::Refresh) => "refresh --auto-approve".to_owned(),
+            Some(Verb::Saved) => {
+                let saved = self.rig.run("plan --cancel-undeclared-shares --out saved.plan");
+                if saved.exit == Exit::Done { "apply saved.plan".to_owned() } else { APPLY.to_owned() }
+            }
+        };
+        self.wire.arm(traps);
+        self.wire.slow_down(trips);
+        self.wire.limit(room.map(|room| room + self.pages()));
+        let ran = self.wire.run(&self.rig, &args, self.remote);
+        let sprung = self.wire.sprung();
+        self.say(&format!("{args}, ran into {sprung:?}, room {room:?}: {:?}", ran.as_ref().map(|ran| ran.exit)));
+        self.cover.ran(verb.map_or("apply", Verb::word), &sprung, self.wire.met());
+        self.clear_sight &= !sprung.iter().any(|trap| matches!(trap, Trap::Call(_, fate) if blurs(*fate)));
+        self.rig.go_on();
+        match ran {
+            None => self.rig.wait_ms(1_000),
+            Some(ran) => {
+                self.overhear(&ran);
+                self.quiet(&ran)?;
+                if room.is_some() && format!("{}{}", ran.out, ran.err).contains("disk is full") {
+                    self.cover.full += 1;
+                }
+                match ran.exit {
+                    Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
+                    Exit::Guard | Exit::Foreign | Exit::Interrupted => {}
+                    Exit::Changes | Exit::Locked | Exit::Bug => {
+                        return Err(format!("{args}: {:?}\n{}\n{}", ran.exit, ran.out, ran.err));
+                    }
+                }
+            }
+        }
+        self.unbroken()
+    }
+
+    /// How many pages the file of the state has.
+    fn pages(&self) -> u32 {
+        let file = self.rig.dir().join("state").join("default.db");
+        let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
+        u32::try_from(bytes / 4096).expect("small")
+    }
+
+    fn unbroken(&self) -> Result<(), String> {
+        let broken = self.watch.broken();
+        if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
+    }
+
+    /// What is said holds no secret, and does not contradict itself.
+    fn quiet(&self, ran: &Ran) -> Result<(), String> {
+        for secret in self.secrets() {
+            if holds(ran.out.as_bytes(), &secret) || holds(ran.err.as_bytes(), &secret) {
+                return Err(format!("{secret:?} is said:\n{}{}", ran.out, ran.err));
+            }
+        }
+        if ran.err.contains("self-check") {
+            return Err(format!("the second opinion differs:\n{}{}", ran.out, ran.err));
+        }
+        Ok(())
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let encoded = STANDARD.encode(self.shop.boot());
+        vec!["embedded-secret-".into(), "the-secret-number".into(), encoded.chars().take(40).collect()]
+    }
+
+    /// Comes to rest with this config, with the last good one, or with the one that it all began with.
+    fn rest_somehow(&mut self, faultless: bool) -> Result<(), String> {
+        if self.rest(faultless)? {
+            self.good = self.shop.clone();
+            return Ok(());
+        }
+        self.say("refused");
+        self.cover.refused += 1;
+        self.change_to(self.good.clone());
+        self.watch.expect(0);
+        if self.rest(faultless)? {
+            return Ok(());
+        }
+        // What somebody deleted may be what the config cannot do without any more: then it begins anew.
+        self.make_room();
+        self.change_to(self.start.clone());
+        if self.rest(faultless)? {
+            self.good = self.start.clone();
+            return Ok(());
+        }
+        let ran = self.rig.run("plan --cancel-undeclared-shares");
+        Err(format!("not even the first config is taken any more:\n{}\n{}", ran.out, ran.err))
+    }
+
+    /// Images of others go.
+    fn make_room(&mut self) {
+        let images = self.rig.images(GZ);
+        for (_, id) in images.iter().filter(|(name, _)| name.starts_with("theirs-")) {
+            let body = serde_json::json!({"ImageIds": [id], "DeleteBindedSnap": true});
+            self.rig.ask(OWNER, GZ, "DeleteImages", &body);
+        }
+        self.rig.wait_ms(20_000);
+        // A fleet that is protected is given up.
+        self.change_to(self.good.unprotected());
+    }
+
+    /// Applies until there is nothing left to do. `false`: it was refused, and nothing was done. Where nothing is meant
+    /// to fail, the calls are those that the plan said.
+    fn rest(&mut self, faultless: bool) -> Result<bool, String> {
+        for turn in 0..MOST_APPLIES {
+            let plan = if faultless { self.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
+            let mark = self.rig.mark();
+            let ran = self.wire.run(&self.rig, APPLY, self.remote).ok_or("nobody dies any more")?;
+            self.overhear(&ran);
+            self.say(&format!("apply: {:?}", ran.exit));
+            self.quiet(&ran)?;
+            self.unbroken()?;
+            self.within_quotas(mark, &ran)?;
+            match ran.exit {
+                Exit::Done => {
+                    if faultless && turn == 0 {
+                        let plan: serde_json::Value = serde_json::from_str(&plan).map_err(|error| error.to_string())?;
+                        let made = serde_json::to_value(self.rig.mutations(mark)).expect("counts");
+                        if plan["calls"]["by_action"] != made {
+                            return Err(format!("foretold {}, made {made}", plan["calls"]["by_action"]));
+                        }
+                    }
+                    self.wire.land(&self.rig);
+                    self.rig.wait_ms(REST_MS);
+                    if self.rig.run("plan --detailed-exitcode").exit == Exit::Done {
+                        return self.is_right().map(|()| true);
+                    }
+                }
+                Exit::Partly | Exit::Failed => {}
+                Exit::Config | Exit::Infeasible | Exit::Guard => {
+                    if self.rig.mutations(mark) != counts(&[]) {
+                        return Err(format!("refused, and half done: {:?}\n{}", self.rig.mutations(mark), ran.err));
+                    }
+                    return Ok(false);
+                }
+                Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Usage | Exit::Bug | Exit::Interrupted => {
+                    return Err(format!("{:?}\n{}\n{}", ran.exit, ran.out, ran.err));
+                }
+            }
+            self.rig.wait_ms(1_000);
+        }
+        let (last, plan) = (self.rig.run(APPLY), self.rig.run("plan"));
+        Err(format!("does not come to rest:\n{}{}\n{}{}", last.out, last.err, plan.out, plan.err))
+    }
+
+    /// The cloud had no quota to refuse anything for, where it was seen as it is.
+    fn within_quotas(&self, mark: usize, ran: &Ran) -> Result<(), String> {
+        let quota = |code: &str| code.contains("Quota") || code.starts_with("LimitExceeded");
+        let refused = self.rig.since(mark).into_iter().find(|entry| entry.code.as_deref().is_some_and(quota));
+        match refused {
+            Some(entry) if self.clear_sight => Err(format!("a quota was in the way: {entry:?}\n{}{}", ran.out, ran.err)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// State and cloud are one; nothing is left behind, and nothing is said that is secret.
+    fn is_right(&mut self) -> Result<(), String> {
+        let theirs: Vec<String> = [GZ, "ap-shanghai", "ap-beijing"]
+            .iter()
+            .flat_map(|region| self.rig.images(region))
+            .filter(|(name, _)| name.starts_with("theirs-"))
+            .map(|(_, id)| id)
+            .collect();
+        let faults: Vec<String> =
+            faults_but(&self.rig, true).into_iter().filter(|fault| !theirs.iter().any(|id| fault.contains(id))).collect();
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        self.rig.expect_in_step();
+        let leaks = leaks(&self.rig, &self.secrets());
+        if !leaks.is_empty() {
+            return Err(leaks.join("; "));
+        }
+        let serial = state(&self.rig)["serial"].as_u64().unwrap_or(0);
+        if serial < self.serial {
+            return Err(format!("the serial went from {} to {serial}", self.serial));
+        }
+        self.serial = serial;
+        Ok(())
+    }
+
+    /// Everything is destroyed, and nothing is left.
+    fn end(&mut self) -> Result<(), String> {
+        self.watch.expect(0);
+        self.change_to(self.shop.unprotected());
+        if !self.rest(false)? {
+            self.make_room();
+        }
+        for _ in 0..MOST_APPLIES {
+            let args = "destroy --auto-approve --cancel-undeclared-shares";
+            let ran = self.wire.run(&self.rig, args, self.remote).ok_or("nobody dies any more")?;
+            self.say(&format!("destroy: {:?}", ran.exit));
+            if ran.exit == Exit::Done {
+                break;
+            }
+            self.rig.wait_ms(1_000);
+        }
+        self.wire.land(&self.rig);
+        self.rig.wait_ms(REST_MS);
+        self.unbroken()?;
+        let holdings = self.rig.holdings();
+        for holding in holdings.0.values().flat_map(std::collections::BTreeMap::values) {
+            let gone = ["LAUNCH_FAILED", "SHUTDOWN"];
+            let left = holding.instances.values().filter(|one| !gone.contains(&one.state.as_str())).count();
+            let ours = holding.images.values().filter(|image| !image.name.starts_with("theirs-")).count();
+            let lost = holding.snapshots.values().filter(|snapshot| snapshot.image.is_none()).count();
+            if (left, ours, lost) != (0, 0, 0) {
+                return Err(format!("something is left: {holdings:#?}"));
+            }
+        }
+        let listed = self.rig.addrs();
+        if listed.is_empty() { Ok(()) } else { Err(format!("the state still lists {listed:?}")) }
+    }
+}
+
+fn belongs(atom: &Atom, to: usize) -> bool {
+    match atom {
+        Atom::Trap(run, _) | Atom::Room(run, _) | Atom::Slow(run, _) | Atom::Second(run, _) => *run == to,
+        Atom::Edit(_) | Atom::Deed(_) | Atom::Wait(_) | Atom::Failure(_) | Atom::Verb(_) => false,
+    }
+}
+
+/// Whether the program then sees another world than there is, or one that still changes.
+fn blurs(fate: Fate) -> bool {
+    match fate {
+        Fate::Stale(_) | Fate::Unlisted | Fate::Late(_) | Fate::SilentLate(_) => true,
+        Fate::NotSent
+        | Fate::AnswerLost
+        | Fate::Refused(..)
+        | Fate::SilentNever
+        | Fate::SilentDone
+        | Fate::CloudDies(_) => false,
+    }
+}

@@ -1,0 +1,34 @@
+//! Makes a story that goes wrong shorter: leaves out whatever it goes wrong without.
+
+use super::run::tell;
+use super::script::Script;
+
+/// The most stories that are told to find a shorter one.
+const MOST_TRIES: usize = 400;
+
+/// The numbers of the atoms that a story still goes wrong with, as few as can be found.
+pub(crate) fn shrunk(script: &Script) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..script.atoms.len()).collect();
+    let mut tries = 0;
+    let mut part = kept.len().div_ceil(2).max(1);
+    // Delta debugging: first halves are left out, then quarters, and in the end single atoms, as long as one can be.
+    loop {
+        let mut smaller = false;
+        let mut at = 0;
+        while at < kept.len() && tries < MOST_TRIES {
+            let mut without = kept.clone();
+            without.drain(at..(at + part).min(kept.len()));
+            tries += 1;
+            if tell(&script.only(&without), |_| {}).is_err() {
+                kept = without;
+                smaller = true;
+            } else {
+                at += part;
+            }
+        }
+        if tries >= MOST_TRIES || part == 1 && !smaller {
+            return kept;
+        }
+        part = part.div_ceil(2).max(1);
+    }
+}
