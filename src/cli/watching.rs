@@ -8,7 +8,7 @@ use crate::apply::events::{Outcome, Progress};
 use crate::cloud::clock::Clock;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
-use crate::ops::{Approval, Planned, Problem, Watcher};
+use crate::ops::{Approval, Planned, Problem, Waiter, Watcher};
 use crate::plan::estimate::Measured;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
@@ -16,6 +16,7 @@ use crate::report::live_table::{self, live};
 use crate::report::progress::{self, Dated, ProgressText};
 use crate::report::style::Style;
 use crate::report::timing::Timing;
+use crate::store::Lease;
 
 /// Whoever watches on behalf of the command line.
 pub(super) struct Watching<'s, 'w> {
@@ -192,6 +193,12 @@ impl<'s, 'w> Watching<'s, 'w> {
         self.text.follow(now, &planned.plan);
         self.state.follow(now, &planned.plan, &self.measured);
         self.timing.follow(now, &planned.plan);
+    }
+}
+
+impl Waiter for Watching<'_, '_> {
+    fn waits(&mut self, now: Millis, lease: &Lease, until: Millis) {
+        self.shell.waits(now, lease, until);
     }
 }
 

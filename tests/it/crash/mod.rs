@@ -6,6 +6,7 @@
 //! orphan, nothing lost, and the second plan is empty.
 
 mod asked;
+mod asleep;
 mod fleets;
 mod images;
 mod killed;

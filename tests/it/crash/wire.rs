@@ -202,6 +202,7 @@ impl Wire {
                 let (wire, file, clock) = (Arc::clone(&writes), file.clone(), Arc::clone(&lock_clock));
                 Guarded::by(Counted { wire, file, clock, trap: None }, inner)
             })),
+            lease_ms: None,
         };
         match catch_unwind(AssertUnwindSafe(|| rig.run_with(args, hooks))) {
             Ok(ran) => Some(ran),
