@@ -251,6 +251,10 @@ impl Watcher for Watching<'_, '_> {
         self.say(text);
     }
 
+    fn overtaken(&mut self) {
+        self.shell.say("Another run has made the state since this plan was made; planning anew.\n");
+    }
+
     fn begins(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {

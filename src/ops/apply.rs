@@ -57,6 +57,8 @@ pub trait Watcher: Waiter {
     /// # Errors
     /// There is nobody to ask.
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>>;
+    /// Another run has made the state since this one was planned and approved: it is planned anew, and asked again.
+    fn overtaken(&mut self);
     /// A saved plan, which was reviewed before, is about to be carried out.
     fn begins(&mut self, planned: &Planned);
 }
@@ -207,8 +209,15 @@ fn apply_fresh(
     let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
     let store = made(site, &planned.plan)?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
-    let result =
-        still_fresh(&mut held, &planned.plan).and_then(|()| execute(site, watcher, &mut held, &planned, &connected));
+    let result = match is_fresh(&mut held, &planned.plan) {
+        Ok(true) => execute(site, watcher, &mut held, &planned, &connected),
+        // What was approved was made as if there were nothing yet. Now there is a state, and its lock is ours.
+        Ok(false) => {
+            watcher.overtaken();
+            apply_held(site, files, options, watcher, &mut held)
+        }
+        Err(problem) => Err(problem),
+    };
     held.give_back();
     result
 }
@@ -239,17 +248,10 @@ fn ask(site: &Site, planned: &Planned, watcher: &mut dyn Watcher) -> Result<Opti
     Ok((approval == Approval::No).then_some(Applied::Declined))
 }
 
-/// Another run may have made the state while this one was being planned and approved.
-fn still_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<(), Problem> {
+/// Whether the state is as it was when this plan was made: another run may have made it, or written it, since.
+fn is_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<bool, Problem> {
     let recorded = held.load()?.recorded;
-    if recorded.lineage == plan.lineage && recorded.serial == plan.serial {
-        return Ok(());
-    }
-    Err(Problem::of(
-        Diagnostic::error(codes::STALE, "another run has written the state since this plan was made")
-            .why("nothing was changed: the plan was made as if there were nothing yet")
-            .help("run the same command again: it plans anew"),
-    ))
+    Ok(recorded.lineage == plan.lineage && recorded.serial == plan.serial)
 }
 
 fn apply_held(
