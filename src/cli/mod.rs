@@ -236,6 +236,16 @@ impl<'a> Shell<'a> {
         read && line.trim() == "yes"
     }
 
+    /// Ends a command that somebody wants to stop at its question.
+    fn unless_interrupted(&self) -> Result<(), Problem> {
+        if !self.world.stop.is_raised() {
+            return Ok(());
+        }
+        let fault =
+            Diagnostic::error(codes::INTERRUPTED, "interrupted before it was approved").why("nothing was begun");
+        Err(Problem { diagnostics: vec![fault], sources: SourceMap::default() })
+    }
+
     /// How many columns and rows the terminal of standard error has now.
     fn window(&self) -> (usize, usize) {
         let Window { columns, rows } =
@@ -247,11 +257,7 @@ impl<'a> Shell<'a> {
     fn approved(&mut self, site: &Site, command: &str, question: &str) -> Result<bool, Problem> {
         if self.world.terminals.stdin {
             let approved = self.confirmed(question);
-            if self.world.stop.is_raised() {
-                let fault = Diagnostic::error(codes::INTERRUPTED, "interrupted before it was approved");
-                let fault = fault.why("nothing was begun");
-                return Err(Problem { diagnostics: vec![fault], sources: SourceMap::default() });
-            }
+            self.unless_interrupted()?;
             return Ok(approved);
         }
         let fault = Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")

@@ -9,3 +9,4 @@ mod place;
 mod runners;
 mod signals;
 mod sleepers;
+mod terminal;

@@ -192,7 +192,7 @@ impl Place {
     /// The names of what there is, which two runs alike have in common.
     pub(crate) fn names(&self) -> Vec<String> {
         let holdings = self.holdings();
-        let held = holdings.0.iter().flat_map(|(_, regions)| regions);
+        let held = holdings.0.values().flatten();
         let mut names: Vec<String> = held
             .flat_map(|(region, held)| {
                 let instances = held.instances.values().map(|one| &one.name);
