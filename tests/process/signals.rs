@@ -137,7 +137,10 @@ fn nothing_happens_without_an_answer() {
         } else {
             terminal.type_in(keys);
         }
-        assert_eq!(terminal.end(), Some(code), "{keys:?}: {}", terminal.shown());
+        let end = terminal.end();
+        // Of a window that is closed come a signal and the end of the input, in any order.
+        let ended = end == Some(code) || keys.is_empty() && end == Some(1);
+        assert!(ended, "{keys:?}: {end:?}\n{}", terminal.shown());
         no_trace(&terminal.shown());
         assert_eq!((place.journal(), place.names()), (journal, names), "{keys:?}");
         assert!(lock_is_free(&place), "{keys:?}");
