@@ -1,6 +1,7 @@
 //! The binary: everything is in the library.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 fn main() -> ExitCode {
     // A panic is a fault of the program: it says so in one line, and never by a trace.
@@ -14,8 +15,10 @@ fn main() -> ExitCode {
         drop(std::io::stderr().write_all(text.as_bytes()));
     }));
     let run = || {
-        let (mut stdin, mut stdout, mut stderr) = (std::io::stdin().lock(), std::io::stdout(), std::io::stderr());
-        fleetwright::cli::run(fleetwright::cli::real_world(&mut stdin, &mut stdout, &mut stderr))
+        let stop = fleetwright::cli::interrupts();
+        let mut stdin = fleetwright::cli::Typed::new(Arc::clone(&stop));
+        let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+        fleetwright::cli::run(fleetwright::cli::real_world(stop, &mut stdin, &mut stdout, &mut stderr))
     };
     let exit = std::panic::catch_unwind(run).unwrap_or(fleetwright::cli::Exit::Bug);
     ExitCode::from(exit.code())

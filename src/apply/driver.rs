@@ -4,7 +4,7 @@
 //! Workers hold the cloud and talk by channel.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,24 +15,60 @@ use crate::cloud::Cloud;
 use crate::cloud::call::{Answer, Call, Class, Executed, Fault};
 use crate::cloud::clock::Clock;
 use crate::model::Millis;
-use crate::store::{Fence, Record, Store};
+use crate::store::{Fence, Record, Store, StoreFault};
 
 /// A wish to stop, from a signal or from anybody else.
 #[derive(Debug, Default)]
-pub struct StopFlag(AtomicU8);
+pub struct StopFlag {
+    raised: AtomicU32,
+    heeded: AtomicU32,
+}
 
 impl StopFlag {
     /// Wishes to stop; the second time, at once.
     pub fn raise(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.raised.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether anybody heeds a wish that was raised so many times. Where nobody does, the process may be ended: what
+    /// has to be kept is in the journal.
+    #[must_use]
+    pub fn is_heeded(&self) -> bool {
+        self.raised.load(Ordering::SeqCst) <= self.heeded.load(Ordering::SeqCst)
+    }
+
+    /// Whoever calls this looks at the flag from now on whenever it is about to do something, and stops.
+    pub fn heed(&self) {
+        self.heeded.fetch_max(1, Ordering::SeqCst);
+    }
+
+    /// Whether anybody wishes to stop.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.urgency().is_some()
     }
 
     fn urgency(&self) -> Option<Urgency> {
-        match self.0.load(Ordering::SeqCst) {
+        match self.raised.load(Ordering::SeqCst) {
             0 => None,
             1 => Some(Urgency::Soon),
             _ => Some(Urgency::Now),
         }
+    }
+}
+
+/// Whether the lock is known to be lost, from a heartbeat that found it so.
+#[derive(Debug, Default)]
+pub struct LockLost(AtomicBool);
+
+impl LockLost {
+    /// It is lost, for good: whoever takes it again is somebody else.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -46,8 +82,10 @@ pub struct Ports<'a> {
     pub store: &'a mut dyn Store,
     /// Proof of holding its lock.
     pub fence: Fence,
-    /// How long the lock holds without being renewed.
+    /// How long the lock holds without being renewed. In virtual time the driver renews it, otherwise a heartbeat does.
     pub lease_ms: Millis,
+    /// Whether that heartbeat lost it.
+    pub lost: &'a LockLost,
     /// Whoever watches: what happened, or, every now and then, only that time went by.
     pub tell: &'a mut dyn FnMut(Millis, Option<&Progress>),
     /// A wish to stop.
@@ -72,6 +110,8 @@ pub struct Trip {
 
 /// Runs an engine to its end.
 pub fn drive(engine: Engine, ports: Ports<'_>) -> Outcome {
+    // An engine knows what to do the first time and the second time.
+    ports.stop.heeded.fetch_max(2, Ordering::SeqCst);
     if ports.clock.is_virtual() { drive_virtual(engine, ports) } else { drive_threads(engine, ports) }
 }
 
@@ -99,6 +139,12 @@ impl<'a> Loop<'a> {
 
     /// Keeps the lock while the work goes on.
     fn renew(&mut self) {
+        if !self.ports.clock.is_virtual() {
+            if self.ports.lost.is_told() {
+                self.events.push_back(Event::Refused(Seq(u64::MAX), StoreFault::Fenced));
+            }
+            return;
+        }
         let now = self.ports.clock.now_ms();
         if now - self.renewed_ms < self.ports.lease_ms / 3 {
             return;
@@ -264,10 +310,11 @@ fn drive_threads(engine: Engine, ports: Ports<'_>) -> Outcome {
     let (replies, answers) = channel();
     let job_queue = Arc::new(Mutex::new(job_queue));
     let (cloud, clock, workers) = (Arc::clone(&ports.cloud), Arc::clone(&ports.clock), ports.workers.max(1));
+    let lost = ports.lost;
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let (queue, replies, cloud) = (Arc::clone(&job_queue), replies.clone(), Arc::clone(&cloud));
-            scope.spawn(move || worker(&queue, &replies, &*cloud));
+            scope.spawn(move || worker(&queue, &replies, &*cloud, lost));
         }
         let mut calls = Pool { jobs };
         let mut work = Loop::new(engine, ports);
@@ -302,10 +349,20 @@ fn replied((id, reply): (CallId, Result<Answer, Fault>)) -> Event {
 
 type Job = (CallId, Call, Millis);
 
-fn worker(queue: &Mutex<Receiver<Job>>, replies: &Sender<(CallId, Result<Answer, Fault>)>, cloud: &dyn Cloud) {
+fn worker(
+    queue: &Mutex<Receiver<Job>>,
+    replies: &Sender<(CallId, Result<Answer, Fault>)>,
+    cloud: &dyn Cloud,
+    lost: &LockLost,
+) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, call, signed_ms)) = job else { return };
+        // What still waited for its turn is not sent by a run that has lost the lock: it would only be refused, or be
+        // waited for by whoever has it now.
+        if lost.is_told() && call.body.mutates() {
+            continue;
+        }
         // A panic in a call must not leave the engine waiting for an answer that never comes.
         let reply = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cloud.call(&call, signed_ms)));
         let reply = reply.unwrap_or_else(|_| {

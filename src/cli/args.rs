@@ -133,11 +133,21 @@ pub(super) enum StateCommand {
     Rm(StateRmArgs),
 }
 
+/// What is done where somebody else holds the lock.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(super) struct LockArgs {
+    /// Wait up to this long for a lock that somebody else holds, such as `30s` or `10m`
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::history::time)]
+    pub(super) lock_timeout: crate::model::Millis,
+}
+
 #[derive(clap::Args, Debug)]
 pub(super) struct StateRmArgs {
     /// What to forget: `fleet.web[3]`, or `fleet.web` for all of its slots
     #[arg(value_name = "ADDR", required = true)]
     pub(super) addresses: Vec<String>,
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -189,6 +199,8 @@ pub(super) struct PruneArgs {
     /// Delete what ended longer ago than this, such as `30d`
     #[arg(long, value_name = "AGE", value_parser = super::history::age)]
     pub(super) older_than: Option<crate::model::Millis>,
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -304,6 +316,8 @@ pub(super) struct KindArgs {
 pub(super) struct RefreshArgs {
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -313,6 +327,8 @@ pub(super) struct RefreshArgs {
 pub(super) struct ApplyArgs {
     #[command(flatten)]
     pub(super) planning: Planning,
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -362,6 +378,32 @@ impl Args {
             | Command::Cloud { .. } => 1,
         }
     }
+
+    /// How long a lock is waited for; those that take none do not wait.
+    pub(super) fn lock_timeout_ms(&self) -> crate::model::Millis {
+        let lock = match &self.command {
+            Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(DestroyArgs { apply: args, .. }) => {
+                args.lock
+            }
+            Command::Refresh(args) => args.lock,
+            Command::History { command: Some(HistoryCommand::Prune(args)), .. } => args.lock,
+            Command::State { command: StateCommand::Rm(args) } => args.lock,
+            Command::Plan(_)
+            | Command::Drift
+            | Command::Validate
+            | Command::Show { .. }
+            | Command::History { .. }
+            | Command::State { .. }
+            | Command::Init(_)
+            | Command::Graph { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Explain { .. }
+            | Command::ForceUnlock(_)
+            | Command::Cloud { .. } => LockArgs::default(),
+        };
+        lock.lock_timeout
+    }
 }
 
 #[cfg(test)]
@@ -375,7 +417,7 @@ mod tests {
         let apply = command.find_subcommand("apply").expect("apply");
         let options = apply.get_arguments().map(|arg| arg.get_id().as_str());
         // These say how a plan is carried out, whichever it is.
-        let harmless = ["file", "parallelism", "auto_approve"];
+        let harmless = ["file", "parallelism", "auto_approve", "lock_timeout"];
         let planning: Vec<&str> = options.filter(|id| !harmless.contains(id) && *id != "help").collect();
         for id in &planning {
             assert!(PLANNING_ONLY.contains(id), "{id} does not conflict with FILE");

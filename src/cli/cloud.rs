@@ -132,7 +132,9 @@ pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> R
             ));
         }
         let question = format!("All instances and images in {shown} are lost. To delete them, type `yes`: ");
-        if !shell.confirmed(&question) {
+        let confirmed = shell.confirmed(&question);
+        shell.unless_interrupted()?;
+        if !confirmed {
             shell.say("Not approved; nothing was deleted.\n");
             return Ok(Exit::Failed);
         }

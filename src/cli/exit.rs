@@ -48,7 +48,7 @@ impl Exit {
         (Self::Usage, "the command line is wrong"),
         (Self::Config, "the config is wrong"),
         (Self::Bug, "a fault of fleetwright itself"),
-        (Self::Interrupted, "it was interrupted, and what was under way is in the journal"),
+        (Self::Interrupted, "it was interrupted; what was under way is in the journal"),
     ];
 
     /// The number.
@@ -61,10 +61,16 @@ impl Exit {
     #[must_use]
     pub fn of(diagnostics: &[Diagnostic]) -> Self {
         let has = |class| diagnostics.iter().any(|fault| fault.is_error() && fault.code.class == class);
-        [Class::Usage, Class::Config, Class::Foreign, Class::Locked, Class::Guard, Class::Infeasible]
-            .into_iter()
-            .find(|class| has(*class))
-            .map_or(Self::Failed, Self::of_class)
+        let order = [
+            Class::Interrupted,
+            Class::Usage,
+            Class::Config,
+            Class::Foreign,
+            Class::Locked,
+            Class::Guard,
+            Class::Infeasible,
+        ];
+        order.into_iter().find(|class| has(*class)).map_or(Self::Failed, Self::of_class)
     }
 
     /// What a class of faults means for the run.
@@ -78,6 +84,7 @@ impl Exit {
             Class::Foreign => Self::Foreign,
             Class::Locked => Self::Locked,
             Class::Failed => Self::Failed,
+            Class::Interrupted => Self::Interrupted,
         }
     }
 

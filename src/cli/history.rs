@@ -55,7 +55,7 @@ pub(super) fn prune(shell: &mut Shell<'_>, site: &Site, args: &PruneArgs) -> Res
             return Ok(Exit::Failed);
         }
     }
-    let pruned = ops::prune(site, before)?;
+    let pruned = ops::prune(site, before, shell)?;
     let text = if shell.json { history::pruned_json(&pruned) } else { history::pruned(&pruned, shell.out) };
     shell.print(&text);
     Ok(Exit::Done)
@@ -69,10 +69,19 @@ fn typed(args: &PruneArgs) -> String {
     }
 }
 
-/// `30d`, `12h`, `90m`, `2w`.
+/// How old something is: `30d`, `12h`, `90m`, `2w`.
 pub(super) fn age(text: &str) -> Result<Millis, String> {
+    span(text, "30d")
+}
+
+/// How long something may take: `30s`, `10m`.
+pub(super) fn time(text: &str) -> Result<Millis, String> {
+    span(text, "10m")
+}
+
+fn span(text: &str, example: &str) -> Result<Millis, String> {
     const SECOND: Millis = 1000;
-    let rule = || "a number and a unit (s, m, h, d, w), such as `30d`".to_owned();
+    let rule = || format!("a number and a unit (s, m, h, d, w), such as `{example}`");
     let unit = text.chars().next_back().ok_or_else(rule)?;
     let ms = match unit {
         's' => SECOND,

@@ -24,15 +24,17 @@ mod watching;
 mod world;
 
 pub use exit::Exit;
-pub use world::{Terminals, Window, World, real_world};
+pub use world::{Terminals, Typed, Window, World, interrupts, real_world};
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::model::Millis;
 use crate::model::ids::Name;
-use crate::ops::{Problem, Site};
+use crate::ops::{Problem, Site, Waiter};
 use crate::report::style::Style;
+use crate::store::Lease;
 use args::{Args, CloudCommand, Command, HistoryCommand, StateCommand};
 
 /// Runs one command.
@@ -121,6 +123,13 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
     }
 }
 
+impl Waiter for Shell<'_> {
+    fn waits(&mut self, now: Millis, lease: &Lease, until: Millis) {
+        let text = crate::report::lock::waiting(lease, now, until, self.talk);
+        self.say(&text);
+    }
+}
+
 /// Help is what was asked for; anything else is a mistake in the command line.
 fn usage(world: &mut World<'_>, error: &clap::Error) -> Exit {
     let color = world.color_of(None, world.terminals.stderr);
@@ -164,6 +173,7 @@ impl<'a> Shell<'a> {
             holder: world.holder.clone(),
             is_dead: std::mem::replace(&mut world.is_dead, Box::new(|_| false)),
             stop: std::sync::Arc::clone(&world.stop),
+            lock_timeout_ms: args.lock_timeout_ms(),
             parallelism: args.parallelism(),
             hooks: std::mem::take(&mut world.hooks),
         }
@@ -214,9 +224,26 @@ impl<'a> Shell<'a> {
 
     /// Reads one line, and takes only `yes`.
     fn confirmed(&mut self, question: &str) -> bool {
+        self.world.stop.heed();
         self.say(question);
         let mut line = String::new();
-        self.world.stdin.read_line(&mut line).is_ok() && line.trim() == "yes"
+        let read = self.world.stdin.read_line(&mut line).is_ok();
+        if self.world.stop.is_raised() {
+            // The cursor stands behind the question.
+            self.say("\n");
+            return false;
+        }
+        read && line.trim() == "yes"
+    }
+
+    /// Ends a command that somebody wants to stop at its question.
+    fn unless_interrupted(&self) -> Result<(), Problem> {
+        if !self.world.stop.is_raised() {
+            return Ok(());
+        }
+        let fault =
+            Diagnostic::error(codes::INTERRUPTED, "interrupted before it was approved").why("nothing was begun");
+        Err(Problem { diagnostics: vec![fault], sources: SourceMap::default() })
     }
 
     /// How many columns and rows the terminal of standard error has now.
@@ -229,7 +256,9 @@ impl<'a> Shell<'a> {
     /// Asks where there is a terminal to ask on; where there is none, that is a fault, with the command that does not ask.
     fn approved(&mut self, site: &Site, command: &str, question: &str) -> Result<bool, Problem> {
         if self.world.terminals.stdin {
-            return Ok(self.confirmed(question));
+            let approved = self.confirmed(question);
+            self.unless_interrupted()?;
+            return Ok(approved);
         }
         let fault = Diagnostic::error(codes::NEEDS_APPROVAL, "nothing was changed: there is no terminal to ask on")
             .help(format!("to go on without being asked: {} --auto-approve", self.again(command, site)));

@@ -2,9 +2,12 @@
 
 use super::args::StateRmArgs;
 use super::{Exit, Shell};
-use crate::ops::{self, Problem, Site};
+use crate::model::Millis;
+use crate::model::recorded::Recorded;
+use crate::ops::{self, Forgetting, Problem, Site, Waiter};
 use crate::report::things::{self, Known};
 use crate::report::{fold, state_text};
+use crate::store::Lease;
 
 pub(super) fn list(shell: &mut Shell<'_>, site: &Site, addr: Option<&str>) -> Result<Exit, Problem> {
     let recorded = match addr {
@@ -29,16 +32,9 @@ pub(super) fn show(shell: &mut Shell<'_>, site: &Site, addr: &str) -> Result<Exi
 
 pub(super) fn rm(shell: &mut Shell<'_>, site: &Site, args: &StateRmArgs) -> Result<Exit, Problem> {
     let command = format!("state rm {}", args.addresses.join(" "));
-    let mut going = None;
-    let forgotten = ops::forget(site, &args.addresses, &mut |state| {
-        if shell.json {
-            shell.say(&things::forgetting(state, &site.env, shell.talk));
-        } else {
-            shell.print(&things::forgetting(state, &site.env, shell.out));
-        }
-        going = Some(state.clone());
-        Ok(args.auto_approve || shell.approved(site, &command, "\nTo forget them, type `yes`: ")?)
-    })?;
+    let mut asking = Asking { shell, site, command, auto_approve: args.auto_approve, going: None };
+    let forgotten = ops::forget(site, &args.addresses, &mut asking)?;
+    let Asking { shell, going, .. } = asking;
     match (forgotten, going) {
         (Some(run), Some(state)) if shell.json => shell.print(&things::forgotten_json(&state, run)),
         (Some(run), Some(state)) => {
@@ -51,4 +47,32 @@ pub(super) fn rm(shell: &mut Shell<'_>, site: &Site, args: &StateRmArgs) -> Resu
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows what would be forgotten, and asks.
+struct Asking<'s, 'w> {
+    shell: &'s mut Shell<'w>,
+    site: &'s Site,
+    command: String,
+    auto_approve: bool,
+    going: Option<Recorded>,
+}
+
+impl Waiter for Asking<'_, '_> {
+    fn waits(&mut self, now: Millis, lease: &Lease, until: Millis) {
+        self.shell.waits(now, lease, until);
+    }
+}
+
+impl Forgetting for Asking<'_, '_> {
+    fn approve(&mut self, state: &Recorded) -> Result<bool, Problem> {
+        let Self { shell, site, command, auto_approve, going } = self;
+        if shell.json {
+            shell.say(&things::forgetting(state, &site.env, shell.talk));
+        } else {
+            shell.print(&things::forgetting(state, &site.env, shell.out));
+        }
+        *going = Some(state.clone());
+        Ok(*auto_approve || shell.approved(site, command, "\nTo forget them, type `yes`: ")?)
+    }
 }

@@ -8,7 +8,7 @@ use crate::apply::events::{Outcome, Progress};
 use crate::cloud::clock::Clock;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
-use crate::ops::{Approval, Planned, Problem, Watcher};
+use crate::ops::{Approval, Planned, Problem, Waiter, Watcher};
 use crate::plan::estimate::Measured;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
@@ -16,6 +16,7 @@ use crate::report::live_table::{self, live};
 use crate::report::progress::{self, Dated, ProgressText};
 use crate::report::style::Style;
 use crate::report::timing::Timing;
+use crate::store::Lease;
 
 /// Whoever watches on behalf of the command line.
 pub(super) struct Watching<'s, 'w> {
@@ -195,6 +196,12 @@ impl<'s, 'w> Watching<'s, 'w> {
     }
 }
 
+impl Waiter for Watching<'_, '_> {
+    fn waits(&mut self, now: Millis, lease: &Lease, until: Millis) {
+        self.shell.waits(now, lease, until);
+    }
+}
+
 impl Watcher for Watching<'_, '_> {
     fn progress(&mut self, now: Millis, progress: &Progress) {
         self.timing.note(now, progress);
@@ -242,6 +249,10 @@ impl Watcher for Watching<'_, '_> {
             "What an interrupted run had left open could not be settled.\n"
         };
         self.say(text);
+    }
+
+    fn overtaken(&mut self) {
+        self.shell.say("Another run has made the state since this plan was made; planning anew.\n");
     }
 
     fn begins(&mut self, planned: &Planned) {

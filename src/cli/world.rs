@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
+use super::Exit;
 use super::args::Color;
 use crate::apply::driver::StopFlag;
 use crate::cloud::clock::Clock;
@@ -103,9 +106,92 @@ impl Clock for WallClock {
 /// How wide text is where no terminal says.
 const DEFAULT_WIDTH: usize = 80;
 
-/// The world that the process finds itself in. Interrupts raise the wish to stop.
+/// A wish to stop that Ctrl-C, SIGTERM and SIGHUP raise. Where nobody heeds it, they end the process.
+#[must_use]
+pub fn interrupts() -> Arc<StopFlag> {
+    let stop = Arc::new(StopFlag::default());
+    let raised = Arc::clone(&stop);
+    // Where no handler can be set, an interrupt ends the process at once; the journal holds then, too.
+    drop(ctrlc::set_handler(move || {
+        raised.raise();
+        if !raised.is_heeded() {
+            #[expect(clippy::disallowed_methods, reason = "what is under way is in the journal, or there is nothing")]
+            std::process::exit(Exit::Interrupted.code().into());
+        }
+    }));
+    stop
+}
+
+/// What is typed. A thread of its own waits for it, so that a wish to stop is heard while nobody types.
+pub struct Typed {
+    stop: Arc<StopFlag>,
+    line: Vec<u8>,
+    taken: usize,
+}
+
+/// How often it is looked whether somebody wants to stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
+impl Typed {
+    /// Standard input, until somebody wants to stop.
+    #[must_use]
+    pub fn new(stop: Arc<StopFlag>) -> Self {
+        Self { stop, line: Vec::new(), taken: 0 }
+    }
+
+    /// The next line; empty at the end.
+    fn next_line(&self) -> std::io::Result<Vec<u8>> {
+        let (send, lines) = channel();
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let mut line = Vec::new();
+            let read = std::io::stdin().lock().read_until(b'\n', &mut line);
+            // Nobody waits for it any more where the command is over.
+            drop(send.send(read.map(|_| line)));
+        })?;
+        loop {
+            match lines.recv_timeout(GLANCE) {
+                Ok(line) => return line,
+                // `Interrupted` would only be tried again.
+                Err(RecvTimeoutError::Timeout) if self.stop.is_raised() => {
+                    return Err(std::io::Error::other("interrupted"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),
+            }
+        }
+    }
+}
+
+impl Read for Typed {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Typed {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.taken >= self.line.len() {
+            self.line = self.next_line()?;
+            self.taken = 0;
+        }
+        Ok(self.line.get(self.taken..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.taken += bytes;
+    }
+}
+
+/// The world that the process finds itself in.
 #[expect(clippy::disallowed_methods, reason = "this is where the program meets its environment")]
-pub fn real_world<'a>(stdin: &'a mut dyn BufRead, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> World<'a> {
+pub fn real_world<'a>(
+    stop: Arc<StopFlag>,
+    stdin: &'a mut dyn BufRead,
+    stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
+) -> World<'a> {
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -113,10 +199,6 @@ pub fn real_world<'a>(stdin: &'a mut dyn BufRead, stdout: &'a mut dyn Write, std
     let width = columns
         .or_else(|| terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| usize::from(width)))
         .unwrap_or(DEFAULT_WIDTH);
-    let stop = Arc::new(StopFlag::default());
-    let raised = Arc::clone(&stop);
-    // Where no handler can be set, an interrupt ends the process at once; the journal holds then, too.
-    drop(ctrlc::set_handler(move || raised.raise()));
     World {
         args: std::env::args_os().collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),

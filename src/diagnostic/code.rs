@@ -20,11 +20,13 @@ pub enum Class {
     Usage,
     /// It was tried and did not work: exit 1.
     Failed,
+    /// Somebody wanted it to stop: exit 130.
+    Interrupted,
 }
 
 impl Class {
     /// All of them, with what they mean, in the order in which they are listed.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Config, "The config is wrong"),
         (Self::Usage, "The command line is wrong"),
         (Self::Infeasible, "What is asked for cannot be reached from here"),
@@ -32,6 +34,7 @@ impl Class {
         (Self::Foreign, "State, plan or lock file belong to something else"),
         (Self::Locked, "Somebody else holds the lock"),
         (Self::Failed, "It was tried and did not work"),
+        (Self::Interrupted, "Somebody wanted it to stop"),
     ];
 
     /// What it means, in a few words.
@@ -170,6 +173,7 @@ codes! {
     NOT_A_STATE "not-a-state" Foreign "The file is not a state of this program."
     BAD_LOCK_FILE "bad-lock-file" Config "`fleetwright.lock` cannot be read as what this program writes."
     LOCKED "locked" Locked "Somebody else is applying."
+    INTERRUPTED "interrupted" Interrupted "Somebody wanted it to stop before it had begun."
     FENCED "fenced" Locked "The lock was taken over while this run was under way; it stopped before it wrote anything."
     NOT_IN_STATE "not-in-state" Failed "The state knows no such thing, or no such run."
     ALREADY_THERE "already-there" Failed "A file that would be written is there already."

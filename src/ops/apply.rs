@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::connect::{Connected, connect};
 use super::load::{files, load, state, store_problem};
+use super::lock::{Lock, Waiter, interrupted};
 use super::plan::{PlanOptions, Planned, move_pins, pin, plan_with};
 use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
@@ -18,8 +19,6 @@ use crate::model::recorded::RunId;
 use crate::plan::{Plan, VISIBLE_MS};
 use crate::store::{Fence, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
 
-/// How long a lock holds without being renewed.
-const LEASE_MS: Millis = 300_000;
 /// How long the cloud is trusted to remember a client token; it is not documented.
 const TOKEN_HORIZON_MS: Millis = 3_600_000;
 /// How old a read may be for its facts to count.
@@ -46,7 +45,7 @@ pub enum Approval {
 }
 
 /// Whoever watches an apply.
-pub trait Watcher {
+pub trait Watcher: Waiter {
     /// Something happened.
     fn progress(&mut self, now: Millis, progress: &Progress);
     /// Time went by, and it still goes on.
@@ -58,6 +57,8 @@ pub trait Watcher {
     /// # Errors
     /// There is nobody to ask.
     fn approve(&mut self, planned: &Planned) -> Result<Approval, Box<Diagnostic>>;
+    /// Another run has made the state since this one was planned and approved: it is planned anew, and asked again.
+    fn overtaken(&mut self);
     /// A saved plan, which was reviewed before, is about to be carried out.
     fn begins(&mut self, planned: &Planned);
 }
@@ -79,13 +80,14 @@ pub enum Applied {
 /// # Errors
 /// All that is wrong with the config, stands in the way, or keeps the state from being written.
 pub fn apply(site: &Site, options: &ApplyOptions, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+    site.stop.heed();
     let files = files(site)?;
     // A state that is there is locked before anything is planned with it; a new one is made when there is an approved
     // plan, for a plan that is refused should leave nothing behind.
     let store = SqliteStore::open(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     match store {
         Some(store) => {
-            let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
+            let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
             let result = apply_held(site, &files, options, watcher, &mut held);
             held.give_back();
             result
@@ -107,30 +109,23 @@ pub(super) fn wrapped(site: &Site, mut store: Box<SqliteStore>) -> Box<dyn Store
 /// A state with its lock.
 pub(super) struct Held<'a> {
     site: &'a Site,
-    pub(super) store: Box<dyn Store>,
-    pub(super) fence: Fence,
+    lock: Lock,
+    store: Box<dyn Store>,
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Self, Problem> {
-        let fence = Self::lock(site, &mut *store)?;
-        Ok(Self { site, store, fence })
+    pub(super) fn take(site: &'a Site, mut store: Box<dyn Store>, waiter: &mut dyn Waiter) -> Result<Self, Problem> {
+        let lock = Lock::take(site, &mut *store, waiter)?;
+        Ok(Self { site, lock, store })
     }
 
-    /// Takes the lock of a store that stays where it is.
-    pub(super) fn lock(site: &Site, store: &mut dyn Store) -> Result<Fence, Problem> {
-        let now = site.clock.now_ms();
-        store.lock(&site.holder, now, LEASE_MS, &*site.is_dead).map_err(|fault| store_problem(site, &fault))
-    }
-
-    /// Gives the lock back; a lock that was taken over is not ours to give.
-    pub(super) fn unlock(store: &mut dyn Store, fence: Fence) {
-        drop(store.unlock(fence));
+    fn fence(&self) -> Fence {
+        self.lock.fence
     }
 
     /// Gives the lock back.
     pub(super) fn give_back(mut self) {
-        Self::unlock(&mut *self.store, self.fence);
+        self.lock.give_back(&mut *self.store);
     }
 
     pub(super) fn now_ms(&self) -> Millis {
@@ -158,7 +153,7 @@ impl<'a> Held<'a> {
             plan_hash: plan_json.as_ref().map(|json| Digest::of(context::PLAN, json.as_bytes())),
             plan_json,
         };
-        self.store.start_run(self.fence, &run).map_err(|fault| store_problem(self.site, &fault))
+        self.store.start_run(self.fence(), &run).map_err(|fault| store_problem(self.site, &fault))
     }
 
     pub(super) fn end_run(&mut self, run: RunId, outcome: &Outcome) {
@@ -172,11 +167,11 @@ impl<'a> Held<'a> {
             RunOutcome::Partly
         };
         // The outcome itself is told all the same; history can do without its last line.
-        drop(self.store.end_run(self.fence, run, self.site.clock.now_ms(), word));
+        drop(self.store.end_run(self.fence(), run, self.site.clock.now_ms(), word));
     }
 
     pub(super) fn commit(&mut self, records: &[Record]) -> Result<(), Problem> {
-        self.store.commit(self.fence, records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
+        self.store.commit(self.fence(), records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
     }
 
     fn drive(&mut self, engine: Engine, connected: &Connected, watcher: &mut dyn Watcher) -> Outcome {
@@ -186,8 +181,9 @@ impl<'a> Held<'a> {
                 cloud: Arc::clone(&connected.cloud),
                 clock: Arc::clone(&self.site.clock),
                 store: &mut *self.store,
-                fence: self.fence,
-                lease_ms: LEASE_MS,
+                fence: self.lock.fence,
+                lease_ms: self.site.lease_ms(),
+                lost: self.lock.heartbeat.lost(),
                 tell: &mut |now, progress| match progress {
                     Some(progress) => watcher.progress(now, progress),
                     None => watcher.tick(now),
@@ -215,19 +211,40 @@ fn apply_fresh(
         return Ok(over);
     }
     let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
-    let store =
-        SqliteStore::create(&site.state_file(), &planned.plan.lineage).map_err(|fault| store_problem(site, &fault))?;
-    let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let result =
-        still_fresh(&mut held, &planned.plan).and_then(|()| execute(site, watcher, &mut held, &planned, &connected));
+    let store = made(site, &planned.plan)?;
+    let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
+    let result = match is_fresh(&mut held, &planned.plan) {
+        Ok(true) => execute(site, watcher, &mut held, &planned, &connected),
+        // What was approved was made as if there were nothing yet. Now there is a state, and its lock is ours.
+        Ok(false) => {
+            watcher.overtaken();
+            apply_held(site, files, options, watcher, &mut held)
+        }
+        Err(problem) => Err(problem),
+    };
     held.give_back();
     result
+}
+
+/// The state, made where there is none yet. Another run may make it at the same moment: then it is that one.
+pub(super) fn made(site: &Site, plan: &Plan) -> Result<SqliteStore, Problem> {
+    let file = site.state_file();
+    let problem = |fault| store_problem(site, &fault);
+    if let Some(store) = SqliteStore::open(&file).map_err(problem)? {
+        return Ok(store);
+    }
+    match SqliteStore::create(&file, &plan.lineage) {
+        Ok(store) => Ok(store),
+        Err(fault) => SqliteStore::open(&file).map_err(problem)?.ok_or_else(|| problem(fault)),
+    }
 }
 
 /// Shows the plan and asks whether it is to be carried out. Where it is not, or there is nothing to do, that is how the
 /// apply ends.
 fn ask(site: &Site, planned: &Planned, watcher: &mut dyn Watcher) -> Result<Option<Applied>, Problem> {
+    interrupted(site, "while the plan was made")?;
     let approval = watcher.approve(planned).map_err(|fault| Problem::of(*fault))?;
+    interrupted(site, "before the plan was approved")?;
     if planned.plan.is_empty() {
         move_pins(site, &planned.plan)?;
         return Ok(Some(Applied::Nothing));
@@ -235,17 +252,10 @@ fn ask(site: &Site, planned: &Planned, watcher: &mut dyn Watcher) -> Result<Opti
     Ok((approval == Approval::No).then_some(Applied::Declined))
 }
 
-/// Another run may have made the state while this one was being planned and approved.
-fn still_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<(), Problem> {
+/// Whether the state is as it was when this plan was made: another run may have made it, or written it, since.
+fn is_fresh(held: &mut Held<'_>, plan: &Plan) -> Result<bool, Problem> {
     let recorded = held.load()?.recorded;
-    if recorded.lineage == plan.lineage && recorded.serial == plan.serial {
-        return Ok(());
-    }
-    Err(Problem::of(
-        Diagnostic::error(codes::STALE, "another run has written the state since this plan was made")
-            .why("nothing was changed: the plan was made as if there were nothing yet")
-            .help("run the same command again: it plans anew"),
-    ))
+    Ok(recorded.lineage == plan.lineage && recorded.serial == plan.serial)
 }
 
 fn apply_held(
@@ -271,6 +281,12 @@ fn apply_held(
         return Ok(over);
     }
     execute(site, watcher, held, &planned, &planned.connected)
+}
+
+/// How long after its signature a request may still be executed, of those that the journal has as sent. Over loopback
+/// none outlives its process; but whoever lost the lock, and is not known to be gone, may only be asleep.
+fn window_ms(connected: &Connected, stored: &Stored) -> Millis {
+    if connected.cloud.outlives_us() || !stored.displaced.is_empty() { SIGNATURE_WINDOW_MS } else { 0 }
 }
 
 fn settings(site: &Site, connected: &Connected, account: &crate::model::ids::Uin, run: RunId) -> Settings {
@@ -309,7 +325,7 @@ fn recover(
             ));
         }
     };
-    let set = settings(site, connected, &account, run);
+    let set = Settings { window_ms: window_ms(connected, &stored), ..settings(site, connected, &account, run) };
     let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);
     let outcome = held.drive(engine, connected, watcher);
     held.end_run(run, &outcome);

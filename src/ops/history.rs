@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::apply::Held;
 use super::load::store_problem;
+use super::lock::{Lock, Waiter, interrupted};
 use super::{Problem, Site};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
@@ -150,13 +150,14 @@ pub fn stays_from(told: &[RunTold], prune: Prune, now_ms: Millis) -> Option<RunI
 ///
 /// # Errors
 /// Somebody else holds the lock, or the state cannot be written; then nothing is deleted.
-pub fn prune(site: &Site, before: RunId) -> Result<Pruned, Problem> {
+pub fn prune(site: &Site, before: RunId, waiter: &mut dyn Waiter) -> Result<Pruned, Problem> {
     let fault = |fault| store_problem(site, &fault);
     let store = SqliteStore::open(&site.state_file()).map_err(fault)?;
     let Some(mut store) = store else { return Ok(Pruned { runs: 0, operations: 0, plans: 0, stays: None }) };
-    let fence = Held::lock(site, &mut store)?;
-    let pruned = store.prune(fence, before).map_err(fault);
-    Held::unlock(&mut store, fence);
+    interrupted(site, "before it was approved")?;
+    let lock = Lock::take(site, &mut store, waiter)?;
+    let pruned = store.prune(lock.fence, before).map_err(fault);
+    lock.give_back(&mut store);
     pruned
 }
 

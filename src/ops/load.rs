@@ -82,6 +82,7 @@ pub(super) fn fresh(lineage: Lineage) -> Stored {
         open: Vec::new(),
         next_op: crate::model::recorded::OpId(1),
         ids_ever: std::collections::BTreeSet::new(),
+        displaced: Vec::new(),
     }
 }
 
@@ -98,8 +99,8 @@ pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
                 when(site, lease.until_ms)
             ))
             .help(
-                "wait until that run is over; a lease that has ended is taken over by itself, and where you know that \
-                 it is dead, `fleetwright force-unlock` breaks the lock",
+                "wait until that run is over, with `--lock-timeout 10m` for example; a lease that has ended is taken over \
+                 by itself, and where you know that the run is dead, `fleetwright force-unlock` breaks the lock",
             ),
         StoreFault::Fenced => Diagnostic::error(codes::FENCED, text)
             .help("see what that run did with `fleetwright show`, then apply again"),

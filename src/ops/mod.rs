@@ -5,6 +5,7 @@ mod apply;
 mod asked;
 mod connect;
 mod git;
+mod heartbeat;
 mod history;
 mod init;
 mod load;
@@ -26,16 +27,17 @@ pub use connect::{cloud_file, open_embedded, open_problem};
 pub use history::{Prune, RunNumber, RunWhole, history, measured, prune, run, stays_from};
 pub use init::{Started, init};
 pub use load::{Config, expect_dir, validate};
-pub use lock::{break_lock, lease};
+pub use lock::{Waiter, break_lock, lease};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
-pub use state::{Thing, forget, recorded, recorded_at, things};
+pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 
 use crate::apply::driver::{StopFlag, Travel};
 use crate::cloud::Cloud;
 use crate::cloud::clock::Clock;
 use crate::cloud::embedded::Embedded;
 use crate::diagnostic::{Diagnostic, SourceMap, is_unseen, visible};
+use crate::model::Millis;
 use crate::model::ids::Name;
 use crate::store::{Holder, Store};
 
@@ -57,6 +59,8 @@ pub struct Site {
     pub is_dead: Box<dyn Fn(&Holder) -> bool>,
     /// A wish to stop.
     pub stop: Arc<StopFlag>,
+    /// How long a lock is waited for that somebody else holds.
+    pub lock_timeout_ms: Millis,
     /// How many calls are made at once.
     pub parallelism: usize,
     /// What tests put in between.
@@ -81,9 +85,19 @@ pub struct Hooks {
     pub travel: Option<Box<Travel>>,
     /// The most pages that the file of a state may have: a disk that is full.
     pub most_pages: Option<u32>,
+    /// How long a lock holds without being renewed, where that is not what it is otherwise.
+    pub lease_ms: Option<Millis>,
 }
 
+/// How long a lock holds without being renewed.
+const LEASE_MS: Millis = 300_000;
+
 impl Site {
+    /// How long a lock holds without being renewed.
+    pub(crate) fn lease_ms(&self) -> Millis {
+        self.hooks.lease_ms.unwrap_or(LEASE_MS)
+    }
+
     /// The file of this environment's state.
     #[must_use]
     pub fn state_file(&self) -> PathBuf {

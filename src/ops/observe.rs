@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::lock::interrupted;
 use super::{Problem, Site};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Answer, Call, Class, Fault};
@@ -29,6 +30,7 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
         if let Some(wait) = observer.wait_ms() {
             site.clock.wait_until(site.clock.now_ms() + wait);
         }
+        interrupted(site, "while looking at the cloud")?;
         for (call, result) in make(site, cloud, calls) {
             observer.answer(&call, result);
         }

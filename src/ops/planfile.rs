@@ -6,9 +6,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::apply::{Held, execute, wrapped};
+use super::apply::{Held, execute, made, wrapped};
 use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
+use super::lock::interrupted;
 use super::observe::{Sight, observe};
 use super::plan::{NewPin, move_pins, new_pins};
 use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
@@ -90,6 +91,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// The file is damaged, foreign or stale; the config cannot be read; the state cannot be written.
 pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result<Applied, Problem> {
+    site.stop.heed();
     let mut plan = read_plan(site, file)?;
     let again = Again { site, file, destroy: plan.destroy, refresh_only: plan.refresh_only, scope: plan.scope.clone() };
     let files = files(site)?;
@@ -137,12 +139,9 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
 fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) -> Result<Applied, Problem> {
     let site = again.site;
     let Planned { plan, connected, .. } = planned;
-    let problem = |fault| store_problem(site, &fault);
-    let store = match SqliteStore::open(&site.state_file()).map_err(problem)? {
-        Some(store) => store,
-        None => SqliteStore::create(&site.state_file(), &plan.lineage).map_err(problem)?,
-    };
-    let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
+    interrupted(site, "before the plan was begun")?;
+    let store = made(site, plan)?;
+    let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
     let result = held.load().and_then(|stored| {
         let unmoved = stored.recorded.lineage == plan.lineage;
         let moved = || Problem::of(again.stale("another run made the state that is here".into()));

@@ -2,6 +2,7 @@
 
 use super::apply::{Held, wrapped};
 use super::load::store_problem;
+use super::lock::{Waiter, interrupted};
 use super::{Problem, Site};
 use crate::apply::events::Outcome;
 use crate::cloud::call::{Arg, StepId};
@@ -67,39 +68,47 @@ pub fn things(site: &Site, addresses: &[String]) -> Result<Vec<Thing>, Problem> 
     Ok(things)
 }
 
-/// Takes things out of the state, and leaves them alone in the cloud, if `approve` says so. `None`: it did not.
+/// Whoever lets things be forgotten.
+pub trait Forgetting: Waiter {
+    /// Whether these are to be forgotten.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    fn approve(&mut self, going: &Recorded) -> Result<bool, Problem>;
+}
+
+/// Takes things out of the state, and leaves them alone in the cloud, if that is approved. `None`: it was not.
 ///
 /// # Errors
 /// An address is none, or there is nothing at it; something is under way there; somebody else holds the lock; or the
 /// state cannot be written.
-pub fn forget(
-    site: &Site,
-    addresses: &[String],
-    approve: &mut dyn FnMut(&Recorded) -> Result<bool, Problem>,
-) -> Result<Option<RunId>, Problem> {
+pub fn forget(site: &Site, addresses: &[String], forgetting: &mut dyn Forgetting) -> Result<Option<RunId>, Problem> {
     let wanted = parsed(addresses)?;
     let store = SqliteStore::open(&site.state_file()).map_err(|fault| store_problem(site, &fault))?;
     let Some(store) = store else { return Err(nothing_at(&Recorded::empty(super::load::no_lineage()), &wanted)) };
-    let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
-    let result = forget_held(&mut held, &wanted, approve);
+    let mut held = Held::take(site, wrapped(site, Box::new(store)), forgetting)?;
+    let result = forget_held(site, &mut held, &wanted, forgetting);
     held.give_back();
     result
 }
 
 fn forget_held(
+    site: &Site,
     held: &mut Held<'_>,
     wanted: &[Addr],
-    approve: &mut dyn FnMut(&Recorded) -> Result<bool, Problem>,
+    forgetting: &mut dyn Forgetting,
 ) -> Result<Option<RunId>, Problem> {
     let mut stored = held.load()?;
     stored.recorded.objects = selected(&stored.recorded, wanted)?;
     refuse_open(&stored)?;
-    if !approve(&stored.recorded)? {
+    let approved = forgetting.approve(&stored.recorded)?;
+    interrupted(site, "before it was approved")?;
+    if !approved {
         return Ok(None);
     }
     let run = held.start_run("state rm", None, None)?;
     let mut outcome = Outcome::default();
-    let committed = held.commit(&forgetting(held.now_ms(), run, &stored));
+    let committed = held.commit(&records_of(held.now_ms(), run, &stored));
     let forgotten = stored.recorded.objects.iter().map(|object| (Action::Forget, object.full_addr()));
     if committed.is_ok() {
         outcome.done.extend(forgotten);
@@ -133,7 +142,7 @@ fn refuse_open(stored: &Stored) -> Result<(), Problem> {
 }
 
 /// The journal of forgetting: one operation that sends nothing, and the rows that go.
-fn forgetting(now_ms: crate::model::Millis, run: RunId, stored: &Stored) -> Vec<Record> {
+fn records_of(now_ms: crate::model::Millis, run: RunId, stored: &Stored) -> Vec<Record> {
     let objects = &stored.recorded.objects;
     let op = stored.next_op;
     let target = |object: &Object| Target {

@@ -33,6 +33,21 @@ pub fn text(lease: &Lease, now_ms: Millis, style: Style) -> String {
     page.finish()
 }
 
+/// Who holds a lock that is waited for, and how long that goes on.
+#[must_use]
+pub fn waiting(lease: &Lease, now_ms: Millis, until_ms: Millis, style: Style) -> String {
+    let Lease { holder: Holder { who, host, pid, started: _ }, since_ms, until_ms: lease_ms, fence: _ } = lease;
+    let mut page = Page::new(style);
+    let held = format!(
+        " for up to {}: {who} on {host} (process {pid}) holds it since {}; its lease ends in {} unless it is renewed",
+        words::span(until_ms - now_ms),
+        words::time(*since_ms),
+        words::span((lease_ms - now_ms).max(0)),
+    );
+    page.wrap(0, HANG, &Line::new().add(Ink::Strong, "Waiting for the lock").text(held));
+    page.finish()
+}
+
 /// The lock as JSON, and whether it was broken just now.
 #[must_use]
 pub fn json(lease: Option<&Lease>, broken: bool) -> String {

@@ -1,12 +1,14 @@
 //! The state: what is ours in the cloud, the journal of what was done to it, and the lock.
 //!
 //! One writer owns a [`Store`]; every write checks the fence in its own transaction. [`SqliteStore`] keeps a state in a
-//! file; `state/README.md` describes its tables.
+//! file; `state/README.md` describes its tables. Beside the writer only the heartbeat of the same process writes: by a
+//! [`LockRow`], which touches the lock's row and nothing else.
 
 mod fault;
 mod files;
 mod history;
 mod journal;
+mod lock;
 mod migrate;
 mod read;
 mod record;
@@ -16,6 +18,7 @@ mod sqlite;
 mod tests;
 mod write;
 
+pub use lock::LockRow;
 pub use record::{
     DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
     Stays, Tally, TargetOutcome,
@@ -41,6 +44,9 @@ pub struct Stored {
     pub next_op: OpId,
     /// Every cloud id that was ever recorded; empty where no operation is open.
     pub ids_ever: BTreeSet<String>,
+    /// Who lost the lock while operations were open, without giving it back, and was not known to be gone when it was
+    /// taken last: somebody who is only asleep may still send what is in the journal as sent.
+    pub displaced: Vec<Holder>,
 }
 
 /// Proof of holding the lock: grows with every holder.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{Res, Trouble};
 use super::journal::{self, address};
+use super::lock::displaced;
 use super::migrate::meta;
 use super::rows::{
     Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, text, time, value,
@@ -82,7 +83,7 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
     };
     let open = journal::open(&tx, &mut specs)?;
     let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
-    Ok(Stored { recorded, open, next_op: next_op(&tx)?, ids_ever })
+    Ok(Stored { recorded, open, next_op: next_op(&tx)?, ids_ever, displaced: displaced(&tx)? })
 }
 
 /// The first id that no operation has, nor had before old ones went.

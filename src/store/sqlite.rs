@@ -17,7 +17,7 @@ use super::rows::{counter, lease, lineage};
 use super::write::Writer;
 use super::{
     DurationRow, Fence, Holder, Lease, NewRun, OpRow, Pruned, Record, RunOutcome, RunRow, RunTold, Store, StoreFault,
-    Stored, history, read,
+    Stored, history, lock, read,
 };
 use crate::model::Millis;
 use crate::model::digest::Digest;
@@ -231,7 +231,7 @@ impl SqliteStore {
     /// # Errors
     /// The state cannot be written.
     pub fn force_unlock(&mut self, fence: Fence) -> Result<bool, StoreFault> {
-        self.write(|tx| Ok(tx.execute("DELETE FROM lock WHERE fence = ?1", [fence.0.cast_signed()])? > 0))
+        self.write(|tx| lock::force_unlock(tx, fence))
     }
 
     /// The operations that a run entered into the journal, oldest first.
@@ -313,12 +313,15 @@ impl Store for SqliteStore {
         is_dead: &dyn Fn(&Holder) -> bool,
     ) -> Result<Fence, StoreFault> {
         self.write(|tx| {
-            if let Some(held) = lease(tx)?
+            let gone = |other: &Holder| other.host == holder.host && is_dead(other);
+            let held = lease(tx)?;
+            if let Some(held) = &held
                 && held.until_ms > now_ms
-                && !(held.holder.host == holder.host && is_dead(&held.holder))
+                && !gone(&held.holder)
             {
-                return Err(StoreFault::Locked(Box::new(held)).into());
+                return Err(StoreFault::Locked(Box::new(held.clone())).into());
             }
+            lock::displace(tx, held.map(|held| held.holder), gone)?;
             let fence = counter(tx, "fence")? + 1;
             tx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('fence', ?1)", [fence.cast_signed()])?;
             let Holder { who, host, pid, started } = holder;

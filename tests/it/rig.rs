@@ -34,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) width: usize,
     /// After so many bytes, whoever reads standard output goes away.
     pub(crate) reads: Cell<usize>,
+    /// Whether it is known of whoever held the lock before that its process has ended.
+    pub(crate) known_dead: Cell<bool>,
 }
 
 /// The cloud of a world: a file, and whoever has it open.
@@ -96,6 +98,7 @@ impl Rig {
             stop: RefCell::default(),
             width: 80,
             reads: Cell::new(usize::MAX),
+            known_dead: Cell::new(true),
         };
         std::fs::create_dir_all(rig.dir()).expect("a directory");
         for (name, text) in files {
@@ -124,6 +127,7 @@ impl Rig {
             stop: RefCell::default(),
             width: self.width,
             reads: self.reads.clone(),
+            known_dead: self.known_dead.clone(),
         }
     }
 
@@ -263,6 +267,7 @@ impl Rig {
         let run = self.runs.get();
         self.runs.set(run.wrapping_add(1));
         let count = Cell::new(0_u8);
+        let known_dead = self.known_dead.get();
         let Streams { stdin, stdout, stderr } = streams;
         cli::run(World {
             args: std::iter::once("fleetwright".into()).chain(words).collect(),
@@ -277,8 +282,8 @@ impl Rig {
                 bytes
             }),
             holder: Holder { who: "ada".into(), host: "workbench".into(), pid: 100 + u32::from(run), started: 1 },
-            // Whoever held the lock before is a process that has ended: there is one command at a time here.
-            is_dead: Box::new(|_| true),
+            // There is one command at a time here: whoever held the lock before has ended, or sleeps.
+            is_dead: Box::new(move |_| known_dead),
             stop: self.stop(),
             width: self.width,
             window: Box::new(|| None),

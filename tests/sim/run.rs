@@ -15,7 +15,7 @@ use super::script::{Atom, RUNS, Script, Verb};
 use super::shop::Shop;
 use super::watch::{Watch, serving};
 use crate::crash::wire::{Fate, Trap, Wire};
-use crate::crash::world::{faults_but, holds, leaks, state};
+use crate::crash::world::{faults_but_shares, holds, leaks, state};
 use crate::kit::{GZ, counts};
 use crate::rig::{OWNER, Ran, Rig};
 
@@ -365,7 +365,7 @@ impl Teller {
             .map(|(_, id)| id)
             .collect();
         let faults: Vec<String> =
-            faults_but(&self.rig, true).into_iter().filter(|fault| !theirs.iter().any(|id| fault.contains(id))).collect();
+            faults_but_shares(&self.rig).into_iter().filter(|fault| !theirs.iter().any(|id| fault.contains(id))).collect();
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }

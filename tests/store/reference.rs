@@ -114,6 +114,6 @@ impl Reference {
             ids_ever.clone_from(&self.handed_out);
             ids_ever.extend(self.recorded.objects.iter().map(|object| object.cloud_id.to_string()));
         }
-        Stored { recorded: self.recorded.clone(), open, next_op: self.next_op(), ids_ever }
+        Stored { recorded: self.recorded.clone(), open, next_op: self.next_op(), ids_ever, displaced: Vec::new() }
     }
 }

@@ -6,6 +6,8 @@
 //! orphan, nothing lost, and the second plan is empty.
 
 mod asked;
+mod asleep;
+mod compare;
 mod fleets;
 mod images;
 mod killed;

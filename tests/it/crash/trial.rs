@@ -177,6 +177,21 @@ impl<'b> Trial<'b> {
         Ok(first.exit)
     }
 
+    /// The process falls asleep with a request on its way, somebody breaks its lock, and the request arrives while another
+    /// one is at work, or after that. Nothing of this leaves the machine: what keeps it from being executed is its age.
+    pub(crate) fn asleep(&self, trap: Trap) -> Result<(), String> {
+        assert!(!self.remote, "what is far away is always waited for");
+        self.strike(self.base.doing.command, trap)?;
+        self.wire.arm(None);
+        self.rig.known_dead.set(false);
+        let refused = self.rig.run(self.base.doing.again);
+        if refused.exit != Exit::Locked {
+            return Err(format!("it sleeps, and its lock was taken: {:?}\n{}", refused.exit, refused.err));
+        }
+        self.rig.run("force-unlock --auto-approve").expect(Exit::Done);
+        self.finish()
+    }
+
     /// The process dies, and then the next one, at each of its points. Answers how many those were, and what failed.
     pub(crate) fn twice(&self, first: Trap) -> (usize, Vec<String>) {
         if let Err(why) = self.strike(self.base.doing.command, first) {

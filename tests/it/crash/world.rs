@@ -8,13 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
 use serde_json::Value;
 
+use super::compare::{LAUNCH_FAILED, SHUTDOWN, between};
 use crate::rig::{OWNER, Rig};
 
-/// Such an instance cannot be terminated; it drops out by itself.
-const LAUNCH_FAILED: &str = "LAUNCH_FAILED";
-
-/// Such an instance lies in the recycle bin, and is nobody's any more.
-const SHUTDOWN: &str = "SHUTDOWN";
 const DISCARDED: &str = "in the recycle bin: ";
 
 /// Whether there is nothing but what lies in the recycle bin.
@@ -69,72 +65,12 @@ pub(crate) fn summary(rig: &Rig) -> BTreeSet<String> {
 
 /// What is wrong between the state and the cloud, if anything.
 pub(crate) fn faults(rig: &Rig) -> Vec<String> {
-    faults_but(rig, false)
+    between(&state(rig), &rig.holdings(), OWNER, false)
 }
 
 /// The same, where others may have shared our images: the state has what we did.
-pub(crate) fn faults_but(rig: &Rig, others_share: bool) -> Vec<String> {
-    let mut faults = Vec::new();
-    let state = state(rig);
-    let mut recorded: BTreeMap<(String, String), &Value> = BTreeMap::new();
-    for object in state["objects"].as_array().into_iter().flatten() {
-        let word = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
-        if word("status") != "ready" {
-            faults.push(format!("{} is {} in the state", word("address"), word("status")));
-        }
-        if word("kind") != "share" && recorded.insert((word("region"), word("id")), object).is_some() {
-            faults.push(format!("{} is in the state twice", word("id")));
-        }
-    }
-    let holdings = rig.holdings();
-    let mut there = BTreeSet::new();
-    for (region, held) in holdings.0.get(OWNER).into_iter().flatten() {
-        let region = region.to_string();
-        let ours = |state: &str| state != LAUNCH_FAILED && state != SHUTDOWN;
-        let instances = || held.instances.iter().filter(|(_, one)| ours(&one.state));
-        let ids = instances().map(|(id, _)| id).chain(held.images.keys());
-        there.extend(ids.map(|id| (region.clone(), id.clone())));
-        let mut names = BTreeSet::new();
-        let named = instances().map(|(_, one)| &one.name).chain(held.images.values().map(|one| &one.name));
-        faults.extend(named.filter(|name| !names.insert(*name)).map(|name| format!("two are called {name}")));
-        for (id, disk) in &held.disks {
-            if disk.instance.as_ref().is_none_or(|owner| !held.instances.contains_key(owner)) {
-                faults.push(format!("disk {id} was left behind"));
-            }
-        }
-        for (id, snapshot) in &held.snapshots {
-            if snapshot.image.as_ref().is_none_or(|owner| !held.images.contains_key(owner)) {
-                faults.push(format!("snapshot {id} was left behind"));
-            }
-        }
-        for id in held.tags.keys() {
-            let known = held.instances.contains_key(id) || held.images.contains_key(id) || held.disks.contains_key(id);
-            if !known && !held.snapshots.contains_key(id) {
-                faults.push(format!("the tags of {id} were left behind"));
-            }
-        }
-        for (id, image) in &held.images {
-            let shares: Vec<&Value> = state["objects"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter(|object| object["kind"] == "share" && object["id"] == id.as_str())
-                .collect();
-            let listed: BTreeSet<String> = shares
-                .iter()
-                .flat_map(|share| share["spec"]["accounts"].as_array().into_iter().flatten())
-                .filter_map(|uin| uin.as_str().map(str::to_owned))
-                .collect();
-            let seen: BTreeSet<String> = image.shared_with.iter().map(ToString::to_string).collect();
-            if listed != seen && !(others_share && listed.is_subset(&seen)) {
-                faults.push(format!("{id} is shared with {seen:?}, and the state says {listed:?}"));
-            }
-        }
-    }
-    let recorded: BTreeSet<(String, String)> = recorded.into_keys().collect();
-    faults.extend(recorded.difference(&there).map(|lost| format!("{lost:?} is in the state only")));
-    faults.extend(there.difference(&recorded).map(|orphan| format!("{orphan:?} is in the cloud only")));
-    faults
+pub(crate) fn faults_but_shares(rig: &Rig) -> Vec<String> {
+    between(&state(rig), &rig.holdings(), OWNER, true)
 }
 
 /// The state as JSON.

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use fleetwright::cli::{Exit, Terminals};
-use fleetwright::model::Millis;
-use fleetwright::model::ids::Lineage;
-use fleetwright::model::recorded::RunId;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+use fleetwright::store::{Fence, Holder, Record, SqliteStore, Store, StoreFault};
 
+use crate::between::{Guard, Guarded};
 use crate::kit::{FLEET, GZ, fleet, says};
 use crate::rig::{Ran, Rig};
 
@@ -61,62 +59,22 @@ fn whoever_loses_the_lock_writes_no_more() {
     assert_eq!(store.commit(fence, &[]), Err(StoreFault::Fenced), "nor after another run");
 }
 
-/// A state whose lock somebody breaks before the n-th write.
-struct Stolen {
-    inner: Box<dyn Store>,
+/// Somebody breaks the lock before the n-th write after it was taken.
+struct Thief {
     file: PathBuf,
     writes: usize,
 }
 
-impl Stolen {
-    fn write<T>(&mut self, write: impl FnOnce(&mut dyn Store) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-        if self.writes == 0 {
-            let mut other = SqliteStore::open(&self.file)?.expect("a state");
-            let lease = other.lease()?.expect("a lock");
-            assert!(other.force_unlock(lease.fence)?);
+impl Guard for Thief {
+    fn before(&mut self, _: &[Record]) -> Result<(), StoreFault> {
+        let mut other = SqliteStore::open(&self.file)?.expect("a state");
+        if let Some(lease) = other.lease()? {
+            if self.writes == 0 {
+                assert!(other.force_unlock(lease.fence)?);
+            }
+            self.writes = self.writes.wrapping_sub(1);
         }
-        self.writes = self.writes.wrapping_sub(1);
-        write(&mut *self.inner)
-    }
-}
-
-impl Store for Stolen {
-    fn load(&mut self) -> Result<Stored, StoreFault> {
-        self.inner.load()
-    }
-
-    fn lock(
-        &mut self,
-        holder: &Holder,
-        now_ms: Millis,
-        lease_ms: Millis,
-        is_dead: &dyn Fn(&Holder) -> bool,
-    ) -> Result<Fence, StoreFault> {
-        self.inner.lock(holder, now_ms, lease_ms, is_dead)
-    }
-
-    fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault> {
-        self.write(|inner| inner.renew(fence, until_ms))
-    }
-
-    fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault> {
-        self.inner.unlock(fence)
-    }
-
-    fn commit(&mut self, fence: Fence, records: &[Record]) -> Result<(), StoreFault> {
-        self.write(|inner| inner.commit(fence, records))
-    }
-
-    fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
-        self.write(|inner| inner.start_run(fence, run))
-    }
-
-    fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault> {
-        self.write(|inner| inner.end_run(fence, run, ended_ms, outcome))
-    }
-
-    fn lineage(&self) -> Lineage {
-        self.inner.lineage()
+        Ok(())
     }
 }
 
@@ -128,7 +86,7 @@ fn a_run_whose_lock_was_taken_over_says_so() {
         let rig = fleet();
         rig.edit("shop.yaml", "count: 5", "count: 6");
         let file = rig.dir().join("state/default.db");
-        let steal = move |inner| Box::new(Stolen { inner, file: file.clone(), writes }) as Box<dyn Store>;
+        let steal = move |inner| Guarded::by(Thief { file: file.clone(), writes }, inner);
         let hooks = Hooks { store: Some(Box::new(steal)), ..Hooks::default() };
         let mark = rig.mark();
         let ran = rig.run_with("apply --auto-approve", hooks).expect(Exit::Locked);
@@ -160,4 +118,137 @@ fn a_lease_that_has_ended_is_said_to_have() {
     let (_store, _) = held(&rig, "grace");
     rig.wait_ms(400_000);
     says(&typed(&rig, "force-unlock", "no\n").expect(Exit::Failed).out, "ended 1 min 40 s ago");
+}
+
+/// Somebody gives the lock back, or leaves, before the n-th time that it is asked for.
+struct Patient {
+    asked: usize,
+    then: Box<dyn FnMut() + Send>,
+}
+
+impl Guard for Patient {
+    fn before(&mut self, _: &[Record]) -> Result<(), StoreFault> {
+        self.asked = self.asked.wrapping_sub(1);
+        if self.asked == 0 {
+            (self.then)();
+        }
+        Ok(())
+    }
+}
+
+/// Hooks under which something is done before the n-th time that the lock is asked for.
+fn at_the_nth_time(asked: usize, then: impl FnMut() + Clone + Send + 'static) -> Hooks {
+    let wrap = move |inner| Guarded::by(Patient { asked, then: Box::new(then.clone()) }, inner);
+    Hooks { store: Some(Box::new(wrap)), ..Hooks::default() }
+}
+
+/// What takes a lock, each with what it says when it has waited in vain.
+const TAKING: [&str; 6] = [
+    "apply --auto-approve",
+    "apply saved.json",
+    "destroy --auto-approve",
+    "refresh --auto-approve",
+    "state rm fleet.web[0] --auto-approve",
+    "history prune --keep 1 --auto-approve",
+];
+
+#[test]
+fn a_lock_is_waited_for_as_long_as_the_command_line_says() {
+    let rig = fleet();
+    rig.settle();
+    rig.edit("shop.yaml", "count: 5", "count: 6");
+    rig.settle();
+    rig.edit("shop.yaml", "count: 6", "count: 7");
+    rig.run("plan --out saved.json").expect(Exit::Done);
+    let mut all = String::new();
+    for command in TAKING {
+        let (mut store, fence) = held(&rig, "grace");
+        let from = rig.now_ms();
+        let refused = rig.run(command).expect(Exit::Locked);
+        assert!(!refused.err.contains("Waiting"), "nobody waits unless told to: {}", refused.err);
+        assert!(rig.now_ms() < from + 250, "{command}");
+        let before = rig.now_ms();
+        let mark = rig.mark();
+        let refused = rig.run(&format!("{command} --lock-timeout 2m")).expect(Exit::Locked);
+        assert!((120_000..121_000).contains(&(rig.now_ms() - before)), "{command}");
+        assert_eq!(rig.mutating(mark), Vec::<String>::new());
+        says(&refused.err, "Waiting for the lock for up to 2 min: grace on elsewhere (process 4711)");
+        says(&refused.err, "waited 120 s for the lock");
+        all += &format!("=== {command} --lock-timeout 2m\n{}", refused.err);
+        store.unlock(fence).expect("given back");
+    }
+    insta::assert_snapshot!("lock_waited_for_in_vain", all);
+    for wrong in ["10", "5x", "-1s", "1.5h", ""] {
+        rig.run_words(&["apply", "--lock-timeout", wrong]).expect(Exit::Usage);
+    }
+}
+
+#[test]
+fn whoever_waits_goes_on_when_the_lock_is_free() {
+    for command in TAKING {
+        // `history prune` wraps no state; it has a test of its own.
+        if command.starts_with("history") {
+            continue;
+        }
+        let rig = fleet();
+        rig.edit("shop.yaml", "count: 5", "count: 6");
+        rig.run("plan --out saved.json").expect(Exit::Done);
+        let (store, fence) = held(&rig, "grace");
+        let store = std::sync::Arc::new(std::sync::Mutex::new(store));
+        let hooks = at_the_nth_time(40, move || {
+            store.lock().expect("a store").unlock(fence).expect("given back");
+        });
+        let ran = rig.run_with(&format!("{command} --lock-timeout 5m"), hooks).expect(Exit::Done);
+        assert_eq!(ran.err.matches("Waiting for the lock").count(), 1, "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_lease_that_ends_while_it_is_waited_for_is_taken_over() {
+    let rig = fleet();
+    rig.edit("shop.yaml", "count: 5", "count: 6");
+    let (mut store, fence) = held(&rig, "grace");
+    let from = rig.now_ms();
+    let ran = rig.run("apply --auto-approve --lock-timeout 10m").expect(Exit::Done);
+    insta::assert_snapshot!("lock_waited_for", ran.err.lines().take(3).collect::<Vec<_>>().join("\n"));
+    assert!(rig.now_ms() >= from + 300_000);
+    assert_eq!(store.renew(fence, rig.now_ms() + 300_000), Err(StoreFault::Fenced));
+    let (_store, _) = held(&rig, "grace");
+    rig.run("history prune --keep 1 --auto-approve --lock-timeout 10m").expect(Exit::Done);
+}
+
+#[test]
+fn waiting_can_be_interrupted() {
+    let rig = fleet();
+    rig.edit("shop.yaml", "count: 5", "count: 6");
+    let (mut store, fence) = held(&rig, "grace");
+    let stop = rig.stop();
+    let hooks = at_the_nth_time(3, move || stop.raise());
+    let mark = rig.mark();
+    let ran = rig.run_with("apply --auto-approve --lock-timeout 10m", hooks).expect(Exit::Interrupted);
+    insta::assert_snapshot!("lock_interrupted", ran.err);
+    assert_eq!(rig.calls(mark).len(), 0, "nothing was even asked");
+    rig.go_on();
+    store.renew(fence, rig.now_ms() + 300_000).expect("it is still theirs");
+    store.unlock(fence).expect("given back");
+    rig.settle();
+}
+
+/// Who waits for one holder and finds another one in its place hears of that one, too.
+#[test]
+fn each_holder_is_named_that_is_waited_for() {
+    let rig = fleet();
+    rig.edit("shop.yaml", "count: 5", "count: 6");
+    let (store, fence) = held(&rig, "grace");
+    let store = std::sync::Arc::new(std::sync::Mutex::new(store));
+    let now = rig.now_ms();
+    let hooks = at_the_nth_time(8, move || {
+        let mut store = store.lock().expect("a store");
+        store.unlock(fence).expect("given back");
+        let linus = Holder { who: "linus".into(), host: "elsewhere".into(), pid: 4712, started: 1 };
+        store.lock(&linus, now, 300_000, &|_| false).expect("the lock");
+    });
+    let ran = rig.run_with("apply --auto-approve --lock-timeout 60s", hooks).expect(Exit::Locked);
+    says(&ran.err, "grace on elsewhere (process 4711)");
+    says(&ran.err, "linus on elsewhere (process 4712)");
 }
