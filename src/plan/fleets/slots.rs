@@ -100,6 +100,24 @@ pub(super) fn choose<'o>(
     Slots { kept, dropped: gone.into_iter().map(|(_, row)| *row).collect(), fresh }
 }
 
+/// The slots that a fleet lacks, each where the planner would make it. Rows whose instance is gone keep their places.
+pub(in crate::plan) fn free_places(
+    fleet: &Fleet,
+    newest: &BTreeMap<u32, &Object>,
+    rows: &[&Object],
+) -> Vec<(u32, Zone, u32)> {
+    let slots = fleet.zones.iter().map(|zone| (zone, BTreeSet::new())).collect();
+    let mut places = Places { zones: &fleet.zones, slots, rows, free: BTreeMap::new() };
+    for (slot, row) in newest {
+        if let Some(slots) = row.zone.as_ref().and_then(|zone| places.slots.get_mut(zone)) {
+            slots.insert(*slot);
+        }
+    }
+    let free = (0..).filter(|slot| !newest.contains_key(slot));
+    let lacking = (fleet.count as usize).saturating_sub(newest.len());
+    free.take(lacking).filter_map(|slot| places.place(slot).map(|(zone, ordinal)| (slot, zone, ordinal))).collect()
+}
+
 fn to_drop(
     draft: &Draft<'_>,
     newest: &BTreeMap<u32, &Object>,
