@@ -321,7 +321,7 @@ pub fn adopting(adoption: &Adoption, style: Style) -> String {
         sentences.push((
             Ink::Change,
             "A version of an image that the config does not ask for goes with the next plan, or stays as `keep` says. \
-             With whom an image is shared is seen then; those shares are not ours."
+             Whom an image is shared with is seen then, too: accounts that the config names are entered in the state."
                 .to_owned(),
         ));
     }

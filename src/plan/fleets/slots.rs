@@ -100,22 +100,12 @@ pub(super) fn choose<'o>(
     Slots { kept, dropped: gone.into_iter().map(|(_, row)| *row).collect(), fresh }
 }
 
-/// The slots that a fleet lacks, each where the planner would make it. Rows whose instance is gone keep their places.
-pub(in crate::plan) fn free_places(
-    fleet: &Fleet,
-    newest: &BTreeMap<u32, &Object>,
-    rows: &[&Object],
-) -> Vec<(u32, Zone, u32)> {
-    let slots = fleet.zones.iter().map(|zone| (zone, BTreeSet::new())).collect();
-    let mut places = Places { zones: &fleet.zones, slots, rows, free: BTreeMap::new() };
-    for (slot, row) in newest {
-        if let Some(slots) = row.zone.as_ref().and_then(|zone| places.slots.get_mut(zone)) {
-            slots.insert(*slot);
-        }
-    }
-    let free = (0..).filter(|slot| !newest.contains_key(slot));
-    let lacking = (fleet.count as usize).saturating_sub(newest.len());
-    free.take(lacking).filter_map(|slot| places.place(slot).map(|(zone, ordinal)| (slot, zone, ordinal))).collect()
+/// The slot that has a place in a fleet which only ever grew: each new slot is the lowest free index, and goes to the
+/// emptiest zone, the first of several in the order of the config.
+pub(in crate::plan) fn first_slot_at(fleet: &Fleet, zone: &Zone, ordinal: u32) -> Option<u32> {
+    let zones = u32::try_from(fleet.zones.len()).ok()?;
+    let place = u32::try_from(fleet.zones.iter().position(|each| each == zone)?).ok()?;
+    ordinal.checked_mul(zones)?.checked_add(place)
 }
 
 fn to_drop(

@@ -128,7 +128,8 @@ impl Choosing<'_, '_> {
     }
 
     fn not_found(&self, id: &str) -> Diagnostic {
-        let recorded = self.input.recorded.objects.iter().find(|object| object.cloud_id.as_str() == id);
+        let mut things = self.input.recorded.objects.iter().filter(|object| object.kind() != Kind::Share);
+        let recorded = things.find(|object| object.cloud_id.as_str() == id);
         let fault = Diagnostic::error(codes::CANNOT_ADOPT, format!("{id} cannot be taken in"));
         match recorded {
             Some(object) => fault.why(format!("it is in the state already, as {}", object.full_addr())),
@@ -214,7 +215,7 @@ impl Choosing<'_, '_> {
                 self.faults.push(rivals(orphan, others));
             }
         }
-        // In the order of the addresses, so that slots are given out in the same way as they were told.
+        // In the order of the addresses: slots are given out as they were told.
         let mut fitting: Vec<(usize, &Orphan<'_>)> = orphans.found.iter().enumerate().collect();
         fitting.retain(|(n, orphan)| orphan.is_taken_unnamed() && !self.chosen.contains_key(n));
         fitting.sort_by(|(_, a), (_, b)| a.likely.cmp(&b.likely));

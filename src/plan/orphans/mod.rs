@@ -233,8 +233,10 @@ pub fn find<'a>(input: &OrphanInput<'a>) -> Result<Orphans<'a>, Vec<Diagnostic>>
         project: desired.project.clone(),
     };
     check_origin(input.recorded, &origin)?;
+    // Shares bear the id of their image, and do not make it known.
+    let known = input.recorded.objects.iter().filter(|object| object.kind() != Kind::Share);
     let known: BTreeSet<(&Region, &str)> =
-        input.recorded.objects.iter().map(|object| (&object.region, object.cloud_id.as_str())).collect();
+        known.map(|object| (&object.region, object.cloud_id.as_str())).collect();
     let names = Known::of(desired, input.recorded);
     let mut found = Vec::new();
     for (region, seen) in &input.observed.by_region {
@@ -375,7 +377,7 @@ fn place(input: &OrphanInput<'_>, names: &Known<'_>, found: &mut [Orphan<'_>]) {
             found[n].lot = Lot::Rivals(others.collect());
         }
     }
-    // Those in the very places that the planner would fill come first; the others get what is left.
+    // Those whose very slots can be told come first; the others get what is left.
     alone.sort_by_key(|(_, addr, place)| !ledgers.is_expected(addr, place.as_ref()));
     for (n, addr, place) in alone {
         let lot = match ledgers.take(&addr, place.as_ref(), &found[n].thing.id()) {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::Known;
 use super::{OrphanInput, Place, is_there};
 use crate::model::addr::{Addr, Block, Kind};
+use crate::model::desired::Fleet;
 use crate::model::ids::{CloudId, Region, Zone};
 use crate::model::recorded::Object;
-use crate::plan::fleets::free_places;
+use crate::plan::fleets::first_slot_at;
 
 /// The places of all blocks.
 pub(super) struct Ledgers<'a> {
@@ -23,8 +24,9 @@ struct Ledger<'a> {
     region: Option<Region>,
     by_place: BTreeMap<(Zone, u32), Vec<&'a Object>>,
     by_slot: BTreeMap<u32, Vec<&'a Object>>,
-    /// Where slots that are lacking would be made.
-    expected: BTreeMap<(Zone, u32), u32>,
+    /// As the config has it, where it does; and how many slots it has, or had.
+    declared: Option<&'a Fleet>,
+    slots_ever: u32,
     /// What was taken since.
     slots: BTreeMap<u32, CloudId>,
     places: BTreeMap<(Zone, u32), CloudId>,
@@ -61,11 +63,11 @@ impl<'a> Ledgers<'a> {
         is.or_else(was).filter(|is| *is != region).cloned()
     }
 
-    /// Whether the planner would fill this very place.
+    /// Whether the very slot can be told that has a place.
     pub(super) fn is_expected(&self, addr: &Addr, place: Option<&(Zone, u32)>) -> bool {
         let ledger = self.fleets.get(&addr.block);
         place.zip(ledger).is_some_and(|(place, ledger)| {
-            ledger.expected.contains_key(place) || !ledger.at(place).is_empty()
+            ledger.likely(place).is_some()
         })
     }
 
@@ -128,9 +130,7 @@ impl<'a> Ledgers<'a> {
         if let Some(slot) = wanted {
             there(ledger.of_slot(slot))?;
         }
-        let gone = ledger.at(place).iter().filter_map(|row| row.addr.slot).max();
-        let known = wanted.or(gone).or_else(|| ledger.expected.get(place).copied());
-        let slot = known.filter(|slot| !ledger.slots.contains_key(slot)).unwrap_or_else(|| ledger.lowest_free());
+        let slot = wanted.or_else(|| ledger.likely(place)).unwrap_or_else(|| ledger.lowest_free());
         let rows = ledger.of_slot(slot);
         let generation = rows.iter().map(|row| row.generation).max().unwrap_or(0) + 1;
         let gone = rows.iter().filter(|row| !is_there(observed, visible_ms, row));
@@ -168,15 +168,22 @@ impl<'a> Ledger<'a> {
             }
             ledger.by_slot.entry(row.addr.slot.unwrap_or_default()).or_default().push(row);
         }
-        if let Some(fleet) = input.desired.fleets.get(&block.name) {
-            let newest = |(slot, rows): (&u32, &Vec<&'a Object>)| {
-                rows.iter().max_by_key(|row| row.generation).map(|row| (*slot, *row))
-            };
-            let newest = ledger.by_slot.iter().filter_map(newest).collect();
-            let free = free_places(fleet, &newest, rows);
-            ledger.expected = free.into_iter().map(|(slot, zone, ordinal)| ((zone, ordinal), slot)).collect();
-        }
+        ledger.declared = input.desired.fleets.get(&block.name);
+        let recorded = ledger.by_slot.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
+        ledger.slots_ever = ledger.declared.map_or(0, |fleet| fleet.count).max(recorded);
         ledger
+    }
+
+    /// The slot that most likely had a place, where it is free: of a row whose instance is gone, or else the one that a
+    /// fleet has there which only ever grew.
+    fn likely(&self, place: &(Zone, u32)) -> Option<u32> {
+        let (zone, ordinal) = place;
+        let gone = self.at(place).iter().filter_map(|row| row.addr.slot).max();
+        let grown = || {
+            let slot = first_slot_at(self.declared?, zone, *ordinal)?;
+            (slot < self.slots_ever && self.of_slot(slot).is_empty()).then_some(slot)
+        };
+        gone.or_else(grown).filter(|slot| !self.slots.contains_key(slot))
     }
 
     fn at(&self, place: &(Zone, u32)) -> &[&'a Object] {
