@@ -161,8 +161,7 @@ fn adopt_fresh(
         return Ok(Adopting::Declined);
     }
     let lineage = &looked.stored.recorded.lineage;
-    let store =
-        SqliteStore::create(&site.state_file(), lineage).map_err(|fault| store_problem(site, &fault))?;
+    let store = SqliteStore::create(&site.state_file(), lineage).map_err(|fault| store_problem(site, &fault))?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)))?;
     let result = held.load().and_then(|now| {
         if now.recorded == fresh(lineage.clone()).recorded {

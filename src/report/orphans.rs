@@ -308,7 +308,9 @@ pub fn adopting(adoption: &Adoption, style: Style) -> String {
         let more = after.saturating_sub(*wanted as usize);
         sentences.push((
             Ink::Lose,
-            format!("{block} has {after} instances then, and the config wants {wanted}: the next plan destroys {more}."),
+            format!(
+                "{block} has {after} instances then, and the config wants {wanted}: the next plan destroys {more}."
+            ),
         ));
     }
     for block in undeclared {
@@ -406,4 +408,3 @@ pub fn nothing(adoption: &Adoption, look: &str) -> String {
         ),
     }
 }
-

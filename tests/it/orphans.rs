@@ -73,9 +73,15 @@ fn where_all_is_known_there_are_none() {
     let rig = image();
     let mark = rig.mark();
     let none = rig.run(LOOK).expect(Exit::Done);
-    says(&none.out, "Orphans: none: all that is ours is in the state. Looked through ap-guangzhou, ap-shanghai with 4 calls.");
+    says(
+        &none.out,
+        "Orphans: none: all that is ours is in the state. Looked through ap-guangzhou, ap-shanghai with 4 calls.",
+    );
     let calls = rig.calls(mark);
-    assert_eq!(calls.into_iter().collect::<Vec<_>>(), [("DescribeImages".to_owned(), 2), ("DescribeInstances".to_owned(), 2)]);
+    assert_eq!(
+        calls.into_iter().collect::<Vec<_>>(),
+        [("DescribeImages".to_owned(), 2), ("DescribeInstances".to_owned(), 2)]
+    );
     says(&rig.run(ADOPT).expect(Exit::Done).out, "Nothing to take in: there are no orphans.");
     says(&rig.run("drift --adopt").expect(Exit::Usage).err, "--orphans");
 }
@@ -93,7 +99,10 @@ fn forgotten_instances_come_back_to_their_slots() {
     let refused = rig.run("drift --orphans --adopt").expect(Exit::Failed);
     says(&refused.err, "fleetwright drift --orphans --adopt --auto-approve");
     insta::assert_snapshot!("orphans_adopting", refused.out);
-    says(&typed(&rig, "drift --orphans --adopt", "no\n").expect(Exit::Failed).err, "Not approved; nothing was taken in.");
+    says(
+        &typed(&rig, "drift --orphans --adopt", "no\n").expect(Exit::Failed).err,
+        "Not approved; nothing was taken in.",
+    );
     assert_eq!(rig.addrs().len(), 3);
     let adopted = typed(&rig, "drift --orphans --adopt", "yes\n").expect(Exit::Done);
     says(&adopted.out, "Took in fleet.web[0,3] (run 3).");
@@ -110,6 +119,26 @@ fn forgotten_instances_come_back_to_their_slots() {
 }
 
 #[test]
+fn every_key_of_their_json_is_documented() {
+    let docs = include_str!("../../docs/json.md");
+    let rig = fleet();
+    rig.wait_ms(LONG_MS);
+    rig.run("state rm fleet.web[0] --auto-approve").expect(Exit::Done);
+    rig.edit("shop.yaml", "count: 5", "count: 4");
+    let found = rig.run("drift --orphans --json").expect(Exit::Changes).out;
+    let adopted = rig.run(&format!("{ADOPT} --json")).expect(Exit::Done).out;
+    for (text, lists) in [(found, vec!["orphans"]), (adopted, vec!["adopted", "beyond"])] {
+        let json: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(docs.contains(&format!("`{}`", json["format"])));
+        for object in lists.iter().map(|list| &json[*list][0]).chain([&json]) {
+            for key in object.as_object().expect("an object").keys() {
+                assert!(docs.contains(&format!("`{key}`")), "docs/json.md lacks {key}");
+            }
+        }
+    }
+}
+
+#[test]
 fn forgotten_images_come_back_with_their_versions() {
     for edit in [None, Some("    version: \"1\"\n    regions:"), Some("    name: \"acme-{version}-x\"\n    regions:")] {
         let rig = Rig::new(&[("shop.yaml", IMAGE), ("boot.sh", BOOT)]);
@@ -120,7 +149,8 @@ fn forgotten_images_come_back_with_their_versions() {
         rig.wait_ms(LONG_MS);
         let before = rig.run("state list -v").out;
         rig.run("state rm image.web fleet.web --auto-approve").expect(Exit::Done);
-        let json: Value = serde_json::from_str(&rig.run(&format!("{ADOPT} --json")).expect(Exit::Done).out).expect("JSON");
+        let json: Value =
+            serde_json::from_str(&rig.run(&format!("{ADOPT} --json")).expect(Exit::Done).out).expect("JSON");
         assert_eq!((json["adopted"].as_array().map(Vec::len), &json["left"]), (Some(5), &0.into()));
         assert_eq!(rig.run("state list -v").out, before);
         rig.expect_no_changes();
@@ -237,7 +267,8 @@ fn what_others_made_is_not_ours() {
     assert_eq!(standings(&rig), BTreeSet::new());
     // Of the other environment, those are.
     let json: Value = serde_json::from_str(&rig.run("-e staging drift --orphans --json").out).expect("JSON");
-    let names: Vec<&str> = json["orphans"].as_array().expect("orphans").iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> =
+        json["orphans"].as_array().expect("orphans").iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names, ["shop-default-web-3-7", "shop-staging-web-3-1"]);
 }
 
@@ -260,7 +291,10 @@ fn of_two_candidates_both_are_named() {
         says(&stopped.err, id);
     }
     assert_eq!(rig.addrs().len(), 4);
-    says(&rig.run(&format!("drift --orphans --adopt={mine} --adopt={twin} --auto-approve")).expect(Exit::Failed).err, "its place is that of");
+    says(
+        &rig.run(&format!("drift --orphans --adopt={mine} --adopt={twin} --auto-approve")).expect(Exit::Failed).err,
+        "its place is that of",
+    );
     // The one that is named gets the place; the other one then has none, and can have another address.
     rig.run(&format!("drift --orphans --adopt={mine} --adopt --auto-approve")).expect(Exit::Changes);
     rig.expect_no_changes();
@@ -326,7 +360,9 @@ fn a_launch_and_a_capture_that_failed_are_not_taken_in() {
     assert_eq!(standings(&rig), expected.map(|(id, word)| (id, word.to_owned())).into());
     rig.run(ADOPT).expect(Exit::Changes);
     says(
-        &rig.run(&format!("drift --orphans --adopt=image.web@77/{GZ}={captured} --auto-approve")).expect(Exit::Failed).err,
+        &rig.run(&format!("drift --orphans --adopt=image.web@77/{GZ}={captured} --auto-approve"))
+            .expect(Exit::Failed)
+            .err,
         "it could not be made",
     );
 }
@@ -436,8 +472,13 @@ fn blocks_that_nobody_knows_of_are_named() {
     let expected = [(gone.clone(), "no_block"), (strange.clone(), "unclear")];
     assert_eq!(standings(&rig), expected.map(|(id, word)| (id, word.to_owned())).into());
     rig.run(ADOPT).expect(Exit::Changes);
-    says(&rig.run(&format!("drift --orphans --adopt={strange} --auto-approve")).expect(Exit::Failed).err, "name its address");
-    let ran = rig.run(&format!("drift --orphans --adopt={gone} --adopt=fleet.api={strange} --auto-approve")).expect(Exit::Done);
+    says(
+        &rig.run(&format!("drift --orphans --adopt={strange} --auto-approve")).expect(Exit::Failed).err,
+        "name its address",
+    );
+    let ran = rig
+        .run(&format!("drift --orphans --adopt={gone} --adopt=fleet.api={strange} --auto-approve"))
+        .expect(Exit::Done);
     says(&ran.out, "The config does not have fleet.api: the next plan destroys what is taken in of it.");
     assert_eq!(rig.addrs()[..2], ["fleet.api[0]", "fleet.api[1]"]);
     rig.change().closes(0, 0, 0, 2).took(&[("TerminateInstances", 1)]);
@@ -450,7 +491,8 @@ fn what_cannot_be_named_says_why() {
     let id = rig.id("fleet.web[0]");
     let copy = rig.images(SH).into_values().next().expect("the copy");
     rig.run("state rm image.web fleet.web[1] --auto-approve").expect(Exit::Done);
-    let refused = |claim: &str| rig.run(&format!("drift --orphans --adopt={claim} --auto-approve")).expect(Exit::Failed).err;
+    let refused =
+        |claim: &str| rig.run(&format!("drift --orphans --adopt={claim} --auto-approve")).expect(Exit::Failed).err;
     says(&refused(&id), "it is in the state already, as fleet.web[0]");
     says(&refused("ins-00000000"), "no instance or custom image with this id carries our tag");
     says(&refused(&format!("fleet.web={copy}")), "is no address that an image in this region can have");

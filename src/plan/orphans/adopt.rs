@@ -69,7 +69,8 @@ pub fn adopt(
     claims: &BTreeSet<Claim>,
 ) -> Result<Adoption, Vec<Diagnostic>> {
     let names = Known::of(input.desired, input.recorded);
-    let mut choosing = Choosing { input, ledgers: Ledgers::of(input, &names), chosen: BTreeMap::new(), faults: Vec::new() };
+    let mut choosing =
+        Choosing { input, ledgers: Ledgers::of(input, &names), chosen: BTreeMap::new(), faults: Vec::new() };
     for claim in claims {
         match claim {
             Claim::Fitting => {}
@@ -108,7 +109,8 @@ impl Choosing<'_, '_> {
         };
         let orphan = &orphans.found[n];
         if self.chosen.contains_key(&n) {
-            return self.refuse(cannot(orphan, "it is named twice").help("name it once, with the address that it is to have"));
+            return self
+                .refuse(cannot(orphan, "it is named twice").help("name it once, with the address that it is to have"));
         }
         if let Some(fault) = unusable(orphan) {
             return self.refuse(fault);
@@ -211,7 +213,10 @@ impl Choosing<'_, '_> {
             let settled = |id: &CloudId| {
                 orphans.found.iter().enumerate().any(|(n, one)| self.chosen.contains_key(&n) && one.thing.id() == *id)
             };
-            if of_ours && !others.iter().any(settled) && told.insert((orphan.region.clone(), orphan.likely.clone(), orphan.thing.name())) {
+            if of_ours
+                && !others.iter().any(settled)
+                && told.insert((orphan.region.clone(), orphan.likely.clone(), orphan.thing.name()))
+            {
                 self.faults.push(rivals(orphan, others));
             }
         }
@@ -254,7 +259,9 @@ fn unusable(orphan: &Orphan<'_>) -> Option<Diagnostic> {
 fn occupied(orphan: &Orphan<'_>, other: &CloudId) -> Diagnostic {
     let id = orphan.thing.id();
     let help = match orphan.thing {
-        Thing::Instance(_) => format!("give it a place of its own, as --adopt=fleet.NAME[N]={id}, or delete one of the two"),
+        Thing::Instance(_) => {
+            format!("give it a place of its own, as --adopt=fleet.NAME[N]={id}, or delete one of the two")
+        }
         Thing::Image(_) => "delete one of the two where you manage the cloud".to_owned(),
     };
     cannot(orphan, &format!("its place is that of {other}, which is there")).help(help)
@@ -296,9 +303,8 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
     let OrphanInput { desired, recorded, .. } = *input;
     let mut uses: BTreeMap<(Region, ImageId), ImageUse> = BTreeMap::new();
     let copies = recorded.objects.iter().filter(|row| row.kind() == Kind::Image);
-    let copies = copies.filter_map(|row| {
-        Some((row.region.clone(), row.cloud_id.image()?.clone(), row.addr.clone(), row.generation))
-    });
+    let copies = copies
+        .filter_map(|row| Some((row.region.clone(), row.cloud_id.image()?.clone(), row.addr.clone(), row.generation)));
     let taken = chosen.iter().filter_map(|(n, place)| {
         let orphan = &orphans.found[*n];
         Some((orphan.region.clone(), orphan.thing.id().image()?.clone(), place.addr.clone(), place.generation))
@@ -307,13 +313,8 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
         let Some(version) = addr.version else { continue };
         uses.insert((region, id), ImageUse::Made { image: addr.block.name, version, generation });
     }
-    let mut adoption = Adoption {
-        taken: Vec::new(),
-        beyond: Vec::new(),
-        undeclared: BTreeSet::new(),
-        unseen: BTreeSet::new(),
-        left,
-    };
+    let mut adoption =
+        Adoption { taken: Vec::new(), beyond: Vec::new(), undeclared: BTreeSet::new(), unseen: BTreeSet::new(), left };
     for (n, place) in chosen {
         let Orphan { region, thing, .. } = &orphans.found[n];
         let block = &place.addr.block;
@@ -335,7 +336,11 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
             }
             Thing::Image(one) => copy(input, block, one),
         };
-        adoption.taken.push(Adopted { object: object(region, *thing, &place, spec), instead_of: place.instead_of, differs });
+        adoption.taken.push(Adopted {
+            object: object(region, *thing, &place, spec),
+            instead_of: place.instead_of,
+            differs,
+        });
     }
     adoption.taken.sort_by(|a, b| (&a.object.addr, a.object.generation).cmp(&(&b.object.addr, b.object.generation)));
     adoption.beyond = beyond(input, &adoption.taken);

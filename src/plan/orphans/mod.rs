@@ -235,8 +235,7 @@ pub fn find<'a>(input: &OrphanInput<'a>) -> Result<Orphans<'a>, Vec<Diagnostic>>
     check_origin(input.recorded, &origin)?;
     // Shares bear the id of their image, and do not make it known.
     let known = input.recorded.objects.iter().filter(|object| object.kind() != Kind::Share);
-    let known: BTreeSet<(&Region, &str)> =
-        known.map(|object| (&object.region, object.cloud_id.as_str())).collect();
+    let known: BTreeSet<(&Region, &str)> = known.map(|object| (&object.region, object.cloud_id.as_str())).collect();
     let names = Known::of(desired, input.recorded);
     let mut found = Vec::new();
     for (region, seen) in &input.observed.by_region {
@@ -263,12 +262,7 @@ fn things(seen: &RegionSeen) -> impl Iterator<Item = Thing<'_>> {
 }
 
 /// A thing that is not recorded, where it may be ours. Which place it has is told later, for others may have the same.
-fn orphan<'a>(
-    input: &OrphanInput<'a>,
-    names: &Known<'_>,
-    region: &Region,
-    thing: Thing<'a>,
-) -> Option<Orphan<'a>> {
+fn orphan<'a>(input: &OrphanInput<'a>, names: &Known<'_>, region: &Region, thing: Thing<'a>) -> Option<Orphan<'a>> {
     let ours = tag_prefix(input.desired);
     let mark = match thing.tag() {
         Some(value) if value.starts_with(&ours) => Mark::Tag(value.to_owned()),

@@ -66,21 +66,14 @@ impl<'a> Ledgers<'a> {
     /// Whether the very slot can be told that has a place.
     pub(super) fn is_expected(&self, addr: &Addr, place: Option<&(Zone, u32)>) -> bool {
         let ledger = self.fleets.get(&addr.block);
-        place.zip(ledger).is_some_and(|(place, ledger)| {
-            ledger.likely(place).is_some()
-        })
+        place.zip(ledger).is_some_and(|(place, ledger)| ledger.likely(place).is_some())
     }
 
     /// Takes the place of an image's copy, or of an instance at this zone and ordinal.
     ///
     /// # Errors
     /// What is there.
-    pub(super) fn take(
-        &mut self,
-        addr: &Addr,
-        place: Option<&(Zone, u32)>,
-        id: &CloudId,
-    ) -> Result<Place, CloudId> {
+    pub(super) fn take(&mut self, addr: &Addr, place: Option<&(Zone, u32)>, id: &CloudId) -> Result<Place, CloudId> {
         match place {
             Some(place) => self.slot(&addr.block, None, place, id),
             None => self.copy(addr, id),
