@@ -18,7 +18,7 @@ use crate::model::ids::{CloudId, ImageId, Region};
 use crate::model::naming::{TAG_KEY, instance_name, tag_value};
 use crate::model::observed::{Image, ImageState, Instance, InstanceState};
 use crate::model::recorded::{Object, Status};
-use crate::model::spec::{Charge, ImageCopySpec, ImageUse, ObjectSpec, SlotNetwork, SlotSpec};
+use crate::model::spec::{Charge, ImageCopySpec, ImageUse, Login, ObjectSpec, SlotNetwork, SlotSpec, SystemDisk};
 use crate::plan::fleets::slot_spec;
 use crate::plan::images::copy_spec;
 
@@ -413,11 +413,11 @@ fn bare(one: &Instance, image: ImageUse) -> SlotSpec {
     let mut spec = SlotSpec {
         image,
         instance_type: one.instance_type.clone(),
-        system_disk: crate::model::spec::SystemDisk::default(),
+        system_disk: SystemDisk::default(),
         data_disks: Vec::new(),
         network: SlotNetwork::default(),
         internet: None,
-        login: crate::model::spec::Login::Unset,
+        login: Login::Unset,
         tags: BTreeMap::new(),
         user_data: None,
         hostname: None,

@@ -326,10 +326,13 @@ fn is_failed(thing: Thing<'_>) -> bool {
     }
 }
 
+/// A place that orphans may fit: where, which, and of an instance zone and ordinal.
+type Wanted = (Region, Addr, Option<(Zone, u32)>);
+
 /// Tells which of those that wait for it fit which place.
 fn place(input: &OrphanInput<'_>, names: &Known<'_>, found: &mut [Orphan<'_>]) {
     let mut ledgers = Ledgers::of(input, names);
-    let mut claims: BTreeMap<(Region, Addr, Option<(Zone, u32)>), Vec<usize>> = BTreeMap::new();
+    let mut claims: BTreeMap<Wanted, Vec<usize>> = BTreeMap::new();
     for (n, orphan) in found.iter_mut().enumerate() {
         if orphan.lot != Lot::Unclear {
             continue;
