@@ -62,7 +62,10 @@ pub(super) enum Command {
     /// a note says so beforehand, for each fleet and attribute
     Refresh(RefreshArgs),
     /// Show what was changed outside; exits with 2 where something was, with 0 where not
-    Drift,
+    ///
+    /// With --orphans, show what the cloud holds of ours and no state knows, and with --adopt, take it into the state: after a
+    /// state was lost, or restored from an older copy
+    Drift(DriftArgs),
     /// Show what the state remembers, a saved plan, or one run of the history
     Show {
         /// A plan file, as `plan --out` writes it; or a run, by its number: `12` or `run-12`
@@ -324,6 +327,29 @@ pub(super) struct RefreshArgs {
 }
 
 #[derive(clap::Args, Debug)]
+pub(super) struct DriftArgs {
+    /// Show what carries our tag, or has a name such as ours, and is in no state
+    #[arg(long)]
+    pub(super) orphans: bool,
+    /// Take in what carries our tag and fits one free place; with `=ID` one that is named, with `=ADDR=ID` at this address;
+    /// may be given several times
+    #[arg(
+        long,
+        value_name = "[ADDR=]ID",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        requires = "orphans"
+    )]
+    pub(super) adopt: Vec<String>,
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+    /// Do not ask
+    #[arg(long, requires = "adopt")]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(clap::Args, Debug)]
 pub(super) struct ApplyArgs {
     #[command(flatten)]
     pub(super) planning: Planning,
@@ -364,7 +390,7 @@ impl Args {
             Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(DestroyArgs { apply: args, .. }) => {
                 args.planning.parallelism.into()
             }
-            Command::Refresh(_) | Command::Drift => MOST_CALLS.into(),
+            Command::Refresh(_) | Command::Drift(_) => MOST_CALLS.into(),
             Command::Validate
             | Command::Show { .. }
             | Command::History { .. }
@@ -388,8 +414,8 @@ impl Args {
             Command::Refresh(args) => args.lock,
             Command::History { command: Some(HistoryCommand::Prune(args)), .. } => args.lock,
             Command::State { command: StateCommand::Rm(args) } => args.lock,
+            Command::Drift(args) => args.lock,
             Command::Plan(_)
-            | Command::Drift
             | Command::Validate
             | Command::Show { .. }
             | Command::History { .. }

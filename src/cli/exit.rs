@@ -12,7 +12,7 @@ pub enum Exit {
     Done = 0,
     /// It did not work.
     Failed = 1,
-    /// There are changes (`plan --detailed-exitcode`), or something was changed outside (`drift`).
+    /// There are changes (`plan --detailed-exitcode`), something was changed outside (`drift`), or is in no state (`drift --orphans`).
     Changes = 2,
     /// Some of it was applied.
     Partly = 3,
@@ -39,7 +39,10 @@ impl Exit {
     pub const ALL: [(Self, &'static str); 12] = [
         (Self::Done, "done; also where there was nothing to do"),
         (Self::Failed, "it did not work, or it was not approved"),
-        (Self::Changes, "there are changes: `plan --detailed-exitcode`; something was changed outside: `drift`"),
+        (
+            Self::Changes,
+            "there are changes: `plan --detailed-exitcode`; something was changed outside: `drift`; something is in no state: `drift --orphans`",
+        ),
         (Self::Partly, "some of it was applied; applying again goes on"),
         (Self::Locked, "somebody else holds the lock, or took it over"),
         (Self::Foreign, "the plan, the state or the cloud does not belong to this config, or is out of date"),

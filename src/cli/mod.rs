@@ -11,6 +11,7 @@ mod force_unlock;
 mod graph;
 mod history;
 mod init;
+mod orphans;
 mod plan;
 #[cfg(test)]
 mod reference;
@@ -69,7 +70,8 @@ pub fn run(mut world: World<'_>) -> Exit {
             apply::run(&mut shell, &site, apply, &kind)
         }
         Command::Refresh(options) => apply::refresh(&mut shell, &site, options),
-        Command::Drift => plan::drift(&mut shell, &site),
+        Command::Drift(options) if options.orphans => orphans::run(&mut shell, &site, options),
+        Command::Drift(_) => plan::drift(&mut shell, &site),
         Command::Show { what: Some(what) } => show::show_what(&mut shell, &site, what),
         Command::Show { what: None } => show::show(&mut shell, &site),
         Command::History { list, command: None } => history::run(&mut shell, &site, list),
@@ -114,7 +116,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
         | Command::Apply(_)
         | Command::Destroy(_)
         | Command::Refresh(_)
-        | Command::Drift
+        | Command::Drift(_)
         | Command::Graph { .. }
         | Command::Completions { .. }
         | Command::Man { .. }

@@ -62,6 +62,11 @@ pub enum Query {
         /// The ids.
         ids: Vec<InstanceId>,
     },
+    /// One page of all instances of the account in the region.
+    Instances {
+        /// How many to pass over.
+        offset: u32,
+    },
     /// One page of the instances that carry a tag.
     InstancesTagged {
         /// The tag's key.
@@ -103,7 +108,7 @@ impl Query {
             | Self::CustomImagesNamed { .. }
             | Self::PublicImages { .. } => "DescribeImages",
             Self::Shares { .. } => "DescribeImageSharePermission",
-            Self::InstancesById { .. } | Self::InstancesTagged { .. } => "DescribeInstances",
+            Self::InstancesById { .. } | Self::Instances { .. } | Self::InstancesTagged { .. } => "DescribeInstances",
             Self::InstanceStates { .. } => "DescribeInstancesStatus",
             Self::ImportOs => "DescribeImportImageOs",
             Self::Price(_) => "InquiryPriceRunInstances",

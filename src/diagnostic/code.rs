@@ -181,6 +181,7 @@ codes! {
     STORE "store" Failed "The state cannot be read or written."
     CLOUD "cloud" Failed "The cloud refused, or could not be reached."
     PARTIAL_PLAN "partial-plan" Failed "A plan is about a part of config and state only: the command line names which."
+    CANNOT_ADOPT "cannot-adopt" Failed "Something in the cloud cannot be taken into the state: it is none of ours, of no use, or it cannot be told which place it has."
     IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."
     SECRET_CHANGED "secret-changed" Foreign "A secret's bytes are no longer those that were planned with."
     PLAN_FILE "plan-file" Failed "A plan file cannot be read or written."

@@ -76,6 +76,8 @@ pub struct RegionSeen {
     pub shares: BTreeMap<ImageId, BTreeSet<Uin>>,
     /// Instances that were asked for by id. They may be 100,000, so the map moves boxes about, and not all that they are.
     pub instances: BTreeMap<InstanceId, Seen<Box<Instance>>>,
+    /// All instances of the account, where asked.
+    pub all_instances: Option<BTreeMap<InstanceId, Box<Instance>>>,
 }
 
 impl Observed {

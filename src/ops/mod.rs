@@ -12,6 +12,7 @@ mod load;
 mod lock;
 mod lockfile;
 mod observe;
+mod orphans;
 mod plan;
 mod planfile;
 mod prices;
@@ -28,6 +29,7 @@ pub use history::{Prune, RunNumber, RunWhole, history, measured, prune, run, sta
 pub use init::{Started, init};
 pub use load::{Config, expect_dir, validate};
 pub use lock::{Waiter, break_lock, lease};
+pub use orphans::{Adopting, Looked, TakingIn, adopt, claims, look_for_orphans};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
 pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};

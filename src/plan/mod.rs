@@ -20,6 +20,7 @@ mod input;
 mod lineage;
 mod lookups;
 mod order;
+pub mod orphans;
 mod outside;
 mod quota;
 mod received;
@@ -45,7 +46,7 @@ use crate::graph::Blocks;
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Image};
 use crate::model::ids::{InstanceType, Zone};
-use crate::model::recorded::Origin;
+use crate::model::recorded::{Origin, Recorded};
 use draft::Draft;
 use scope::Covered;
 
@@ -95,7 +96,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         account: desired.cloud.account.clone(),
         project: desired.project.clone(),
     };
-    check_origin(input, &origin)?;
+    check_origin(input.recorded, &origin)?;
     if input.options.refresh_only {
         return refresh::plan(input, origin);
     }
@@ -209,8 +210,8 @@ fn cycle(graph: &Blocks) -> Diagnostic {
 }
 
 /// A state of another cloud is refused: all would seem to have vanished.
-fn check_origin(input: &PlanInput<'_>, origin: &Origin) -> Result<(), Vec<Diagnostic>> {
-    let Some(recorded) = input.recorded.origin.as_ref().filter(|recorded| *recorded != origin) else { return Ok(()) };
+fn check_origin(recorded: &Recorded, origin: &Origin) -> Result<(), Vec<Diagnostic>> {
+    let Some(recorded) = recorded.origin.as_ref().filter(|recorded| *recorded != origin) else { return Ok(()) };
     let differ = [
         ("endpoint", &recorded.endpoint, &origin.endpoint),
         ("account", &recorded.account.as_str().to_owned(), &origin.account.as_str().to_owned()),

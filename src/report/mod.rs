@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod live;
 pub mod live_table;
 pub mod lock;
+pub mod orphans;
 pub mod outside;
 pub mod plan_json;
 pub mod plan_text;

@@ -202,7 +202,7 @@ pub enum Record {
 /// A run that starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewRun {
-    /// `apply`, `destroy`, `recover` or `state rm`.
+    /// `apply`, `destroy`, `refresh`, `recover`, `state rm` or `adopt`.
     pub kind: &'static str,
     /// Who started it.
     pub who: String,
@@ -254,7 +254,7 @@ impl RunOutcome {
 pub struct RunRow {
     /// Its id.
     pub id: RunId,
-    /// `apply`, `destroy`, `recover` or `state rm`.
+    /// `apply`, `destroy`, `refresh`, `recover`, `state rm` or `adopt`.
     pub kind: String,
     /// Who started it.
     pub who: String,

@@ -17,6 +17,7 @@ mod kit;
 mod lookups;
 #[path = "../mutate/mod.rs"]
 mod mutate;
+mod orphans;
 mod paused;
 mod plan_files;
 mod progress;

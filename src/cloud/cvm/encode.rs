@@ -228,6 +228,9 @@ fn describe(call: &Call, query: &Query, secrets: &dyn Secrets) -> Result<Outgoin
         Query::InstancesById { ids } => {
             pack(call, &DescribeInstances { instance_ids: Some(texts(ids)), limit, ..DescribeInstances::default() })
         }
+        Query::Instances { offset: from } => {
+            pack(call, &DescribeInstances { offset: offset(*from), limit, ..DescribeInstances::default() })
+        }
         Query::InstancesTagged { key, value, offset: from } => pack(
             call,
             &DescribeInstances {

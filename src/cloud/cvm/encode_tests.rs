@@ -210,6 +210,8 @@ fn paged_reads_say_their_limit() {
             json!({"Filters": [{"Name": "image-type", "Values": ["PUBLIC_IMAGE"]}, {"Name": "image-name", "Values": ["Ubuntu"]}], "Limit": 100, "InstanceType": "S5.MEDIUM4"}),
         ),
         (Query::InstancesById { ids: ids() }, json!({"InstanceIds": ["ins-1"], "Limit": 100})),
+        (Query::Instances { offset: 0 }, json!({"Limit": 100})),
+        (Query::Instances { offset: 100 }, json!({"Offset": 100, "Limit": 100})),
         (
             Query::InstancesTagged { key: "k".to_owned(), value: "v".to_owned(), offset: 0 },
             json!({"Filters": [{"Name": "tag:k", "Values": ["v"]}], "Limit": 100}),

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::model::Millis;
 use crate::model::ids::{ImageId, InstanceId, Region, Uin};
 use crate::model::limits::Quota;
-use crate::model::observed::{Image, Instance, Lookup, Observed, RegionSeen, Seen};
+use crate::model::observed::{Image, ImageKind, Instance, Lookup, Observed, RegionSeen, Seen};
 
 use super::call::{Answer, Body, Call, Class, Executed, Fault, PAGE, Page, Query, Reply};
 use walk::{Listing, Step, Walk};
@@ -66,7 +66,8 @@ pub struct Observer {
     ready: VecDeque<Flight>,
     flying: VecDeque<Flight>,
     wait_ms: Option<Millis>,
-    walks: BTreeMap<(Region, Listing), Walk>,
+    walks: BTreeMap<(Region, Listing), Walk<ImageId, Image>>,
+    instance_walks: BTreeMap<Region, Walk<InstanceId, Instance>>,
     image_totals: BTreeMap<Region, u32>,
     image_quotas: BTreeMap<Region, Quota>,
     unknown_regions: Vec<(Call, Fault)>,
@@ -94,6 +95,7 @@ impl Observer {
             flying: VecDeque::new(),
             wait_ms: None,
             walks: BTreeMap::new(),
+            instance_walks: BTreeMap::new(),
             image_totals: BTreeMap::new(),
             image_quotas: BTreeMap::new(),
             unknown_regions: Vec::new(),
@@ -174,8 +176,19 @@ impl Observer {
     }
 
     fn ask_region(&mut self, region: &Region, wanted: RegionNeeds) {
-        let RegionNeeds { zones, types, quotas, custom_images, images, fits, import_os, lookups, shares, instances } =
-            wanted;
+        let RegionNeeds {
+            zones,
+            types,
+            quotas,
+            custom_images,
+            images,
+            fits,
+            import_os,
+            lookups,
+            shares,
+            instances,
+            all_instances,
+        } = wanted;
         self.seen.by_region.entry(region.clone()).or_default();
         if zones {
             self.ask(region, Query::Zones);
@@ -206,8 +219,13 @@ impl Observer {
         for image in shares {
             self.ask(region, Query::Shares { image });
         }
-        for ids in batches(instances) {
-            self.ask(region, Query::InstancesById { ids });
+        if all_instances {
+            self.ask(region, page_of(&Listing::Instances, 0));
+            self.instance_walks.insert(region.clone(), Walk::start());
+        } else {
+            for ids in batches(instances) {
+                self.ask(region, Query::InstancesById { ids });
+            }
         }
         self.by_id.insert(region.clone(), images);
         self.ask_images(region);
@@ -276,6 +294,7 @@ impl Observer {
             }
             (Query::ImportOs, Reply::ImportOs(systems)) => seen.import_os = Some(systems),
             (Query::InstancesById { ids }, Reply::Instances(page)) => fold_instances(seen, ids, page, asked_ms),
+            (Query::Instances { .. }, Reply::Instances(page)) => self.fold_instance_page(&call.region, page),
             (Query::Shares { image }, Reply::Shares(accounts)) => {
                 seen.shares.insert(image.clone(), accounts);
             }
@@ -294,7 +313,11 @@ impl Observer {
     fn fold_page(&mut self, region: &Region, listing: Listing, page: Page<Image>) {
         let key = (region.clone(), listing);
         let Some(walk) = self.walks.get_mut(&key) else { return };
-        match walk.page(&key.1, page) {
+        let keeps = |image: &Image| match &key.1 {
+            Listing::Custom | Listing::Instances => true,
+            Listing::Public(lookup) => image.name == lookup.name && image.kind == ImageKind::Public,
+        };
+        match walk.page(page, |image| &image.id, keeps) {
             Step::Ask(offsets) => {
                 for offset in offsets {
                     self.ask(region, page_of(&key.1, offset));
@@ -304,12 +327,30 @@ impl Observer {
         }
     }
 
+    fn fold_instance_page(&mut self, region: &Region, page: Page<Instance>) {
+        let Some(walk) = self.instance_walks.get_mut(region) else { return };
+        match walk.page(page, |instance| &instance.id, |_| true) {
+            Step::Ask(offsets) => {
+                for offset in offsets {
+                    self.ask(region, page_of(&Listing::Instances, offset));
+                }
+            }
+            Step::Done(instances) => {
+                self.instance_walks.remove(region);
+                let seen = self.seen.by_region.entry(region.clone()).or_default();
+                seen.all_instances = Some(instances.into_iter().map(|(id, one)| (id, Box::new(one))).collect());
+            }
+        }
+    }
+
     fn end_walk(&mut self, key: (Region, Listing), images: BTreeMap<ImageId, Image>) {
         self.walks.remove(&key);
         let (region, listing) = key;
         let seen = self.seen.by_region.entry(region.clone()).or_default();
         match listing {
             Listing::Custom => seen.custom_images = Some(images),
+            // They have a walk of their own.
+            Listing::Instances => {}
             Listing::Public(lookup) => {
                 let mut found: Vec<Image> = images.into_values().collect();
                 found.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
@@ -377,6 +418,7 @@ impl Observer {
             | Query::PublicImages { .. }
             | Query::Shares { .. }
             | Query::InstancesById { .. }
+            | Query::Instances { .. }
             | Query::InstancesTagged { .. }
             | Query::InstanceStates { .. }
             | Query::ImportOs
@@ -405,6 +447,7 @@ fn waiting_helps(class: Class) -> bool {
 fn page_of(listing: &Listing, offset: u32) -> Query {
     match listing {
         Listing::Custom => Query::CustomImages { offset },
+        Listing::Instances => Query::Instances { offset },
         Listing::Public(lookup) => {
             Query::PublicImages { name: lookup.name.clone(), instance_type: lookup.instance_type.clone(), offset }
         }
@@ -427,6 +470,7 @@ fn listing_of(query: &Query) -> Option<Listing> {
         | Query::CustomImagesNamed { .. }
         | Query::Shares { .. }
         | Query::InstancesById { .. }
+        | Query::Instances { .. }
         | Query::InstancesTagged { .. }
         | Query::InstanceStates { .. }
         | Query::ImportOs

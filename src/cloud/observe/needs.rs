@@ -43,8 +43,10 @@ pub struct RegionNeeds {
     pub lookups: BTreeSet<Lookup>,
     /// Images whose shares are asked.
     pub shares: BTreeSet<ImageId>,
-    /// Instances by id.
+    /// Instances by id; not asked where all are.
     pub instances: BTreeSet<InstanceId>,
+    /// All instances of the account.
+    pub all_instances: bool,
 }
 
 impl Needs {
@@ -154,6 +156,28 @@ impl Needs {
     pub fn of_destroy(cloud: &CloudSpec, recorded: &Recorded) -> Self {
         let mut needs = Self::nothing(cloud);
         needs.add_recorded(recorded, false);
+        needs
+    }
+
+    /// What it takes to find what is ours and in no state: in each region that config or state name, one walk through
+    /// all instances of the account and one through its custom images.
+    ///
+    /// No filter narrows them. A tag would miss what lost it, whether a name is matched in part is not documented for
+    /// instances (API text 3.13), and one walk tells of blocks as well that nobody knows of any more. It tells at the
+    /// same time which of the recorded things are there.
+    #[must_use]
+    pub fn of_orphans(desired: &Desired, recorded: &Recorded) -> Self {
+        let mut needs = Self::nothing(&desired.cloud);
+        let mut regions = BTreeSet::from([needs.home.clone()]);
+        regions.extend(desired.fleets.values().map(|fleet| fleet.region.clone()));
+        let managed = desired.images.values().filter_map(Image::managed);
+        regions.extend(managed.flat_map(|image| image.regions.iter().flatten().cloned()));
+        regions.extend(recorded.objects.iter().map(|object| object.region.clone()));
+        for region in regions {
+            let region = needs.region(&region);
+            region.custom_images = true;
+            region.all_instances = true;
+        }
         needs
     }
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::call::{PAGE, Page};
-use crate::model::ids::ImageId;
-use crate::model::observed::{Image, ImageKind, Lookup};
+use crate::model::observed::Lookup;
 
 /// How often a listing is walked again when it did not add up.
 const MAX_AGAIN: u32 = 3;
@@ -18,53 +17,55 @@ pub(super) enum Listing {
     Custom,
     /// The public images of a name; the filter is fuzzy.
     Public(Lookup),
-}
-
-impl Listing {
-    fn keeps(&self, image: &Image) -> bool {
-        match self {
-            Self::Custom => true,
-            Self::Public(lookup) => image.name == lookup.name && image.kind == ImageKind::Public,
-        }
-    }
+    /// The instances.
+    Instances,
 }
 
 /// A walk: its first page is at offset 0, and the answer to that says how many more there are.
-#[derive(Debug, Default)]
-pub(super) struct Walk {
+#[derive(Debug)]
+pub(super) struct Walk<I, T> {
     again: u32,
     total: u32,
     next_offset: u32,
     open: u32,
-    round: BTreeSet<ImageId>,
-    ever: BTreeSet<ImageId>,
-    kept: BTreeMap<ImageId, Image>,
+    round: BTreeSet<I>,
+    ever: BTreeSet<I>,
+    kept: BTreeMap<I, T>,
 }
 
 /// How a walk goes on.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum Step<I, T> {
     /// With these pages, none of which may be missing, if any; others are still on their way.
     Ask(Vec<u32>),
     /// Not at all: these are all.
-    Done(BTreeMap<ImageId, Image>),
+    Done(BTreeMap<I, T>),
 }
 
-impl Walk {
+impl<I: Ord + Clone, T> Walk<I, T> {
     /// A walk whose page at offset 0 was asked for.
     pub(super) fn start() -> Self {
-        Self { next_offset: PAGE, open: 1, ..Self::default() }
+        Self {
+            again: 0,
+            total: 0,
+            next_offset: PAGE,
+            open: 1,
+            round: BTreeSet::new(),
+            ever: BTreeSet::new(),
+            kept: BTreeMap::new(),
+        }
     }
 
-    /// Takes a page.
-    pub(super) fn page(&mut self, listing: &Listing, page: Page<Image>) -> Step {
+    /// Takes a page: of each item its id, and whether it `keeps` it.
+    pub(super) fn page(&mut self, page: Page<T>, id: impl Fn(&T) -> &I, keeps: impl Fn(&T) -> bool) -> Step<I, T> {
         self.open = self.open.saturating_sub(1);
         self.total = page.total;
-        for image in page.items {
-            self.round.insert(image.id.clone());
-            self.ever.insert(image.id.clone());
-            if listing.keeps(&image) {
-                self.kept.insert(image.id.clone(), image);
+        for item in page.items {
+            let id = id(&item).clone();
+            self.round.insert(id.clone());
+            self.ever.insert(id.clone());
+            if keeps(&item) {
+                self.kept.insert(id, item);
             }
         }
         let mut ask = Vec::new();
@@ -81,7 +82,7 @@ impl Walk {
 
     /// The count tells whether a thing was missed; where rounds miss different things, all of them together may be
     /// what there is. Failing that, what is known has to do.
-    fn end_of_round(&mut self) -> Step {
+    fn end_of_round(&mut self) -> Step<I, T> {
         let total = usize::try_from(self.total).unwrap_or(usize::MAX);
         let mut kept = || std::mem::take(&mut self.kept);
         if self.round.len() == total {

@@ -29,6 +29,8 @@ use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec, Power, SlotNetwork, SlotSpec};
 use slots::Slots;
 
+pub(in crate::plan) use slots::first_slot_at;
+
 /// The system disk of an instance that declares none (API text 3.4).
 const DEFAULT_DISK_GIB: u32 = 50;
 

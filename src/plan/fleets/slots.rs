@@ -100,6 +100,14 @@ pub(super) fn choose<'o>(
     Slots { kept, dropped: gone.into_iter().map(|(_, row)| *row).collect(), fresh }
 }
 
+/// The slot that has a place in a fleet which only ever grew: each new slot is the lowest free index, and goes to the
+/// emptiest zone, the first of several in the order of the config.
+pub(in crate::plan) fn first_slot_at(fleet: &Fleet, zone: &Zone, ordinal: u32) -> Option<u32> {
+    let zones = u32::try_from(fleet.zones.len()).ok()?;
+    let place = u32::try_from(fleet.zones.iter().position(|each| each == zone)?).ok()?;
+    ordinal.checked_mul(zones)?.checked_add(place)
+}
+
 fn to_drop(
     draft: &Draft<'_>,
     newest: &BTreeMap<u32, &Object>,

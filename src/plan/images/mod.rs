@@ -372,7 +372,8 @@ fn delete_copy(
     })
 }
 
-fn copy_spec(image: &ManagedImage) -> ImageCopySpec {
+/// What the config says of each copy of an image.
+pub(in crate::plan) fn copy_spec(image: &ManagedImage) -> ImageCopySpec {
     ImageCopySpec {
         description: image.description.clone(),
         tags: image.tags.clone(),

@@ -122,3 +122,32 @@ fn history() {
         at.enter("show 3", Exit::Done);
     });
 }
+
+/// A state that is restored from an older copy, and somebody's own instance of a name such as ours.
+#[test]
+fn orphans() {
+    play("orphans", |at| {
+        let rig = &at.rig;
+        at.settle();
+        at.enter("drift --orphans", Exit::Done);
+        let state = rig.dir().join("state/default.db");
+        let old = std::fs::read(&state).expect("the state");
+        at.tell("fleet.web grows; then the state comes back from an older copy.");
+        at.tell("Somebody has an instance with such a name as well.");
+        rig.edit(FILE, "count: 5", "count: 7");
+        at.settle();
+        std::fs::write(&state, old).expect("restored");
+        let image = rig.instance(&rig.id("fleet.web[0]")).image;
+        let theirs = json!({
+            "Placement": { "Zone": "ap-guangzhou-3" },
+            "ImageId": image,
+            "InstanceType": "S5.MEDIUM4",
+            "InstanceName": "webshop-default-web-3-9",
+        });
+        rig.by_hand(GZ, "RunInstances", &theirs);
+        rig.wait_ms(3_600_000);
+        at.enter("drift --orphans", Exit::Changes);
+        at.enter_and("drift --orphans --adopt", "yes\n", Exit::Changes);
+        at.enter("plan", Exit::Done);
+    });
+}

@@ -122,7 +122,7 @@ impl<'a> Reading<'a> {
                 let accounts = answer.share_permission_set.0.iter();
                 Ok(Reply::Shares(accounts.map(|share| Uin::new(&*share.account_id.0)).collect()))
             }),
-            Query::InstancesById { .. } => self.reply(instances),
+            Query::InstancesById { .. } | Query::Instances { .. } => self.reply(instances),
             Query::InstancesTagged { .. } => match self.reply(instances) {
                 Err(Fault { code: Some(code), request_id: Some(request_id), .. }) if code == TAG_KEY_NOT_FOUND => {
                     let reply = Reply::Instances(Page { total: 0, items: Vec::new() });
