@@ -13,7 +13,7 @@ use super::images::{forget, is_gone, usable};
 use super::outside::{self, Now, now};
 use super::scope::{self, Covered};
 use super::types::{
-    Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Handling, PRESENCE, Plan, Reason, Target, Value,
+    Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Floor, Handling, PRESENCE, Plan, Reason, Target, Value,
 };
 use super::{Refused, asked, check, order, shares};
 use crate::diagnostic::{Diagnostic, codes};
@@ -73,6 +73,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         edges: input.recorded.edges.clone(),
         peaks: Vec::new(),
         assumptions: Vec::new(),
+        floor: Some(Floor::default()),
         notes,
     };
     let wrong = check(&plan, input);

@@ -354,7 +354,7 @@ impl Engine {
 
     fn schedule(&mut self, now: Millis, out: &mut Vec<Command>) {
         let queued = self.queue.first().map(|(at, _)| *at);
-        let polls = self.due.values().filter_map(|due| due.first().map(|(at, _)| *at)).min();
+        let polls = self.next_poll();
         let looks = self.looks.first().map(|(at, _)| *at);
         let next = [queued, polls, looks].into_iter().flatten().min();
         let Some(next) = next else { return };
