@@ -16,6 +16,15 @@ fn output<T>(arg: &Arg<T>) -> Option<Output> {
     }
 }
 
+impl<T> Arg<T> {
+    /// Replaces a reference to a target of a step by what `to` says.
+    pub fn redirect(&mut self, to: &dyn Fn(Output) -> Output) {
+        if let Self::Output { step, target } = self {
+            (*step, *target) = to((*step, *target));
+        }
+    }
+}
+
 fn image_of(id: CloudId) -> Option<ImageId> {
     match id {
         CloudId::Image(id) => Some(id),
@@ -76,26 +85,26 @@ impl Body {
 
     /// Replaces every reference to a step by what `rename` says.
     pub fn renumber(&mut self, rename: &dyn Fn(StepId) -> StepId) {
-        fn one<T>(arg: &mut Arg<T>, rename: &dyn Fn(StepId) -> StepId) {
-            if let Arg::Output { step, .. } = arg {
-                *step = rename(*step);
-            }
-        }
+        self.redirect(&|(step, target)| (rename(step), target));
+    }
+
+    /// Replaces every reference to a target of a step by what `to` says.
+    pub fn redirect(&mut self, to: &dyn Fn(Output) -> Output) {
         match self {
-            Self::RunInstances(launch) => one(&mut launch.image, rename),
-            Self::CreateImage { instance, .. } => one(instance, rename),
+            Self::RunInstances(launch) => launch.image.redirect(to),
+            Self::CreateImage { instance, .. } => instance.redirect(to),
             Self::SyncImages { image, .. }
             | Self::ShareImage { image, .. }
             | Self::ModifyImage { image, .. }
-            | Self::ResetInstance { image, .. } => one(image, rename),
+            | Self::ResetInstance { image, .. } => image.redirect(to),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 for resource in resources {
-                    one(&mut resource.id, rename);
+                    resource.id.redirect(to);
                 }
             }
             Self::StopInstances { instances } => {
                 for instance in instances {
-                    one(instance, rename);
+                    instance.redirect(to);
                 }
             }
             Self::ImportImage { .. }

@@ -115,7 +115,7 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
             OnDrift::Repaired,
             "a copy that was deleted is copied back, and nobody is disturbed; where none is left, the version is made \
              anew, as another generation, with all that follows",
-            "SyncImages: one for all that are missing; ModifyImageSharePermission and DeleteImages: one for each that goes",
+            "SyncImages: one for all that are missing; ModifyImageSharePermission: one for each that goes; DeleteImages: one for each region",
         ),
         ImageAttr::Description => row(
             OnChange::InPlace,
@@ -144,7 +144,7 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
             "less: the oldest beyond it are deleted; more: from the next version on. Only the current version is shared",
             OnDrift::Shown,
             "a kept copy that was deleted is forgotten",
-            "DeleteImages: one for each copy that goes",
+            "DeleteImages: one for each region, of what goes together",
         ),
         ImageAttr::Protect => row(
             OnChange::State,

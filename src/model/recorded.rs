@@ -76,6 +76,15 @@ impl Status {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Creating, Self::Ready, Self::Failed, Self::Deleting];
 
+    /// Whether what is seen to be there is not yet known to be as it should be: its creation was not seen to its end.
+    #[must_use]
+    pub fn is_unsettled(self) -> bool {
+        match self {
+            Self::Creating | Self::Failed => true,
+            Self::Ready | Self::Deleting => false,
+        }
+    }
+
     /// The word in state and output.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::floor::Dues;
 use super::input::{PlanInput, Scope};
 use super::rollout::Going;
 use super::scope::Covered;
@@ -140,6 +141,8 @@ pub(super) struct Draft<'a> {
     pub(super) captures: BTreeMap<Arg<InstanceId>, StepId>,
     /// Blocks that take of something more than there is.
     pub(super) crowded: BTreeSet<Block>,
+    /// What each thing needs by itself.
+    pub(super) dues: Dues,
 }
 
 /// All that a step is but its number.
@@ -181,6 +184,7 @@ impl<'a> Draft<'a> {
             shared: BTreeMap::new(),
             captures: BTreeMap::new(),
             crowded: BTreeSet::new(),
+            dues: Dues::default(),
         }
     }
 

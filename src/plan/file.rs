@@ -208,6 +208,7 @@ pub(super) mod tests {
             edges: BTreeSet::new(),
             peaks: Vec::new(),
             assumptions: vec!["} is a brace".into()],
+            floor: None,
             notes: Vec::new(),
         }
     }

@@ -14,11 +14,13 @@ mod facts;
 pub mod file;
 mod fits;
 mod fleets;
+mod floor;
 mod guard;
 mod images;
 mod input;
 mod lineage;
 mod lookups;
+mod merge;
 mod order;
 pub mod orphans;
 mod outside;
@@ -128,14 +130,24 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     let edges = edges(&draft, &graph);
     let peaks = quota::fit(&mut draft);
     let Draft {
-        steps, mut changes, drift, lookups, mut faults, notes, mut assumptions, stock, crowded: blocks, ..
+        steps,
+        mut changes,
+        drift,
+        lookups,
+        mut faults,
+        notes,
+        mut assumptions,
+        stock,
+        crowded: blocks,
+        dues,
+        ..
     } = draft;
     assumptions.extend(stock.iter().map(in_stock));
     if !faults.is_empty() {
         faults.extend(notes);
         return Err(Refused { faults, blocks });
     }
-    let steps = order::renumber(steps, &mut changes);
+    let steps = order::renumber(merge::calls(steps), &mut changes);
     changes.sort_by(|a, b| a.addr.cmp(&b.addr));
     let plan = Plan {
         format: FORMAT,
@@ -156,6 +168,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         steps,
         edges,
         peaks,
+        floor: Some(dues.floor()),
         notes,
     };
     let wrong = check(&plan, input);

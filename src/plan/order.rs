@@ -59,11 +59,12 @@ pub(super) fn waits(steps: &[Step]) -> Vec<BTreeSet<StepId>> {
     steps.iter().map(Step::waits_for).collect()
 }
 
-/// Numbers the steps anew so that each stands after all that it waits for; otherwise as they were. Steps that wait for
+/// Numbers the steps anew, without a gap, so that each stands after all that it waits for; otherwise as they were. Steps that wait for
 /// each other in a circle are left out; the plan's second check would say so.
 pub(super) fn renumber(steps: Vec<Step>, changes: &mut [Change]) -> Vec<Step> {
     let waits = waits(&steps);
-    if waits.iter().zip(&steps).all(|(waits, step)| waits.iter().all(|other| *other < step.id)) {
+    let numbered = steps.iter().enumerate().all(|(n, step)| step.id.0 as usize == n);
+    if numbered && waits.iter().zip(&steps).all(|(waits, step)| waits.iter().all(|other| *other < step.id)) {
         return steps;
     }
     let mut dependants: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();

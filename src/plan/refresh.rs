@@ -13,7 +13,7 @@ use super::images::{forget, is_gone, usable};
 use super::outside::{self, Now, now};
 use super::scope::{self, Covered};
 use super::types::{
-    Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Handling, PRESENCE, Plan, Reason, Target, Value,
+    Action, AttrChange, Do, Drift, Effect, FORMAT, Fact, Floor, Handling, PRESENCE, Plan, Reason, Target, Value,
 };
 use super::{Refused, asked, check, order, shares};
 use crate::diagnostic::{Diagnostic, codes};
@@ -73,6 +73,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         edges: input.recorded.edges.clone(),
         peaks: Vec::new(),
         assumptions: Vec::new(),
+        floor: Some(Floor::default()),
         notes,
     };
     let wrong = check(&plan, input);
@@ -288,7 +289,7 @@ fn drifted(draft: &Draft<'_>, row: &Object, recorded: &SlotSpec, seen: &Instance
 
 /// What was being made when a run ended, and is there.
 fn arrived(draft: &mut Draft<'_>, learning: &mut Learning, row: &Object) {
-    if row.status == Status::Creating {
+    if row.status.is_unsettled() {
         let text = |status: Status| Value::Text(status.word().to_owned());
         let attrs = vec![AttrChange { name: "status".into(), before: text(row.status), after: text(Status::Ready) }];
         learning.add(draft, row, Effect::Arrive, Reason::Already, attrs);

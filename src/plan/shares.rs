@@ -191,6 +191,7 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
         let weight = i64::try_from(accounts.len()).unwrap_or(i64::MAX);
         let (at_start, at_end) = if cancel { (0, -weight) } else { (weight, 0) };
         let does = draft.call(region, body);
+        draft.dues.single("ModifyImageSharePermission", 1);
         steps.push(draft.step(NewStep {
             needs,
             does,
@@ -477,6 +478,7 @@ fn cancel(
     let (does, expect) = if accounts.is_empty() {
         (Do::Record, Vec::new())
     } else {
+        draft.dues.single("ModifyImageSharePermission", 1);
         let body = Body::ShareImage { image: Arg::Known(image.clone()), accounts: accounts.clone(), cancel: true };
         let fact = Fact::Shared { region: copy.region.clone(), image: image.clone(), accounts: there.clone() };
         (draft.call(&copy.region, body), vec![fact])

@@ -13,6 +13,7 @@ use crate::model::recorded::Origin;
 use crate::plan::input::Scope;
 
 pub use super::changes::{Action, AttrChange, Change, Detail, Drift, Handling, PRESENCE, Reason, Value};
+pub use super::floor::Floor;
 pub use super::steps::{Do, Effect, Fact, Hold, Need, NewObject, Resource, Settle, Step, Target, Until};
 
 /// The version of the plan's own format.
@@ -60,6 +61,9 @@ pub struct Plan {
     pub peaks: Vec<Peak>,
     /// What the cloud does not let one know beforehand, and the plan relies on.
     pub assumptions: Vec<String>,
+    /// The fewest calls by which all of this can come to be; `None` in plans of versions that did not count them.
+    #[serde(default)]
+    pub floor: Option<Floor>,
     /// Warnings and notes; they belong to the moment, not to the plan's value.
     #[serde(skip)]
     pub notes: Vec<Diagnostic>,

@@ -1,5 +1,6 @@
 //! JSON whose keys keep the order in which they are written, for people read it too.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -13,7 +14,7 @@ pub(super) enum Node {
     Number(i64),
     Text(String),
     List(Vec<Self>),
-    Object(Vec<(&'static str, Self)>),
+    Object(Vec<(Cow<'static, str>, Self)>),
     /// Made once, written often.
     Shared(Arc<Self>),
     /// Made elsewhere.
@@ -66,7 +67,7 @@ impl Node {
     /// The same, with one more field. Only objects have fields.
     pub(super) fn with(mut self, key: &'static str, value: impl Into<Self>) -> Self {
         if let Self::Object(fields) = &mut self {
-            fields.push((key, value.into()));
+            fields.push((key.into(), value.into()));
         }
         self
     }
@@ -145,7 +146,7 @@ impl<T: Into<Self>> From<Option<T>> for Node {
 /// An object: `object! { "key" => value, … }`, each value whatever becomes a [`Node`].
 macro_rules! object {
     ($($key:literal => $value:expr),* $(,)?) => {
-        $crate::report::node::Node::Object(vec![$(($key, $crate::report::node::Node::from($value))),*])
+        $crate::report::node::Node::Object(vec![$((std::borrow::Cow::Borrowed($key), $crate::report::node::Node::from($value))),*])
     };
 }
 

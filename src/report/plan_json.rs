@@ -10,8 +10,8 @@ use crate::model::ids::{CloudId, ImageId, RequestId};
 use crate::model::observed::LatestOperation;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Handling, Need, Peak, Pinned, Plan, Reason, Resource, Scope,
-    Step, Target, Value,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Reason, Resource,
+    Scope, Step, Target, Value,
 };
 
 use super::cost;
@@ -58,6 +58,7 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
         edges: _,
         peaks,
         assumptions,
+        floor,
         notes,
     } = plan;
     let Counts { add, change: update, reset, destroy: destroyed } = plan.counts();
@@ -84,7 +85,8 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
         "counts" => object! { "add" => add, "change" => update, "reset" => reset, "destroy" => destroyed },
         "calls" => object! {
             "total" => total,
-            "by_action" => Node::Object(calls.into_iter().map(|(action, count)| (action, count.into())).collect()),
+            "by_action" => Node::Object(calls.into_iter().map(|(action, count)| (action.into(), count.into())).collect()),
+            "floor" => floor.as_ref().map(fewest),
         },
         "estimate" => estimate.map_or(Node::Null, cost::json),
         "time" => cost::time_json(plan),
@@ -103,6 +105,12 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
                 .map(Node::Json),
         ),
     }
+}
+
+fn fewest(floor: &Floor) -> Node {
+    let Floor { by_action } = floor;
+    let by_action = by_action.iter().map(|(action, count)| (action.clone().into(), (*count).into()));
+    object! { "total" => floor.total(), "by_action" => Node::Object(by_action.collect()) }
 }
 
 /// What an option of the command line names.

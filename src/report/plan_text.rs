@@ -492,9 +492,13 @@ fn closing(page: &mut Page, plan: &Plan) {
                 Line::new().add(Ink::Strong, "Calls:").text(" none; only the state changes.")
             }
             0 => Line::new().add(Ink::Strong, "Calls:").text(" none that change anything, only reads while waiting."),
-            total => Line::new()
-                .add(Ink::Strong, "Calls:")
-                .text(format!(" {total} ({}), and reads while waiting.", list.join(", "))),
+            total => {
+                let floor = plan.floor.as_ref().map(|floor| format!(" (floor{STICKY}{})", floor.total()));
+                let floor = floor.unwrap_or_default();
+                Line::new()
+                    .add(Ink::Strong, "Calls:")
+                    .text(format!(" {total}{floor}: {}; and reads while waiting.", list.join(", ")))
+            }
         },
     );
 }

@@ -121,6 +121,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         edges: BTreeSet::new(),
         peaks: Vec::new(),
         assumptions: Vec::new(),
+        floor: None,
         notes: Vec::new(),
     }
 }

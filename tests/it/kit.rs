@@ -202,10 +202,11 @@ impl Rig {
         Changed { plan, calls }
     }
 
-    /// The mutating calls that a plan would make, by action.
+    /// The mutating calls that a plan would make, by action. There are never more than its floor.
     #[track_caller]
     pub(crate) fn foretold(&self, args: &str) -> BTreeMap<String, usize> {
         let json = self.json(&format!("plan --json {args}"));
+        assert_eq!(json["calls"]["by_action"], json["calls"]["floor"]["by_action"], "{:#}", json["steps"]);
         let calls = json["calls"]["by_action"].as_object().expect("calls");
         let count = |count: &Value| usize::try_from(count.as_u64().expect("a count")).expect("small");
         calls.iter().map(|(action, n)| (action.clone(), count(n))).collect()

@@ -11,6 +11,7 @@ mod crash;
 mod crowded;
 mod estimates;
 mod examples;
+mod floor;
 mod foreign_text;
 mod fuzz;
 mod kit;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetwright::cloud::call::{Arg, Body, StepId};
 use fleetwright::diagnostic::{SourceMap, codes};
 use fleetwright::model::desired::Desired;
-use fleetwright::model::ids::{ImageId, Region};
+use fleetwright::model::ids::{CloudId, ImageId, Region};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::Seen;
 use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
@@ -91,6 +91,12 @@ fn an_image_that_is_deleted_while_it_is_shared() {
         let cancels: BTreeSet<StepId> = of_action(plan, "ModifyImageSharePermission").map(|step| step.id).collect();
         for step in of_action(plan, "DeleteImages") {
             step.needs.retain(|need| !cancels.contains(&need.step()));
+            // Nor by the ids that they hand on.
+            let Do::Call(call) = &step.does else { continue };
+            let Body::DeleteImages { images } = &call.body else { continue };
+            for (target, image) in step.targets.iter_mut().zip(images) {
+                target.id = Some(Arg::Known(CloudId::Image(image.clone())));
+            }
         }
     });
 }

@@ -359,7 +359,7 @@ impl Engine {
         }
         let busy = self.in_flight >= self.set.most_calls;
         let queued = self.queue.first().map(|(at, _)| *at).filter(|_| !busy);
-        let polls = self.due.values().filter_map(|due| due.first().map(|(at, _)| *at)).min();
+        let polls = self.next_poll();
         let looks = self.looks.first().map(|(at, _)| *at);
         let next = [queued, polls, looks].into_iter().flatten().min();
         let Some(next) = next else { return };

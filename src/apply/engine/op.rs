@@ -332,6 +332,16 @@ impl Engine {
 
     /// A target is not as wanted, and will not be.
     pub(super) fn target_failed(&mut self, id: OpId, n: usize, why: String) {
+        self.target_over(id, n, why, true);
+    }
+
+    /// Nobody knows what became of a target. It stays what it was in the state: the next plan looks what it is.
+    pub(super) fn target_lost(&mut self, id: OpId, n: usize, why: String) {
+        self.target_over(id, n, why, false);
+    }
+
+    /// `told`: whether the cloud says that it failed.
+    fn target_over(&mut self, id: OpId, n: usize, why: String, told: bool) {
         let Some(op) = self.ops.get_mut(&id) else { return };
         let (Some(target), Some(outcome)) = (op.record.step.targets.get(n), op.record.outcomes.get_mut(n)) else {
             return;
@@ -343,7 +353,7 @@ impl Engine {
         op.pending -= 1;
         let entered = op.record.ids.get(n).is_some_and(Option::is_some) && op.record.state == OpState::Accepted;
         let status = match &target.effect {
-            Effect::Make(_) if entered && target.id.is_none() => Some(Status::Failed),
+            Effect::Make(_) if told && entered && target.id.is_none() => Some(Status::Failed),
             // It was on its way out, and is not gone: it is as it was.
             Effect::Remove if op.record.state == OpState::Accepted && is_object(target) => Some(Status::Ready),
             Effect::Make(_) | Effect::Remove | Effect::Nothing | Effect::Become(_) | Effect::Arrive => None,

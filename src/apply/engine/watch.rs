@@ -29,10 +29,13 @@ pub(super) struct WatchKey {
 }
 
 pub(super) struct Watch {
+    since_ms: Millis,
     every_ms: Millis,
     deadline_ms: Millis,
     /// Whether it was ever listed.
     seen: bool,
+    /// How many polls in a row have not listed it. One alone proves nothing: it may be answered from an old list.
+    missed: u32,
     due_ms: Millis,
 }
 
@@ -43,7 +46,10 @@ const LEAST_EVERY_MS: Millis = 1_000;
 enum Verdict {
     NotYet,
     Done,
+    /// The cloud says so.
     Failed(String),
+    /// Nobody knows what became of it: it is not listed, or not done in time.
+    Lost(String),
 }
 
 impl Engine {
@@ -90,7 +96,7 @@ impl Engine {
         for (key, region) in keys {
             let group = Group { region, images: key.id.image().is_some() };
             self.due.entry(group).or_default().insert((due_ms, key.clone()));
-            self.watches.insert(key, Watch { every_ms, deadline_ms, seen: false, due_ms });
+            self.watches.insert(key, Watch { since_ms: now, every_ms, deadline_ms, seen: false, missed: 0, due_ms });
         }
         for n in lost {
             self.target_failed(id, n, "the cloud accepted it, but gave no id for it".into());
@@ -98,21 +104,32 @@ impl Engine {
         self.settle_if_over(now, id);
     }
 
-    /// Sends the polls that are due, each with everything else that is nearly due.
+    /// When what is due at some time is polled. While calls are under way, or being written down, that bring more to look
+    /// after, it waits a moment for them: then one poll is for all.
+    fn polled_at(&self, due_ms: Millis) -> Millis {
+        let more = self.in_flight > 0 || !self.batch_after.is_empty() || !self.afters.is_empty();
+        if more { due_ms + LEAST_EVERY_MS / 2 } else { due_ms }
+    }
+
+    /// When the next poll is sent.
+    pub(super) fn next_poll(&self) -> Option<Millis> {
+        self.due.values().filter_map(|due| due.first().map(|(at, _)| self.polled_at(*at))).min()
+    }
+
+    /// Sends the polls that are due, each with everything else that is nearly due. What else waits in the region comes
+    /// along where a call has room for it, and so keeps step from then on.
     pub(super) fn poll_due(&mut self, now: Millis, out: &mut Vec<Command>) {
         let groups: Vec<Group> = self.due.keys().cloned().collect();
         for group in groups {
-            let Some(due) = self.due.get_mut(&group) else { continue };
-            if due.first().is_none_or(|(at, _)| *at > now) {
+            let first = self.due.get(&group).and_then(|due| due.first()).map(|(at, _)| *at);
+            if first.is_none_or(|at| self.polled_at(at) > now) {
                 continue;
             }
+            let Some(due) = self.due.get_mut(&group) else { continue };
             let soon = now + LEAST_EVERY_MS / 2;
-            let mut keys = Vec::new();
-            while due.first().is_some_and(|(at, _)| *at <= soon) {
-                keys.extend(due.pop_first().map(|(_, key)| key));
-            }
             let mut by_id: BTreeMap<CloudId, Vec<WatchKey>> = BTreeMap::new();
-            for key in keys {
+            while due.first().is_some_and(|(at, _)| *at <= soon || !by_id.len().is_multiple_of(PAGE as usize)) {
+                let Some((_, key)) = due.pop_first() else { break };
                 by_id.entry(key.id.clone()).or_default().push(key);
             }
             let Some(account) = self.account() else { continue };
@@ -174,11 +191,19 @@ impl Engine {
             let image = key.id.image().and_then(|id| images.get(id));
             let Some(watch) = self.watches.get_mut(&key) else { continue };
             let was_seen = watch.seen;
-            watch.seen |= instance.is_some() || image.is_some();
+            let listed = instance.is_some() || image.is_some();
+            watch.seen |= listed;
+            watch.missed = if listed { 0 } else { watch.missed + 1 };
+            let again = watch.missed < 2;
             let deadline_ms = watch.deadline_ms;
             let key = match (key.target, instance) {
                 (None, Some(seen)) => match self.bind_by_name(&key, seen) {
                     Some(bound) => bound,
+                    // Somebody renamed it, and nothing tells which of several it is.
+                    None if now >= deadline_ms => {
+                        self.conclude(now, key, Verdict::Done);
+                        continue;
+                    }
                     None => {
                         self.later(now, group, key);
                         continue;
@@ -187,7 +212,10 @@ impl Engine {
                 _ => key,
             };
             self.tell_percent(key.op, image.and_then(|image| image.sync_percent));
-            let verdict = self.judge(now, &key, instance, image, was_seen);
+            let verdict = match self.judge(now, &key, instance, image, was_seen) {
+                Verdict::Lost(_) if again => Verdict::NotYet,
+                verdict => verdict,
+            };
             match verdict {
                 Verdict::NotYet if now >= deadline_ms => {
                     let settle = self.ops.get(&key.op).map(|op| &op.record.step.settle);
@@ -195,10 +223,10 @@ impl Engine {
                         let seconds = settle.deadline_ms / 1000;
                         format!("{} was not {} within {seconds} s", key.id, settle.until.words())
                     });
-                    self.conclude(now, key, Verdict::Failed(why));
+                    self.conclude(now, key, Verdict::Lost(why));
                 }
                 Verdict::NotYet => self.later(now, group, key),
-                Verdict::Done | Verdict::Failed(_) => self.conclude(now, key, verdict),
+                Verdict::Done | Verdict::Failed(_) | Verdict::Lost(_) => self.conclude(now, key, verdict),
             }
         }
     }
@@ -215,7 +243,9 @@ impl Engine {
 
     fn later(&mut self, now: Millis, group: &Group, key: WatchKey) {
         let Some(watch) = self.watches.get_mut(&key) else { return };
-        watch.due_ms = now + watch.every_ms;
+        // What takes longer than expected is asked for as rarely as that says: at a tenth of what it has taken so far.
+        let every_ms = watch.every_ms.max((now - watch.since_ms) / 10);
+        watch.due_ms = (now + every_ms).min(watch.deadline_ms.max(now + watch.every_ms));
         let due_ms = watch.due_ms;
         self.due.entry(group.clone()).or_default().insert((due_ms, key));
     }
@@ -257,11 +287,11 @@ impl Engine {
             if missing_is_done {
                 Verdict::Done
             } else if was_seen {
-                Verdict::Failed("it is no longer there".into())
+                Verdict::Lost("it is no longer there".into())
             } else if now - op.since_ms < self.set.visible_ms {
                 Verdict::NotYet
             } else {
-                Verdict::Failed("the cloud accepted it, but does not list it".into())
+                Verdict::Lost("the cloud accepted it, but does not list it".into())
             }
         };
         if key.id.image().is_some() {
@@ -293,6 +323,7 @@ impl Engine {
             (_, Verdict::NotYet) => {}
             (Some(n), Verdict::Done) => self.target_done(key.op, n),
             (Some(n), Verdict::Failed(why)) => self.target_failed(key.op, n, why),
+            (Some(n), Verdict::Lost(why)) => self.target_lost(key.op, n, why),
             (None, verdict) => {
                 if let Some(op) = self.ops.get_mut(&key.op) {
                     op.source_busy = false;
@@ -305,7 +336,7 @@ impl Engine {
                         Vec::new()
                     };
                     let why = match verdict {
-                        Verdict::Failed(why) => format!("{}: {why}", key.id),
+                        Verdict::Failed(why) | Verdict::Lost(why) => format!("{}: {why}", key.id),
                         Verdict::Done | Verdict::NotYet => format!("{}: it bears another name", key.id),
                     };
                     for n in nameless {

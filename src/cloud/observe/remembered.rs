@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::Millis;
 use crate::model::desired::{Desired, Image as DesiredImage, Tags};
-use crate::model::ids::{CloudId, ImageId, InstanceId, SubnetId, VpcId};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Region, SubnetId, VpcId};
 use crate::model::naming;
 use crate::model::observed::{
     Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen,
@@ -26,19 +26,35 @@ pub fn add_remembered(seen: &mut Observed, desired: &Desired, recorded: &Recorde
             listed.retain(|id, _| !ours.contains(id));
         }
     }
+    let mut instances: BTreeMap<&Region, Vec<Entry>> = BTreeMap::new();
     let together = |a: &Object, b: &Object| a.addr.block == b.addr.block && a.region == b.region;
     for objects in recorded.objects.chunk_by(together) {
         let Some(Object { addr, region, .. }) = objects.first() else { continue };
+        let instances = instances.entry(region).or_default();
         let region = seen.by_region.entry(region.clone()).or_default();
         let mark = naming::tag_value(&desired.project, &desired.env, &addr.block);
-        block(region, objects, &mark, &recorded.halted);
+        block(region, instances, objects, &mark, &recorded.halted);
+    }
+    // All of a region at once: adding to a map block by block would go through all blocks before again each time, and a
+    // map that is made of what is sorted has no gaps.
+    for (region, instances) in instances {
+        let region = seen.by_region.entry(region.clone()).or_default();
+        region.instances.append(&mut instances.into_iter().collect());
     }
     add_pinned(seen, desired, pins);
 }
 
+/// An instance, by its id.
+type Entry = (InstanceId, Seen<Box<Instance>>);
+
 /// What is remembered of a block in a region.
-fn block(region: &mut RegionSeen, objects: &[Object], mark: &str, halted: &BTreeSet<InstanceId>) {
-    let mut instances = Vec::new();
+fn block(
+    region: &mut RegionSeen,
+    instances: &mut Vec<Entry>,
+    objects: &[Object],
+    mark: &str,
+    halted: &BTreeSet<InstanceId>,
+) {
     // Rows share their specs, and what comes of a spec is made once.
     let mut made: VecDeque<(&Arc<ObjectSpec>, Instance)> = VecDeque::new();
     for object in objects {
@@ -71,8 +87,6 @@ fn block(region: &mut RegionSeen, objects: &[Object], mark: &str, halted: &BTree
             | (ObjectSpec::Image(_) | ObjectSpec::Share(_), CloudId::Instance(_)) => {}
         }
     }
-    // All at once: a map that is made of what is sorted has no gaps.
-    region.instances.append(&mut instances.into_iter().collect());
 }
 
 /// How many of the last specs are at hand: a fleet has one for each zone, and one more while it is changed.

@@ -323,6 +323,9 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     }
     let asked = draft.input.options.asked.replaces(&row.full_addr());
     if diff == SlotDiff::default() && !asked {
+        if ready.is_empty() && row.status.is_unsettled() {
+            await_instance(draft, row, Until::Settled);
+        }
         return;
     }
     // A builder that switches itself off is left to do so.

@@ -47,6 +47,7 @@ pub(super) fn capture(
         expect.push(Fact::Instances { region: home.clone(), ids: BTreeSet::from([id.clone()]) });
     }
     let tags = tagged_at_creation(draft, image, block);
+    draft.dues.single("CreateImage", 1);
     let does = draft.call(
         home,
         Body::CreateImage {

@@ -59,6 +59,7 @@ pub(super) fn copy(
         .collect();
     let mut all_needs = needs.clone();
     all_needs.extend(removed.values().chain(forgotten).copied().map(Need::Success));
+    draft.dues.single("SyncImages", 1);
     let does = draft.call(
         &from,
         Body::SyncImages { image: source.clone(), to: missing.clone(), name: physical.clone(), encryption: None },
@@ -151,6 +152,7 @@ pub(super) fn dress_copies(
     let mut tags = image.tags.clone();
     tags.insert(key, value);
     let copies: Vec<(usize, &Region)> = missing.iter().enumerate().collect();
+    draft.dues.single("TagResources", copies.len().div_ceil(crate::cloud::call::MAX_TAG_RESOURCES));
     let target = |n: usize, draft: &Draft<'_>| {
         let (step, target) = output(n);
         let Target { addr, generation, .. } = draft.steps[step.0 as usize].targets[n].clone();
@@ -176,6 +178,7 @@ pub(super) fn dress_copies(
         }));
     }
     if set != ImageChange::default() {
+        draft.dues.single("ModifyImageAttribute", copies.len());
         for (n, region) in &copies {
             let (step, output_target) = output(*n);
             let body = Body::ModifyImage { image: Arg::Output { step, target: output_target }, set: set.clone() };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Planning;
+use super::{Planning, await_copy};
 use crate::cloud::call::{Arg, Body, ImageChange, MAX_TAG_RESOURCES, StepId, TagTarget};
 use crate::diff::{self, Attr, ImageDiff, Takes};
 use crate::model::desired::Tags;
@@ -11,6 +11,7 @@ use crate::model::observed::Image;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageCopySpec, ObjectSpec};
 use crate::plan::draft::{Draft, NewStep, at_once, detail, known};
+use crate::plan::floor::Shared;
 use crate::plan::types::{Action, Do, Drift, Effect, Fact, Handling, Need, Reason, Value};
 
 /// One copy that stays.
@@ -55,6 +56,9 @@ pub(super) fn keep_right(
             });
         }
         if diff.is_empty() {
+            if object.status.is_unsettled() {
+                await_copy(draft, object);
+            }
             continue;
         }
         note(draft, object, seen, &diff, why);
@@ -72,15 +76,20 @@ fn steps(draft: &mut Draft<'_>, planning: &Planning<'_>, works: &[Work<'_>], aft
     let mut tag: BTreeMap<&Tags, Vec<usize>> = BTreeMap::new();
     let mut untag: BTreeMap<&BTreeSet<String>, Vec<usize>> = BTreeMap::new();
     for (n, Work { object, diff, before_untag, spec: _ }) in works.iter().enumerate() {
+        let block = &object.addr.block;
         if !diff.tags.set.is_empty() {
+            draft.dues.shared(Shared::Tag(diff.tags.set.clone()), block, !after.is_empty());
             tag.entry(&diff.tags.set).or_default().push(n);
         }
         if !diff.tags.unset.is_empty() {
+            let waits = !after.is_empty() || diff.modifies();
+            draft.dues.shared(Shared::Untag(diff.tags.unset.clone()), block, waits);
             untag.entry(&diff.tags.unset).or_default().push(n);
         }
         let target = known(object, Effect::Become(Arc::clone(before_untag)));
         let ImageDiff { attrs: _, description, family, deprecated, tags: _, renamed: _ } = diff;
         if let (true, Some(id)) = (diff.modifies(), object.cloud_id.image()) {
+            draft.dues.single("ModifyImageAttribute", 1);
             let set = ImageChange { description: description.clone(), family: family.clone(), deprecated: *deprecated };
             let body = Body::ModifyImage { image: Arg::Known(id.clone()), set };
             let does = draft.call(&object.region, body);

@@ -153,6 +153,7 @@ fn import(
     let physical = physical_name(draft, planning, making.version, making.generation);
     name_free(draft, planning, home, &physical, making.removed)?;
     let tags = tagged_at_creation(draft, image, block);
+    draft.dues.single("ImportImage", 1);
     let does = draft.call(
         home,
         Body::ImportImage {
@@ -230,6 +231,7 @@ fn duplicate(
         name: physical.clone(),
         encryption: encryption.clone(),
     };
+    draft.dues.single("SyncImages", 1);
     let does = draft.call(home, body);
     let settle = settle(Until::Copied, draft.input.pace.copy_ms);
     let shown = shown(draft, from, &at);

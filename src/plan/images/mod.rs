@@ -10,7 +10,7 @@ mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cloud::call::{Arg, Body, StepId};
+use crate::cloud::call::{Arg, Body, MAX_DELETE, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff;
 use crate::model::Millis;
@@ -22,8 +22,9 @@ use crate::model::observed::{ImageState, Seen};
 use crate::model::recorded::{Object, Status};
 use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Current, Draft, ImageAt, Nature, NewStep, at_once, detail, known, settle};
+use crate::plan::floor::Shared;
 use crate::plan::scope::{self, Users};
-use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Until, Value};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Target, Until, Value};
 
 use copy::copy;
 use keep::{Staying, keep_right};
@@ -140,7 +141,12 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     }
     let removed: BTreeMap<Region, StepId> = failed
         .iter()
-        .map(|object| (object.region.clone(), delete_copy(draft, object, Reason::CreationFailed, Vec::new(), None)))
+        .filter_map(|object| {
+            let (needs, least) = (Vec::new(), Vec::new());
+            let failed = Deletion { object, reason: Reason::CreationFailed, needs, least, cancelled: None };
+            draft.dues.single("DeleteImages", 1);
+            Some((object.region.clone(), delete_copies(draft, &[&failed])?))
+        })
         .collect();
     let mut forget_after = Vec::new();
 
@@ -347,29 +353,61 @@ pub(in crate::plan) fn forget(draft: &mut Draft<'_>, object: &Object, reason: Re
     })
 }
 
-/// Deletes one copy and its snapshots, after its shares were cancelled by a step, where it had any.
-fn delete_copy(
-    draft: &mut Draft<'_>,
-    object: &Object,
+/// A copy that is to be deleted.
+struct Deletion<'a> {
+    object: &'a Object,
     reason: Reason,
+    /// What must be over before.
     needs: Vec<Need>,
+    /// What of that it cannot do without.
+    least: Vec<Need>,
+    /// The step that cancels its shares, where it had any.
     cancelled: Option<StepId>,
-) -> StepId {
-    let detail = detail(vec![reason], Vec::new());
-    draft.change(object.full_addr(), Action::Delete, Some(object.cloud_id.clone()), &object.name, &detail);
-    let images: Vec<ImageId> = object.cloud_id.image().cloned().into_iter().collect();
-    // Right after its shares were cancelled a list may still show them.
-    let alone = images.iter().filter(|_| cancelled.is_none());
-    let expect = alone.map(|image| Fact::Unshared { region: object.region.clone(), image: image.clone() }).collect();
-    let does = draft.call(&object.region, Body::DeleteImages { images });
-    draft.step(NewStep {
+}
+
+/// Deletes copies of one region and their snapshots. They need the same, but for the end of their shares: each goes where
+/// its own are cancelled.
+fn delete_copies(draft: &mut Draft<'_>, copies: &[&Deletion<'_>]) -> Option<StepId> {
+    let Deletion { object: first, needs, .. } = copies.first()?;
+    let region = &first.region;
+    let mut needs = needs.clone();
+    let mut expect = Vec::new();
+    let mut targets = Vec::new();
+    for Deletion { object, reason, needs: _, least: _, cancelled } in copies {
+        let detail = detail(vec![reason.clone()], Vec::new());
+        draft.change(object.full_addr(), Action::Delete, Some(object.cloud_id.clone()), &object.name, &detail);
+        let target = known(object, Effect::Remove);
+        let calls =
+            |step: &StepId| draft.steps.get(step.0 as usize).is_some_and(|step| matches!(step.does, Do::Call(_)));
+        targets.push(match cancelled {
+            // Right after its shares were cancelled a list may still show them.
+            Some(step) if calls(step) => {
+                needs.push(Need::Over(*step));
+                Target { id: Some(Arg::Output { step: *step, target: 0 }), ..target }
+            }
+            // There were none in the cloud.
+            Some(step) => {
+                needs.push(Need::Success(*step));
+                target
+            }
+            None => {
+                let image = object.cloud_id.image().cloned();
+                expect.extend(image.map(|image| Fact::Unshared { region: region.clone(), image }));
+                target
+            }
+        });
+    }
+    let images: Vec<ImageId> = copies.iter().filter_map(|copy| copy.object.cloud_id.image().cloned()).collect();
+    let does = draft.call(region, Body::DeleteImages { images });
+    let at_end = -i64::try_from(copies.len()).unwrap_or(i64::MAX);
+    Some(draft.step(NewStep {
         needs,
         does,
-        targets: vec![known(object, Effect::Remove)],
+        targets,
         expect,
         settle: settle(Until::ImageGone, draft.input.pace.delete_ms),
-        holds: vec![Hold { resource: Resource::Images(object.region.clone()), at_start: 0, at_end: -1 }],
-    })
+        holds: vec![Hold { resource: Resource::Images(region.clone()), at_start: 0, at_end }],
+    }))
 }
 
 /// What the config says of each copy of an image.
@@ -439,6 +477,7 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     let blocks: Vec<Block> =
         draft.objects.keys().filter(|block| block.kind == Kind::Image).map(|block| (*block).clone()).collect();
     let users = Users::of(draft);
+    let mut deletions: Vec<Deletion<'_>> = Vec::new();
     for block in blocks.into_iter().filter(|block| draft.covered.block(block)).collect::<Vec<_>>() {
         let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
         let declared = draft.input.desired.images.get(&block.name).is_some_and(|image| image.managed().is_some());
@@ -472,24 +511,48 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             if same_version && !is_current && matches!(found(draft, object), Found::Gone) {
                 continue;
             }
-            leftover(draft, object, reason);
+            deletions.extend(leftover(draft, object, reason));
         }
         retain::keep_older_right(draft, &block.name);
     }
+    delete(draft, &deletions);
     retain::guard(draft);
 }
 
-fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
+/// What deletions have in common that go together: the region, whether they can be hastened, and what they need, in any
+/// case and then.
+type Alike<'d> = (&'d Region, bool, &'d [Need], &'d [Need]);
+
+/// Deletes copies, together where they need the same.
+fn delete(draft: &mut Draft<'_>, deletions: &[Deletion<'_>]) {
+    let mut batches: BTreeMap<Alike<'_>, Vec<&Deletion<'_>>> = BTreeMap::new();
+    for deletion in deletions {
+        let Deletion { object, reason: _, needs, least, cancelled } = deletion;
+        // What nobody else may launch from is not missed: what runs from it goes on running. So it may go before a
+        // successor is there, where a quota leaves no room for both.
+        let hasty = cancelled.is_none() && !needs.is_empty();
+        draft.dues.shared(Shared::Delete(object.region.clone(), hasty), &object.addr.block, !needs.is_empty());
+        batches.entry((&object.region, hasty, needs, least)).or_default().push(deletion);
+    }
+    for ((_, hasty, _, least), copies) in batches {
+        for chunk in copies.chunks(MAX_DELETE) {
+            let step = delete_copies(draft, chunk).filter(|_| hasty);
+            draft.hasty.extend(step.map(|step| (step, least.to_vec())));
+        }
+    }
+}
+
+fn leftover<'a>(draft: &mut Draft<'_>, object: &'a Object, reason: Reason) -> Option<Deletion<'a>> {
     let name = &object.addr.block.name;
     let mut needs = Vec::new();
     match found(draft, object) {
         Found::Gone => {
             forget(draft, object, Reason::Vanished, Vec::new());
-            return;
+            return None;
         }
         Found::UnderWay | Found::Usable(_) if retain::is_protected(draft, object) => {
             draft.guarded.entry(name.clone()).or_default().insert(object.full_addr());
-            return;
+            return None;
         }
         Found::UnderWay => needs.push(Need::Over(await_copy(draft, object))),
         Found::Usable(_) | Found::Failed => {}
@@ -501,11 +564,6 @@ fn leftover(draft: &mut Draft<'_>, object: &Object, reason: Reason) {
     }
     let shared = draft.shared.get(&(name.clone(), object.region.clone()));
     needs.extend(shared.into_iter().flatten().copied().map(Need::Success));
-    let Some(cancelled) = crate::plan::shares::cancel_all(draft, object, &reason, &needs) else { return };
-    needs.extend(cancelled.map(Need::Success));
-    let deletion = delete_copy(draft, object, reason, needs, cancelled);
-    // What nobody else may launch from is not missed: what runs from it goes on running.
-    if cancelled.is_none() {
-        draft.hasty.insert(deletion, least);
-    }
+    let cancelled = crate::plan::shares::cancel_all(draft, object, &reason, &needs)?;
+    Some(Deletion { object, reason, needs, least, cancelled })
 }

@@ -11,6 +11,7 @@ use crate::diff::made_with;
 use crate::model::addr::Addr;
 use crate::model::spec::{ObjectSpec, Power, SlotSpec};
 use crate::plan::draft::{Draft, NewStep, SlotAt, image_fact, settle};
+use crate::plan::floor::Shared;
 use crate::plan::quota;
 use crate::plan::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Target, Until, Value};
 
@@ -174,6 +175,9 @@ fn launch_run(
 pub(super) fn stop_launched(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>) {
     let launched = std::mem::take(&mut rolling.launched);
     let region = rolling.fleet.region.clone();
+    for _ in &launched {
+        draft.dues.shared(Shared::Stop(region.clone()), &rolling.block, true);
+    }
     for chunk in launched.chunks(MAX_BATCH) {
         let output = |each: &Launched| (each.output.0, each.output.1);
         let instances = chunk.iter().map(output).map(|(step, target)| Arg::Output { step, target }).collect();

@@ -6,6 +6,7 @@ mod modify;
 mod power;
 mod refused;
 mod replace;
+mod rounds;
 mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt};
 use super::fleets::{prefix, sources};
+use super::floor::Launch;
 use super::guard::{self, Act, Verdict};
 use super::types::{Action, AttrChange, Detail, Need, Reason};
 use crate::diagnostic::{Diagnostic, codes};
@@ -80,6 +82,11 @@ impl Work<'_> {
         !self.asked && !self.halted && !self.diff.reset_failed && self.diff.attrs.iter().all(|attr| idle(attr.takes))
     }
 
+    /// Where its successor is launched, and with which ordinal.
+    fn place(&self) -> (&Zone, u32) {
+        self.to.as_ref().map_or((&self.zone, self.ordinal), |(zone, ordinal)| (zone, *ordinal))
+    }
+
     fn slot_spec(&self) -> Option<&SlotSpec> {
         match self.wanted.as_ref() {
             ObjectSpec::Slot(spec) => Some(spec),
@@ -100,6 +107,13 @@ struct Placed<'a> {
     hostname: Option<String>,
     /// Whether it has still to be switched on or off.
     power: Option<Power>,
+}
+
+impl Placed<'_> {
+    /// Whether something else is done to it, or waited for, before.
+    fn waits(&self) -> bool {
+        self.after.is_some() || !self.needs.is_empty()
+    }
 }
 
 /// One fleet's changes, gathered.
@@ -204,16 +218,24 @@ impl<'a> Rolling<'a> {
 
 /// Makes the steps of one fleet: first what it lacks, then what changes, a few at a time.
 pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
+    let mut work = std::mem::take(&mut rolling.work);
     let creations = std::mem::take(&mut rolling.creations);
     let before: Vec<Need> = rolling.before_creation.iter().copied().collect();
-    let (repairs, others): (Vec<Creation>, Vec<Creation>) = creations.into_iter().partition(|creation| creation.repair);
+    // What the fleet lacks comes first where something waits for it; else all is launched together.
+    let apart = !before.is_empty() || work.iter().any(|work| !work.is_so_already() && rolling.disrupts(work));
+    let (repairs, others): (Vec<Creation>, Vec<Creation>) =
+        creations.into_iter().partition(|creation| apart && creation.repair);
+    for (creations, kind) in [(&repairs, Launch::Repair), (&others, Launch::New)] {
+        for Creation { zone, ordinal, .. } in creations {
+            draft.dues.launch(&rolling.block, kind, zone, *ordinal);
+        }
+    }
     let mut gate: Vec<Need> = Vec::new();
     for step in launch(draft, &mut rolling, repairs, &before, None) {
         gate.push(Need::Success(step));
     }
     launch(draft, &mut rolling, others, &[], None);
 
-    let mut work = std::mem::take(&mut rolling.work);
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
     guarded(draft, &mut rolling, &work);
     login_for_reset(draft, &rolling, &work);
@@ -222,15 +244,13 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) =
         work.into_iter().partition(|work| rolling.disrupts(work));
     let mut in_place: Vec<Placed<'_>> = Vec::new();
-    let batch = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
-    let mut disruptive = disruptive.into_iter().peekable();
-    while disruptive.peek().is_some() {
-        let group: Vec<Work<'_>> = disruptive.by_ref().take(batch).collect();
+    for group in groups(draft, &rolling, disruptive) {
         gate = one_group(draft, &mut rolling, group, &gate, &mut in_place);
     }
     for work in gentle {
         let mut needs = work.ready.clone();
         if work.diff.takes(Takes::Resize) {
+            draft.dues.single("ResetInstancesType", 1);
             needs = vec![Need::Success(power::resize(draft, &mut rolling, &work, needs, &Parts::new()))];
         }
         note_change(draft, &mut rolling, &work, Action::Update);
@@ -240,6 +260,46 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     modify::modify(draft, &rolling, in_place);
     modify::enter(draft, &mut rolling, known_already);
     launch::stop_launched(draft, &mut rolling);
+}
+
+/// What is out of service together, group by group; and what that takes, slot by slot.
+fn groups<'a>(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: Vec<Work<'a>>) -> Vec<Vec<Work<'a>>> {
+    let at_once = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
+    draft.dues.rollout(&rolling.block, works.len(), at_once);
+    let mut launched: BTreeMap<(usize, u32), Work<'a>> = BTreeMap::new();
+    let (mut switched, mut others) = (Vec::new(), Vec::new());
+    for work in works {
+        if rolling.strategy(&work) == Some(Strategy::Replace) {
+            let (zone, ordinal) = work.place();
+            draft.dues.replaced(&rolling.block, &work.seen.charge_type, zone, ordinal);
+            launched.insert((rolling.zone_index(zone), ordinal), work);
+            continue;
+        }
+        let resets = rolling.strategy(&work) == Some(Strategy::Reset);
+        let stops = work.diff.takes(Takes::Resize) && work.runs();
+        let starts = ((stops && !work.stays_off()) || work.halted) && !resets;
+        draft.dues.switched(&rolling.block, stops, starts);
+        draft.dues.single("ResetInstance", usize::from(resets));
+        draft.dues.single("ResetInstancesType", usize::from(work.diff.takes(Takes::Resize)));
+        let otherwise = resets || (stops && work.stays_off());
+        let renamed = !otherwise && power::reboots(&work);
+        draft.dues.single("ModifyInstancesAttribute", usize::from(renamed));
+        if stops || starts { &mut switched } else { &mut others }.push(work);
+    }
+    let mut runs: Vec<rounds::Run<Work<'a>>> = Vec::new();
+    let mut last = None;
+    for ((zone, ordinal), work) in launched {
+        match runs
+            .last_mut()
+            .filter(|_| last.is_some_and(|(z, o): (usize, u32)| (z, o.wrapping_add(1)) == (zone, ordinal)))
+        {
+            Some(run) => run.push(work),
+            None => runs.push(vec![work]),
+        }
+        last = Some((zone, ordinal));
+    }
+    runs.push(switched);
+    rounds::rounds(runs, others, at_once)
 }
 
 /// What is protected is left alone; what no longer is to be is unprotected before it is replaced.

@@ -9,9 +9,10 @@ use super::{Placed, Rolling, Work, note_change};
 use crate::cloud::call::{Arg, Body, InstanceAttr, MAX_BATCH, MAX_TAG_RESOURCES, StepId, TagTarget};
 use crate::diff::SlotDiff;
 use crate::model::desired::Tags;
-use crate::model::ids::{CloudId, InstanceId, SecurityGroupId};
+use crate::model::ids::{CloudId, InstanceId, Region, SecurityGroupId};
 use crate::model::spec::Power;
 use crate::plan::draft::{Draft, NewStep, at_once, known, settle};
+use crate::plan::floor::Shared;
 use crate::plan::types::{Action, Do, Effect, Fact, Need, Target, Until};
 
 /// One attribute and its new value; slots that share it share a call. What stands last comes last: until then the state
@@ -63,6 +64,23 @@ impl Change {
         }
     }
 
+    /// The call, where others can share it: no two instances are to be called the same.
+    fn shared(&self, region: &Region) -> Option<Shared> {
+        let set = |set: InstanceAttr| Some(Shared::Modify(region.clone(), set));
+        match self {
+            Self::Name(_) | Self::Hostname(_) => None,
+            Self::Groups(groups) => set(InstanceAttr::SecurityGroups(groups.clone())),
+            Self::Role(role) => set(InstanceAttr::CamRole(Some(role.clone()))),
+            Self::Protect => set(InstanceAttr::Protection(true)),
+            Self::Tag(tags) => Some(Shared::Tag(tags.clone())),
+            Self::Untag(keys) => Some(Shared::Untag(keys.clone())),
+            Self::Unbind => set(InstanceAttr::CamRole(None)),
+            Self::Unprotect => set(InstanceAttr::Protection(false)),
+            Self::Power(Power::Running) => Some(Shared::Start(region.clone())),
+            Self::Power(Power::Stopped) => Some(Shared::Stop(region.clone())),
+        }
+    }
+
     fn is_of_tags(&self) -> bool {
         match self {
             Self::Tag(_) | Self::Untag(_) => true,
@@ -91,10 +109,16 @@ struct Way {
 }
 
 /// Changes what can be changed in place. Whoever captures a slot waits until it is as it should be.
-pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, in_place: Vec<Placed<'_>>) {
+pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, mut in_place: Vec<Placed<'_>>) {
+    // What waits comes together in as few calls as it takes: those of the others may serve other fleets, too.
+    in_place.sort_by_key(|placed| !placed.waits());
     let mut batches: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
     for (n, placed) in in_place.iter().enumerate() {
         for change in Change::all_of(placed) {
+            match change.shared(&rolling.fleet.region) {
+                Some(call) => draft.dues.shared(call, &rolling.block, placed.waits()),
+                None => draft.dues.single("ModifyInstancesAttribute", 1),
+            }
             batches.entry(change).or_default().push(n);
         }
     }

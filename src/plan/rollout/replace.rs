@@ -10,6 +10,7 @@ use crate::model::ids::{CloudId, InstanceId, Region};
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
 use crate::plan::draft::{Draft, NewStep, known, settle};
+use crate::plan::floor::Shared;
 use crate::plan::quota;
 use crate::plan::types::{Action, Effect, Fact, Need, Reason, Target, Until};
 
@@ -18,6 +19,12 @@ pub(super) type Output = (StepId, u32);
 
 /// An instance that goes, and the step by which the cloud ceases to protect it.
 type Ending<'a> = (&'a Object, Option<Output>);
+
+/// An instance that the cloud is to protect no longer, and what must be over before.
+type Protected<'a> = (&'a Object, Vec<Need>);
+
+/// An instance that goes, and what must be over before.
+type Leaving<'a> = (Ending<'a>, &'a [Need]);
 
 /// Remembers after which steps nothing runs from the recorded image of a slot any more.
 pub(super) fn moves(draft: &mut Draft<'_>, row: &Object, step: StepId) {
@@ -59,11 +66,11 @@ pub(super) fn replace(
     for work in group {
         let detail = note_change(draft, rolling, work, Action::Replace);
         details.insert(work.slot, detail);
-        let (zone, ordinal) = work.to.clone().unwrap_or_else(|| (work.zone.clone(), work.ordinal));
+        let (zone, ordinal) = work.place();
         creations.push(Creation {
             slot: work.slot,
             generation: work.row.generation + 1,
-            zone,
+            zone: zone.clone(),
             ordinal,
             reason: Reason::New,
             repair: false,
@@ -83,6 +90,10 @@ pub(super) fn replace(
 /// Switches the cloud's protection off, where the config no longer asks for it, so that what follows is possible.
 pub(super) fn unprotect(draft: &mut Draft<'_>, rows: &[(&Object, Vec<Need>)]) -> Vec<Output> {
     let mut outputs = Vec::new();
+    for (row, needs) in rows {
+        let call = Shared::Modify(row.region.clone(), InstanceAttr::Protection(false));
+        draft.dues.shared(call, &row.addr.block, !needs.is_empty());
+    }
     for chunk in rows.chunks(MAX_BATCH) {
         let Some(region) = chunk.first().map(|(row, _)| row.region.clone()) else { continue };
         let instances: Vec<InstanceId> = chunk.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
@@ -142,10 +153,11 @@ fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -
 /// Terminates what goes from all fleets, in as few calls as the cloud allows.
 pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
     let going = std::mem::take(&mut draft.going);
-    let mut protected: BTreeMap<&Region, Vec<(&Object, Vec<Need>)>> = BTreeMap::new();
+    // What is still under way goes together, too, when the last of a batch has come to rest.
+    let mut protected: BTreeMap<(&Region, bool), Vec<Protected<'_>>> = BTreeMap::new();
     for Going { row, charge_type: _, needs, unprotect } in &going {
         if *unprotect {
-            protected.entry(&row.region).or_default().push((row, needs.clone()));
+            protected.entry((&row.region, !needs.is_empty())).or_default().push((row, needs.clone()));
         }
     }
     let mut freed: BTreeMap<&CloudId, Output> = BTreeMap::new();
@@ -153,14 +165,17 @@ pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
         let outputs = unprotect(draft, rows);
         freed.extend(rows.iter().map(|(row, _)| &row.cloud_id).zip(outputs));
     }
-    let mut batches: BTreeMap<(Region, &str, Vec<Need>), Vec<Ending<'_>>> = BTreeMap::new();
+    let mut batches: BTreeMap<(&Region, &str, bool), Vec<Leaving<'_>>> = BTreeMap::new();
     for Going { row, charge_type, needs, unprotect: _ } in &going {
-        let batch = batches.entry((row.region.clone(), charge_type, needs.clone())).or_default();
-        batch.push((row, freed.get(&row.cloud_id).copied()));
+        draft.dues.terminate(&row.region, charge_type, !needs.is_empty());
+        let batch = batches.entry((&row.region, charge_type, !needs.is_empty())).or_default();
+        batch.push(((row, freed.get(&row.cloud_id).copied()), needs));
     }
-    for ((_, _, needs), rows) in batches {
+    for rows in batches.values() {
         for chunk in rows.chunks(MAX_BATCH) {
-            terminate(draft, chunk, needs.clone());
+            let needs = chunk.iter().flat_map(|(_, needs)| needs.iter().copied()).collect();
+            let rows: Vec<Ending<'_>> = chunk.iter().map(|(row, _)| *row).collect();
+            terminate(draft, &rows, needs);
         }
     }
 }

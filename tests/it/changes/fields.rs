@@ -9,7 +9,7 @@ use crate::kit::{FLEET, GZ, counts, says};
 use crate::rig::Rig;
 
 const WEB: &str = "shop.yaml";
-const STEPS: &[(&str, usize)] = &[("TerminateInstances", 3), ("RunInstances", 4)];
+const STEPS: &[(&str, usize)] = &[("TerminateInstances", 3), ("RunInstances", 3)];
 
 /// One change of one attribute.
 struct Case {
