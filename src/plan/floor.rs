@@ -80,9 +80,18 @@ pub(super) enum Launch {
     Repair,
 }
 
+/// Which slots of a fleet a rollout is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Rollout {
+    /// Those that were out of service before.
+    Down,
+    /// Those that serve.
+    Serving,
+}
+
 /// Slots of a fleet that are out of service for a while, at most so many at once.
 #[derive(Clone, Default, Debug)]
-struct Rollout {
+struct Rolled {
     at_once: usize,
     slots: usize,
     /// By zone, the ordinals that are launched anew.
@@ -102,7 +111,7 @@ pub(super) struct Dues {
     launched: BTreeMap<(Block, Launch, Zone), Vec<u32>>,
     /// By region, by billing mode (API text 5.4), and by whether they have still to come to rest.
     terminated: BTreeMap<(Region, String, bool), usize>,
-    rollouts: BTreeMap<Block, Rollout>,
+    rollouts: BTreeMap<(Block, Rollout), Rolled>,
 }
 
 impl Dues {
@@ -134,21 +143,21 @@ impl Dues {
     }
 
     /// So many slots of a fleet are out of service for a while, `at_once` together.
-    pub(super) fn rollout(&mut self, block: &Block, slots: usize, at_once: usize) {
-        let rollout = self.rollouts.entry(block.clone()).or_default();
+    pub(super) fn rollout(&mut self, block: (&Block, Rollout), slots: usize, at_once: usize) {
+        let rollout = self.rollouts.entry((block.0.clone(), block.1)).or_default();
         (rollout.slots, rollout.at_once) = (slots, at_once);
     }
 
     /// One of them is replaced.
-    pub(super) fn replaced(&mut self, block: &Block, charge_type: &str, zone: &Zone, ordinal: u32) {
-        let rollout = self.rollouts.entry(block.clone()).or_default();
+    pub(super) fn replaced(&mut self, block: (&Block, Rollout), charge_type: &str, zone: &Zone, ordinal: u32) {
+        let rollout = self.rollouts.entry((block.0.clone(), block.1)).or_default();
         *rollout.terminated.entry(charge_type.to_owned()).or_default() += 1;
         rollout.launched.entry(zone.clone()).or_default().push(ordinal);
     }
 
     /// One of them is stopped, or started again.
-    pub(super) fn switched(&mut self, block: &Block, stopped: bool, started: bool) {
-        let rollout = self.rollouts.entry(block.clone()).or_default();
+    pub(super) fn switched(&mut self, block: (&Block, Rollout), stopped: bool, started: bool) {
+        let rollout = self.rollouts.entry((block.0.clone(), block.1)).or_default();
         rollout.stopped += usize::from(stopped);
         rollout.started += usize::from(started);
     }
@@ -175,7 +184,7 @@ impl Dues {
             add("TerminateInstances", count.div_ceil(MAX_BATCH));
         }
         for rollout in rollouts.values() {
-            let Rollout { at_once, slots, launched, terminated, stopped, started } = rollout;
+            let Rolled { at_once, slots, launched, terminated, stopped, started } = rollout;
             let at_once = (*at_once).max(1);
             let runs: Vec<usize> = launched.values().flat_map(|ordinals| runs(ordinals)).collect();
             let forced = split_runs(&runs, slots.div_ceil(at_once), at_once);
@@ -289,11 +298,16 @@ mod tests {
             let mut slots = 0;
             for (n, run) in runs.iter().enumerate() {
                 for ordinal in 0..*run {
-                    dues.replaced(&web(), "POSTPAID_BY_HOUR", &format!("ap-guangzhou-{n}").as_str().into(), ordinal);
+                    dues.replaced(
+                        (&web(), Rollout::Serving),
+                        "POSTPAID_BY_HOUR",
+                        &format!("ap-guangzhou-{n}").as_str().into(),
+                        ordinal,
+                    );
                 }
                 slots += *run as usize;
             }
-            dues.rollout(&web(), slots, at_once);
+            dues.rollout((&web(), Rollout::Serving), slots, at_once);
             let floor = dues.floor().by_action;
             (floor["RunInstances"], floor["TerminateInstances"])
         };
@@ -308,7 +322,7 @@ mod tests {
     fn what_nothing_needs_is_not_named() {
         let mut dues = Dues::default();
         dues.single("SyncImages", 0);
-        dues.rollout(&web(), 3, 1);
+        dues.rollout((&web(), Rollout::Serving), 3, 1);
         expect(&dues, &[]);
     }
 }

@@ -82,7 +82,11 @@ impl Deed {
                 let image = json!({"Filters": []});
                 let listed = rig.ask(OWNER, GZ, "DescribeInstances", &image);
                 let Some(id) = listed["InstanceSet"][0]["InstanceId"].as_str() else { return "nothing".into() };
-                (GZ, "CreateImage", json!({"ImageName": format!("theirs-{how}"), "InstanceId": id, "ForcePoweroff": true}))
+                (
+                    GZ,
+                    "CreateImage",
+                    json!({"ImageName": format!("theirs-{how}"), "InstanceId": id, "ForcePoweroff": true}),
+                )
             }
             _ => return "nothing".into(),
         };

@@ -306,7 +306,8 @@ impl Teller {
     /// to fail, the calls are those that the plan said.
     fn rest(&mut self, faultless: bool) -> Result<bool, String> {
         for turn in 0..MOST_APPLIES {
-            let plan = if faultless { self.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
+            let plan =
+                if faultless { self.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
             let mark = self.rig.mark();
             let ran = self.wire.run(&self.rig, APPLY, self.remote).ok_or("nobody dies any more")?;
             self.overhear(&ran);
@@ -351,7 +352,9 @@ impl Teller {
         let quota = |code: &str| code.contains("Quota") || code.starts_with("LimitExceeded");
         let refused = self.rig.since(mark).into_iter().find(|entry| entry.code.as_deref().is_some_and(quota));
         match refused {
-            Some(entry) if self.clear_sight => Err(format!("a quota was in the way: {entry:?}\n{}{}", ran.out, ran.err)),
+            Some(entry) if self.clear_sight => {
+                Err(format!("a quota was in the way: {entry:?}\n{}{}", ran.out, ran.err))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -364,8 +367,10 @@ impl Teller {
             .filter(|(name, _)| name.starts_with("theirs-"))
             .map(|(_, id)| id)
             .collect();
-        let faults: Vec<String> =
-            faults_but_shares(&self.rig).into_iter().filter(|fault| !theirs.iter().any(|id| fault.contains(id))).collect();
+        let faults: Vec<String> = faults_but_shares(&self.rig)
+            .into_iter()
+            .filter(|fault| !theirs.iter().any(|id| fault.contains(id)))
+            .collect();
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }

@@ -55,7 +55,10 @@ impl Watch {
 pub(crate) fn serving(rig: &Rig) -> usize {
     let holdings = rig.holdings();
     let held = holdings.of(OWNER, GZ);
-    held.into_iter().flat_map(|held| held.instances.values()).filter(|one| serves(&one.name, &one.state, one.booted)).count()
+    held.into_iter()
+        .flat_map(|held| held.instances.values())
+        .filter(|one| serves(&one.name, &one.state, one.booted))
+        .count()
 }
 
 fn serves(name: &str, state: &str, booted: bool) -> bool {
@@ -78,8 +81,7 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
     let holdings = cloud.holdings(now).expect("holdings");
     let held = holdings.of(OWNER, call.region.as_str());
     if let Body::DeleteImages { images } = &call.body {
-        let gone: Vec<&str> =
-            images.iter().map(|id| id.as_str()).collect();
+        let gone: Vec<&str> = images.iter().map(|id| id.as_str()).collect();
         let users = held.into_iter().flat_map(|held| &held.instances).filter(|(_, one)| {
             gone.contains(&one.image.as_str())
                 && !["SHUTDOWN", "LAUNCH_FAILED", "TERMINATING"].contains(&one.state.as_str())

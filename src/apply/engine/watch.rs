@@ -214,7 +214,7 @@ impl Engine {
             self.tell_percent(key.op, image.and_then(|image| image.sync_percent));
             let verdict = match self.judge(now, &key, instance, image, was_seen) {
                 Verdict::Lost(_) if again => Verdict::NotYet,
-                verdict => verdict,
+                verdict @ (Verdict::NotYet | Verdict::Done | Verdict::Failed(_) | Verdict::Lost(_)) => verdict,
             };
             match verdict {
                 Verdict::NotYet if now >= deadline_ms => {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt};
 use super::fleets::{prefix, sources};
-use super::floor::Launch;
+use super::floor::{Launch, Rollout};
 use super::guard::{self, Act, Verdict};
 use super::types::{Action, AttrChange, Detail, Need, Reason};
 use crate::diagnostic::{Diagnostic, codes};
@@ -221,10 +221,11 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let mut work = std::mem::take(&mut rolling.work);
     let creations = std::mem::take(&mut rolling.creations);
     let before: Vec<Need> = rolling.before_creation.iter().copied().collect();
-    // What the fleet lacks comes first where something waits for it; else all is launched together.
-    let apart = !before.is_empty() || work.iter().any(|work| !work.is_so_already() && rolling.disrupts(work));
+    // What the fleet lacks comes first where something waits for it; else all is launched together. Before any slot is
+    // taken out of service it lacks none: what an interrupted run took away is as new as what was never there.
+    let disrupted = work.iter().any(|work| !work.is_so_already() && rolling.disrupts(work));
     let (repairs, others): (Vec<Creation>, Vec<Creation>) =
-        creations.into_iter().partition(|creation| apart && creation.repair);
+        creations.into_iter().partition(|creation| disrupted || (!before.is_empty() && creation.repair));
     for (creations, kind) in [(&repairs, Launch::Repair), (&others, Launch::New)] {
         for Creation { zone, ordinal, .. } in creations {
             draft.dues.launch(&rolling.block, kind, zone, *ordinal);
@@ -262,23 +263,43 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     launch::stop_launched(draft, &mut rolling);
 }
 
-/// What is out of service together, group by group; and what that takes, slot by slot.
+/// What is out of service together, group by group; and what that takes, slot by slot. Those that are out of service
+/// already come first, and together: none of them is missed.
 fn groups<'a>(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: Vec<Work<'a>>) -> Vec<Vec<Work<'a>>> {
     let at_once = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
-    draft.dues.rollout(&rolling.block, works.len(), at_once);
+    let (down, serving): (Vec<Work<'a>>, Vec<Work<'a>>) =
+        works.into_iter().partition(|work| work.halted || !work.runs());
+    if down.is_empty() || serving.is_empty() {
+        return rounds_of(draft, rolling, down.into_iter().chain(serving).collect(), Rollout::Serving, at_once);
+    }
+    let together = down.len();
+    let mut groups = rounds_of(draft, rolling, down, Rollout::Down, together);
+    groups.extend(rounds_of(draft, rolling, serving, Rollout::Serving, at_once));
+    groups
+}
+
+fn rounds_of<'a>(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    works: Vec<Work<'a>>,
+    which: Rollout,
+    at_once: usize,
+) -> Vec<Vec<Work<'a>>> {
+    let block = (&rolling.block, which);
+    draft.dues.rollout(block, works.len(), at_once);
     let mut launched: BTreeMap<(usize, u32), Work<'a>> = BTreeMap::new();
     let (mut switched, mut others) = (Vec::new(), Vec::new());
     for work in works {
         if rolling.strategy(&work) == Some(Strategy::Replace) {
             let (zone, ordinal) = work.place();
-            draft.dues.replaced(&rolling.block, &work.seen.charge_type, zone, ordinal);
+            draft.dues.replaced(block, &work.seen.charge_type, zone, ordinal);
             launched.insert((rolling.zone_index(zone), ordinal), work);
             continue;
         }
         let resets = rolling.strategy(&work) == Some(Strategy::Reset);
         let stops = work.diff.takes(Takes::Resize) && work.runs();
         let starts = ((stops && !work.stays_off()) || work.halted) && !resets;
-        draft.dues.switched(&rolling.block, stops, starts);
+        draft.dues.switched(block, stops, starts);
         draft.dues.single("ResetInstance", usize::from(resets));
         draft.dues.single("ResetInstancesType", usize::from(work.diff.takes(Takes::Resize)));
         let otherwise = resets || (stops && work.stays_off());

@@ -1,7 +1,7 @@
 //! What lies between the program, its cloud and its state: it counts, and at some points something goes wrong.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ pub(crate) enum Fate {
     CloudDies(bool),
     /// A read is answered as it was answered last, if that was no longer ago than this.
     Stale(Millis),
-    /// A read lists nothing of what is younger than a listing may lag behind.
+    /// A read does not list yet what is young and was in no answer before.
     Unlisted,
 }
 
@@ -180,6 +180,8 @@ struct Inner {
     pages: Option<u32>,
     /// Whoever looks on after each call that the process makes.
     looks_on: Option<Box<LooksOn>>,
+    /// The ids of all that was in an answer.
+    listed: BTreeSet<String>,
     /// What became of which action.
     met: Vec<(&'static str, &'static str)>,
 }
@@ -401,8 +403,8 @@ impl Tapped {
 
     /// Makes a call, and remembers what a read was answered.
     fn make(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
-        let restarted = self.restarted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let result = restarted.as_ref().unwrap_or(&self.inner).call(call, signed_ms);
+        let result = self.inner_call(call, signed_ms);
+        self.note_listed(&result);
         if let (Body::Describe(_), Ok(answer)) = (&call.body, &result)
             && let Some(answered) = &mut self.wire.lock().answered
         {
@@ -414,6 +416,56 @@ impl Tapped {
             self.wire.lock().looks_on = Some(looks_on);
         }
         result
+    }
+
+    fn note_listed(&self, result: &Result<Answer, Fault>) {
+        match result.as_ref().map(|answer| &answer.reply) {
+            Ok(Reply::Instances(page)) => {
+                self.wire.lock().listed.extend(page.items.iter().map(|one| one.id.to_string()));
+            }
+            Ok(Reply::Images(page)) => {
+                self.wire.lock().listed.extend(page.items.iter().map(|one| one.id.to_string()));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// An answer that does not list yet what is young and was in no answer before.
+    fn unlisted(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        let listed = self.wire.lock().listed.clone();
+        let mut answer = self.inner_call(call, signed_ms)?;
+        let since = answer.cloud_ms - LISTED_MS;
+        match &mut answer.reply {
+            Reply::Instances(page) => {
+                page.items.retain(|one| one.created_ms < since || listed.contains(one.id.as_str()));
+                page.total = u32::try_from(page.items.len()).expect("a page");
+            }
+            Reply::Images(page) => {
+                page.items.retain(|one| one.created_ms < since || listed.contains(one.id.as_str()));
+                page.total = u32::try_from(page.items.len()).expect("a page");
+            }
+            Reply::Ids(_)
+            | Reply::Copies(_)
+            | Reply::Tagged { .. }
+            | Reply::Done
+            | Reply::Shares(_)
+            | Reply::ImageQuota(_)
+            | Reply::AccountQuota { .. }
+            | Reply::Regions(_)
+            | Reply::Zones(_)
+            | Reply::Types(_)
+            | Reply::States(_)
+            | Reply::ImportOs(_)
+            | Reply::Price(_)
+            | Reply::UserData(_) => {}
+        }
+        Ok(answer)
+    }
+
+    /// Makes a call, and nothing else.
+    fn inner_call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        let restarted = self.restarted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        restarted.as_ref().unwrap_or(&self.inner).call(call, signed_ms)
     }
 
     /// The cloud's process ends, and another one opens its file.
@@ -444,36 +496,6 @@ fn question(call: &Call) -> String {
 
 /// How far a listing may lag behind: less than what the program allows for.
 const LISTED_MS: Millis = 30_000;
-
-/// A listing without what is young.
-fn unlisted(mut answer: Answer) -> Answer {
-    let since = answer.cloud_ms - LISTED_MS;
-    match &mut answer.reply {
-        Reply::Instances(page) => {
-            page.items.retain(|one| one.created_ms < since);
-            page.total = u32::try_from(page.items.len()).expect("a page");
-        }
-        Reply::Images(page) => {
-            page.items.retain(|one| one.created_ms < since);
-            page.total = u32::try_from(page.items.len()).expect("a page");
-        }
-        Reply::Ids(_)
-        | Reply::Copies(_)
-        | Reply::Tagged { .. }
-        | Reply::Done
-        | Reply::Shares(_)
-        | Reply::ImageQuota(_)
-        | Reply::AccountQuota { .. }
-        | Reply::Regions(_)
-        | Reply::Zones(_)
-        | Reply::Types(_)
-        | Reply::States(_)
-        | Reply::ImportOs(_)
-        | Reply::Price(_)
-        | Reply::UserData(_) => {}
-    }
-    answer
-}
 
 impl Cloud for Tapped {
     fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
@@ -538,7 +560,7 @@ impl Cloud for Tapped {
                 Some(answer) => Ok(answer),
                 None => self.make(call, signed_ms),
             },
-            Fate::Unlisted => self.make(call, signed_ms).map(unlisted),
+            Fate::Unlisted => self.unlisted(call, signed_ms),
         }
     }
 
@@ -611,7 +633,8 @@ impl Guard for Counted {
                     // Where the journal was carried over into the database, it had been on the disk before that.
                     let whole = self.before[0] != *database;
                     let journal = if whole { new.clone() } else { torn(old, new, kept, tail) };
-                    let [database_file, journal_file, index_file] = ["", "-wal", "-shm"].map(|end| beside(&self.file, end));
+                    let [database_file, journal_file, index_file] =
+                        ["", "-wal", "-shm"].map(|end| beside(&self.file, end));
                     let mut inner = self.wire.lock();
                     inner.torn = vec![(database_file, database.clone()), (journal_file, journal)];
                     inner.torn.extend(std::fs::metadata(&index_file).is_ok().then(|| (index_file, Vec::new())));
