@@ -43,7 +43,8 @@ impl Cover {
                 Trap::Torn(..) => "in the middle of a write",
                 Trap::Interrupt(..) => "interrupt",
                 Trap::Full(..) => "a write without room",
-                Trap::Call(..) | Trap::Stolen(_) => continue,
+                Trap::Stolen(_) => "lock taken over",
+                Trap::Call(..) => continue,
             };
             *self.deaths.entry(place).or_default() += 1;
         }
@@ -70,7 +71,7 @@ impl Cover {
     pub(crate) fn text(&self) -> String {
         let Self { stories, rounds, deeds, refused, full, runs, failures, deaths, calls } = self;
         let mut text = format!(
-            "{stories} seeds, {rounds} rounds, {} runs in trouble, {} deaths and interrupts, {deeds} deeds of other hands, \
+            "{stories} seeds, {rounds} rounds, {} runs in trouble, {} deaths, interrupts and losses, {deeds} deeds of other hands, \
              {refused} configs refused, {full} full disks\n",
             runs.values().sum::<usize>(),
             deaths.values().sum::<usize>(),

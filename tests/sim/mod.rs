@@ -9,6 +9,7 @@
 //! SIM_MINUTES=60 SIM_FROM=1000000 cargo test --release --test it sim::stories
 //! SIM_SEED=17 cargo test --test it sim::stories     # one of them
 //! SIM_SEED=17 SIM_ONLY=2,5 cargo test …             # and of it only these atoms: a failure, made small
+//! SIM_TRIES=0 cargo test …                           # failures are told as they are, and not made small
 //! ```
 
 mod cover;
@@ -32,6 +33,8 @@ use script::Script;
 const SEEDS: u64 = 2_000;
 /// After so many that went wrong there is no need for more.
 const MOST_WRONG: usize = 5;
+/// How many stories are told to make one shorter, where nobody says.
+const TRIES: u64 = 400;
 
 #[expect(clippy::disallowed_methods, reason = "switches of a test: how far it goes, and where")]
 fn switch(name: &str) -> Option<String> {
@@ -116,7 +119,7 @@ fn one(seed: u64) {
 
 /// What went wrong, with the lines that show it again: the whole story, and the shortest that was found.
 fn explained(script: &Script, wrong: Wrong) -> String {
-    let kept = shrink::shrunk(script);
+    let kept = shrink::shrunk(script, number("SIM_TRIES").unwrap_or(TRIES));
     let small = script.only(&kept);
     let Wrong { why, story } = match tell(&small, |_| {}) {
         Err(wrong) => *wrong,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
+use fleetwright::store::{SqliteStore, Store};
 
 use super::cover::Cover;
 use super::hands::Failure;
@@ -216,6 +217,7 @@ impl Teller {
         self.cover.ran(verb.map_or("apply", Verb::word), &sprung, self.wire.met());
         self.clear_sight &= !sprung.iter().any(|trap| matches!(trap, Trap::Call(_, fate) if blurs(*fate)));
         self.rig.go_on();
+        let stolen = self.stolen()?;
         match ran {
             None => self.rig.wait_ms(1_000),
             Some(ran) => {
@@ -227,6 +229,7 @@ impl Teller {
                 match ran.exit {
                     Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
                     Exit::Guard | Exit::Foreign | Exit::Interrupted => {}
+                    Exit::Locked if stolen => {}
                     Exit::Changes | Exit::Locked | Exit::Bug => {
                         return Err(format!("{args}: {:?}\n{}\n{}", ran.exit, ran.out, ran.err));
                     }
@@ -234,6 +237,18 @@ impl Teller {
             }
         }
         self.unbroken()
+    }
+
+    /// Whether somebody took the lock over. Then nothing was written since, and the lock is given back.
+    fn stolen(&self) -> Result<bool, String> {
+        let Some(thief) = self.wire.thief() else { return Ok(false) };
+        let (fence, then) = thief.took;
+        let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
+        if store.load().map_err(|fault| fault.to_string())? != then {
+            return Err("whoever lost the lock has written to the state".into());
+        }
+        store.unlock(fence).map_err(|fault| fault.to_string())?;
+        Ok(true)
     }
 
     /// How many pages the file of the state has.
@@ -329,6 +344,9 @@ impl Teller {
                     if self.rig.run("plan --detailed-exitcode").exit == Exit::Done {
                         return self.is_right().map(|()| true);
                     }
+                }
+                Exit::Partly | Exit::Failed if faultless => {
+                    return Err(format!("nothing was meant to fail: {:?}\n{}\n{}", ran.exit, ran.out, ran.err));
                 }
                 Exit::Partly | Exit::Failed => {}
                 Exit::Config | Exit::Infeasible | Exit::Guard => {

@@ -241,6 +241,7 @@ fn trap(dice: &mut Dice, remote: bool) -> Trap {
             };
             Trap::Torn(at, cut, dice.of(&[Tail::Old, Tail::Noise, Tail::Cut]))
         }
+        3 if dice.one_in(4) => Trap::Stolen(at),
         3 if dice.one_in(3) => Trap::Full(at, 1 + dice.roll(3)),
         3 => Trap::Interrupt(at, 1 + u8::from(dice.one_in(2))),
         _ => Trap::Call(at, fate(dice, remote)),

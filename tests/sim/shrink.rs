@@ -3,11 +3,8 @@
 use super::run::tell;
 use super::script::Script;
 
-/// The most stories that are told to find a shorter one.
-const MOST_TRIES: usize = 400;
-
-/// The numbers of the atoms that a story still goes wrong with, as few as can be found.
-pub(crate) fn shrunk(script: &Script) -> Vec<usize> {
+/// The numbers of the atoms that a story still goes wrong with, as few as can be found by telling so many stories.
+pub(crate) fn shrunk(script: &Script, most: u64) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..script.atoms.len()).collect();
     let mut tries = 0;
     let mut part = kept.len().div_ceil(2).max(1);
@@ -15,7 +12,7 @@ pub(crate) fn shrunk(script: &Script) -> Vec<usize> {
     loop {
         let mut smaller = false;
         let mut at = 0;
-        while at < kept.len() && tries < MOST_TRIES {
+        while at < kept.len() && tries < most {
             let mut without = kept.clone();
             without.drain(at..(at + part).min(kept.len()));
             tries += 1;
@@ -26,7 +23,7 @@ pub(crate) fn shrunk(script: &Script) -> Vec<usize> {
                 at += part;
             }
         }
-        if tries >= MOST_TRIES || part == 1 && !smaller {
+        if tries >= most || part == 1 && !smaller {
             return kept;
         }
         part = part.div_ceil(2).max(1);
