@@ -8,6 +8,7 @@ mod files;
 mod history;
 mod journal;
 mod migrate;
+mod packed;
 mod read;
 mod record;
 mod rows;
@@ -16,6 +17,7 @@ mod sqlite;
 mod tests;
 mod write;
 
+pub use packed::Packed;
 pub use record::{
     DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
     Stays, Tally, TargetOutcome,

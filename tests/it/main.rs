@@ -23,6 +23,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod scale;
 mod scope;
 mod sessions;
 mod states;

@@ -1,0 +1,79 @@
+//! What grows with the number of instances, and how much: bytes, lines and pieces are counted, and no time is measured.
+
+use std::fs;
+
+use fleetwright::cli::Exit;
+use fleetwright::cloud::embedded::Settings;
+use fleetwright::model::desired::Latency;
+use fleetwright::model::limits::Limits;
+use fleetwright::store::SqliteStore;
+
+use crate::rig::Rig;
+
+const SHOP: &str = "shop.yaml";
+const ROOM: Limits = Limits { instances_per_zone: 20_000, ..Limits::EMBEDDED };
+
+fn config(count: usize) -> String {
+    format!(
+        r#"project: shop
+cloud: {{ provider: embedded, region: ap-guangzhou, latency: instant }}
+images:
+  ubuntu:
+    public: {{ name: "Ubuntu Server 22.04 LTS 64bit" }}
+fleets:
+  web:
+    image: ubuntu
+    count: {count}
+    zones: [ap-guangzhou-3, ap-guangzhou-4]
+    type: S5.MEDIUM4
+    login: {{ key_ids: [skey-8a7c6b5d] }}
+    tags: {{ app: web }}
+    update: {{ strategy: replace, max_unavailable: 100 }}
+"#
+    )
+}
+
+fn world(config: &str) -> Rig {
+    Rig::with(&[(SHOP, config)], Settings::new(Latency::Instant, ROOM, 7))
+}
+
+/// The bytes of the state with its journal and its plans, at rest.
+fn state_bytes(rig: &Rig) -> usize {
+    let file = rig.dir().join("state/default.db");
+    assert!(!rig.dir().join("state/default.db-wal").exists(), "at rest it is one file");
+    usize::try_from(fs::metadata(file).expect("a state").len()).expect("a size")
+}
+
+#[test]
+fn a_state_takes_less_than_400_bytes_an_instance() {
+    let bytes = [1_000, 4_000].map(|count| {
+        let rig = world(&config(count));
+        rig.settle();
+        state_bytes(&rig)
+    });
+    let each = (bytes[1] - bytes[0]) / 3_000;
+    assert!(each < 400, "{each} bytes for each of {bytes:?}");
+    assert!(bytes[1] < 4_000 * 450, "{bytes:?}");
+}
+
+#[test]
+fn a_run_that_changes_every_instance_takes_less_than_400_bytes_of_each() {
+    let rig = world(&config(2_000));
+    rig.settle();
+    let before = state_bytes(&rig);
+    rig.edit(SHOP, "app: web", "app: store");
+    rig.settle();
+    let tagged = state_bytes(&rig);
+    rig.edit(SHOP, "22.04", "24.04");
+    rig.settle();
+    let replaced = state_bytes(&rig);
+    let each = [tagged - before, replaced - tagged].map(|bytes| bytes / 2_000);
+    assert!(each.iter().all(|each| *each < 400), "{each:?} bytes for each");
+    // What was kept is told as it was.
+    let mut store = SqliteStore::open_read_only(&rig.dir().join("state/default.db")).expect("opened").expect("there");
+    for run in store.runs().expect("runs") {
+        let plan = store.plan_json(run.plan_hash.expect("a plan")).expect("read").expect("kept");
+        assert!(plan.contains("fleet.web[1999]"));
+    }
+    rig.run("history --json").expect(Exit::Done);
+}
