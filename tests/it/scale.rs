@@ -3,10 +3,11 @@
 use std::fs;
 
 use fleetwright::cli::Exit;
-use fleetwright::cloud::embedded::Settings;
+use fleetwright::cloud::embedded::{Injection, Settings};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
 use fleetwright::store::SqliteStore;
+use serde_json::Value;
 
 use crate::rig::Rig;
 
@@ -34,7 +35,7 @@ fleets:
 }
 
 fn world(config: &str) -> Rig {
-    Rig::with(&[(SHOP, config)], Settings::new(Latency::Instant, ROOM, 7))
+    Rig::with(&[(SHOP, config)], Settings { log: true, ..Settings::new(Latency::Instant, ROOM, 7) })
 }
 
 /// The bytes of the state with its journal and its plans, at rest.
@@ -76,4 +77,41 @@ fn a_run_that_changes_every_instance_takes_less_than_400_bytes_of_each() {
         assert!(plan.contains("fleet.web[1999]"));
     }
     rig.run("history --json").expect(Exit::Done);
+}
+
+/// Three rounds of six; one of the second round fails.
+#[test]
+fn a_round_that_failed_holds_up_the_next_and_nothing_that_is_done_is_called_skipped() {
+    let text = config(18).replace("strategy: replace, max_unavailable: 100", "strategy: reset, max_unavailable: 6");
+    let rig = world(&text);
+    rig.settle();
+    rig.edit(SHOP, "22.04", "24.04");
+    let plan = rig.json("plan --json");
+    let waits: Vec<&Value> =
+        plan["steps"].as_array().expect("steps").iter().filter(|step| step["action"] == "Record").collect();
+    assert_eq!(waits.len(), 2, "one between two rounds");
+    assert!(waits.iter().all(|step| step["needs"].as_array().expect("needs").len() == 6));
+    let resets = |from: &Rig, mark| from.calls(mark).get("ResetInstance").copied().unwrap_or(0);
+    let failing = rig.fork();
+    let mark = failing.mark();
+    failing.cloud().inject(Injection::Refuse {
+        action: "ResetInstance".into(),
+        code: "InvalidParameterValue".into(),
+        times: 1,
+    });
+    let told = failing.run("apply --auto-approve --json").expect(Exit::Partly).out;
+    assert_eq!(resets(&failing, mark), 6, "the first round, with the one that was refused");
+    let outcome: Value = serde_json::from_str(told.lines().last().expect("an outcome")).expect("JSON");
+    let [failed, skipped] = ["failed", "skipped"].map(|key| outcome[key].as_array().expect(key));
+    assert_eq!((outcome["reset"].as_u64(), failed.len(), skipped.len()), (Some(5), 1, 12), "{outcome}");
+    let because = format!("{} did not succeed", failed[0]["address"].as_str().expect("an address"));
+    assert!(skipped.iter().all(|one| one["because"] == because.as_str()), "{outcome}");
+    let mark = rig.mark();
+    let told = rig.run("apply --auto-approve --json").expect(Exit::Done).out;
+    assert_eq!(resets(&rig, mark), 18);
+    let events = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let started: Vec<Value> = events.filter(|event| event["type"] == "step_started").collect();
+    assert_eq!(started.len(), 18, "a step that only waits is not told of");
+    rig.expect_no_changes();
+    failing.settle();
 }
