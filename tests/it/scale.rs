@@ -7,8 +7,9 @@ use fleetwright::cloud::embedded::{Injection, Settings};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
 use fleetwright::store::SqliteStore;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::kit::GZ;
 use crate::rig::Rig;
 
 const SHOP: &str = "shop.yaml";
@@ -114,4 +115,35 @@ fn a_round_that_failed_holds_up_the_next_and_nothing_that_is_done_is_called_skip
     assert_eq!(started.len(), 18, "a step that only waits is not told of");
     rig.expect_no_changes();
     failing.settle();
+}
+
+/// Two fleets of so many in all, in which everything changes at once: one gets another image, of the other every second
+/// instance is called something else, and all get another tag, and there are to be more of it.
+fn plan_of_much(count: usize, renamed: impl Fn(usize) -> String) -> String {
+    let half = count / 2;
+    let web = config(half);
+    let api = web.split_once("  web:\n").expect("a fleet").1.replace("image: ubuntu", "image: debian");
+    let debian = "  debian:\n    public: { name: \"Ubuntu Server 20.04 LTS 64bit\" }\nfleets:";
+    let rig = world(&format!("{}  api:\n{api}", web.replace("fleets:", debian)));
+    rig.settle();
+    let ids = rig.instances(GZ);
+    let api = ids.iter().filter(|(name, _)| name.contains("-api-")).map(|(_, id)| id);
+    for (n, id) in api.step_by(2).enumerate() {
+        let body = json!({"InstanceIds": [id], "InstanceName": renamed(n)});
+        rig.by_hand(GZ, "ModifyInstancesAttribute", &body);
+    }
+    rig.edit(SHOP, "22.04", "24.04");
+    let (before, api) = rig.read(SHOP).split_once("  api:\n").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("api");
+    let more = api.replace("app: web", "app: api").replace(&format!("count: {half}"), &format!("count: {}", half + 10));
+    rig.write(SHOP, &format!("{before}  api:\n{more}"));
+    rig.run("plan").expect(Exit::Done).out
+}
+
+#[test]
+fn a_plan_has_as_many_lines_as_there_are_kinds_of_change() {
+    let plans = [200, 2_000].map(|count| plan_of_much(count, |_| "somebody-elses".to_owned()));
+    let lines = plans.each_ref().map(|plan| plan.lines().count());
+    assert!(lines[1] <= lines[0] + 2 && lines[1] < 130, "{lines:?} lines\n{}", plans[1]);
+    let each = plan_of_much(2_000, |n| format!("somebody-elses-{n}"));
+    assert!(each.lines().count() < 130, "{each}");
 }
