@@ -120,7 +120,7 @@ CREATE INDEX op_target_spec ON op_target (spec) WHERE spec IS NOT NULL;
 CREATE TABLE plan (
     hash TEXT PRIMARY KEY,
     json TEXT NOT NULL
-) STRICT;
+, zlib BLOB) STRICT;
 CREATE TABLE run (
     id            INTEGER PRIMARY KEY,
     kind          TEXT NOT NULL,

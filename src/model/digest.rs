@@ -3,7 +3,7 @@
 //! Two kinds: a *content* digest under a fixed context is the same in every state, and names image versions; an
 //! *equality* digest is keyed by the state's lineage, so that what is written down cannot be guessed from elsewhere.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,38 @@ impl Digest {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// Passes on what is written, and takes the digest of it.
+pub struct Digesting<W> {
+    hasher: blake3::Hasher,
+    inner: W,
+}
+
+impl<W> Digesting<W> {
+    /// For what is written under a context of [`context`].
+    #[must_use]
+    pub fn new(context: &str, inner: W) -> Self {
+        Self { hasher: blake3::Hasher::new_derive_key(context), inner }
+    }
+
+    /// The digest of all that was written, and where it was passed on to.
+    #[must_use]
+    pub fn finish(self) -> (Digest, W) {
+        (Digest(*self.hasher.finalize().as_bytes()), self.inner)
+    }
+}
+
+impl<W: io::Write> io::Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::Millis;
 use crate::model::digest::{Digest, context};
 use crate::model::recorded::RunId;
 use crate::plan::{Plan, VISIBLE_MS};
-use crate::store::{Fence, NewRun, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+use crate::store::{Fence, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
 
 /// How long the cloud is trusted to remember a client token; it is not documented.
 const TOKEN_HORIZON_MS: Millis = 3_600_000;
@@ -142,7 +142,6 @@ impl<'a> Held<'a> {
         plan: Option<&Plan>,
         config: Option<Digest>,
     ) -> Result<RunId, Problem> {
-        let plan_json = plan.map(|plan| serde_json::to_string(plan).unwrap_or_default());
         let run = NewRun {
             kind,
             who: self.site.holder.who.clone(),
@@ -150,8 +149,7 @@ impl<'a> Held<'a> {
             started_ms: self.site.clock.now_ms(),
             config_digest: config,
             git_rev: super::git::revision(&self.site.dir),
-            plan_hash: plan_json.as_ref().map(|json| Digest::of(context::PLAN, json.as_bytes())),
-            plan_json,
+            plan: plan.map(|plan| Packed::of(context::PLAN, plan)),
         };
         self.store.start_run(self.fence(), &run).map_err(|fault| store_problem(self.site, &fault))
     }

@@ -32,6 +32,16 @@ pub struct Step {
     pub holds: Vec<Hold>,
 }
 
+impl Step {
+    /// Whether it does nothing but wait for others to succeed: many steps that wait for many others wait for one such
+    /// step instead. Nobody is told of it: what it was skipped for is told by whatever waits for it.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        let nothing = |target: &Target| target.effect == Effect::Nothing;
+        self.does == Do::Record && self.targets.iter().all(nothing)
+    }
+}
+
 /// A step that must be over before another starts. The ids that a step's arguments name count as needs too: a target
 /// whose id never came is skipped, and its step goes on for the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

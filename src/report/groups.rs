@@ -46,6 +46,11 @@ impl<'a> Group<'a> {
             }
             match counts.first_key_value() {
                 Some((value, _)) if counts.len() == 1 => (*value).clone(),
+                Some((first, _)) if counts.len() > MOST_VALUES => {
+                    let last = counts.last_key_value().map_or(*first, |(last, _)| *last);
+                    let several = format!("({}{STICKY}values)", counts.len());
+                    Value::Text(format!("{} … {} {several}", words::value(first), words::value(last)))
+                }
                 _ => Value::List(
                     counts.iter().map(|(value, count)| format!("{}{STICKY}({count})", words::value(value))).collect(),
                 ),
@@ -65,6 +70,25 @@ impl<'a> Group<'a> {
 /// Groups in the order of their first addresses. A slot is compared with the one before by pointer, and by value only
 /// where that fails; so this takes one pass.
 pub(super) fn by_detail(changes: &[Change]) -> Vec<Group<'_>> {
+    let groups = alike(changes, without_places);
+    if groups.len() <= MANY { groups } else { alike(changes, |detail| without_names(without_places(detail))) }
+}
+
+/// Above this many groups, what is only called something else each is told together.
+const MANY: usize = 20;
+/// Attributes that are each slot's own.
+const NAMES: [&str; 2] = ["name", "hostname"];
+/// The most values of one attribute that are told; of more, the first and the last.
+const MOST_VALUES: usize = 8;
+
+fn without_names(mut detail: Detail) -> Detail {
+    for attr in detail.attrs.iter_mut().filter(|attr| NAMES.contains(&attr.name.as_str())) {
+        (attr.before, attr.after) = (Value::None, Value::None);
+    }
+    detail
+}
+
+fn alike(changes: &[Change], key: impl Fn(&Detail) -> Detail) -> Vec<Group<'_>> {
     let mut merged: Vec<Group<'_>> = Vec::new();
     let mut seen: BTreeMap<(&Block, Action, Detail), usize> = BTreeMap::new();
     for group in group(changes, |change| Some(&change.detail)) {
@@ -74,7 +98,7 @@ pub(super) fn by_detail(changes: &[Change]) -> Vec<Group<'_>> {
             continue;
         }
         let next = merged.len();
-        let at = *seen.entry((&addr.block, *action, without_places(detail))).or_insert(next);
+        let at = *seen.entry((&addr.block, *action, key(detail))).or_insert(next);
         match merged.get_mut(at) {
             Some(into) => {
                 into.changes.extend(group.changes);

@@ -141,7 +141,7 @@ impl LiveState {
         *self = Self::new(now_ms);
         self.planned = true;
         self.foreseen = foresee(plan, measured);
-        for step in &plan.steps {
+        for step in plan.steps.iter().filter(|step| !step.only_waits()) {
             self.totals.targets += step.targets.len();
             self.totals.calls_planned += usize::from(matches!(step.does, Do::Call(_)));
         }

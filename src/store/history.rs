@@ -106,8 +106,8 @@ pub(super) fn told(conn: &Connection, now_ms: Millis, most: usize) -> Res<Vec<Ru
 /// cannot read says nothing.
 fn tally(conn: &Connection, run: &RunRow) -> Res<Option<Tally>> {
     if let Some(hash) = run.plan_hash {
-        let Some(json) = read::plan(conn, hash)? else { return Ok(None) };
-        return Ok(serde_json::from_str::<Counted>(&json).ok().map(|Counted { changes }| Tally {
+        let counted = read::plan(conn, hash, |plan| Ok(plan.parse::<Counted>()))?.flatten();
+        return Ok(counted.map(|Counted { changes }| Tally {
             counts: Counts::of(changes.iter().map(|change| change.action)),
             forget: count(changes.iter().filter(|change| change.action == Action::Forget).count()),
         }));

@@ -1,5 +1,7 @@
 //! Operations in the journal: how a step is taken apart into rows, and put together again.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +10,11 @@ use super::read::Specs;
 use super::rows::{cloud_id, id_kind, json, maybe_text, maybe_time, of_json, of_word, text, time, value};
 use super::write::Writer;
 use super::{OpRecord, OpState, TargetOutcome};
-use crate::cloud::call::StepId;
+use crate::cloud::call::{Body, Call, StepId};
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, Region, RequestId, Zone};
 use crate::model::recorded::{OpId, RunId, VersionRecord};
+use crate::model::spec::ObjectSpec;
 use crate::plan::{Do, Effect, Fact, Hold, Need, NewObject, Settle, Step, Target};
 
 /// A step without its targets.
@@ -108,7 +111,7 @@ impl Writer<'_> {
         broken(inserted, || format!("{op}: is in the journal already, or its run {} is not in the history", run.0))?;
         self.hand_out(*op, unbound)?;
         for (n, (target, (id, outcome))) in (0..).zip(targets.iter().zip(ids.iter().zip(outcomes))) {
-            self.target(*op, n, target, id.as_ref(), outcome.as_ref())?;
+            self.target(*op, does, n, target, id.as_ref(), outcome.as_ref())?;
         }
         Ok(())
     }
@@ -116,7 +119,8 @@ impl Writer<'_> {
     fn target(
         &mut self,
         op: OpId,
-        n: i64,
+        does: &Do,
+        n: u32,
         target: &Target,
         known: Option<&CloudId>,
         outcome: Option<&TargetOutcome>,
@@ -127,8 +131,13 @@ impl Writer<'_> {
             Effect::Nothing => ("nothing", None, None),
             Effect::Make(object) => {
                 let NewObject { region, name, zone, ordinal, spec, version } = &**object;
-                let make = Make { region, name, zone: zone.as_ref(), ordinal: *ordinal, version: version.as_ref() };
-                ("make", Some(json(&make)?), Some(self.spec(spec)?))
+                let make = if launched(does, n, spec).as_ref() == Some(&**object) {
+                    None
+                } else {
+                    let zone = zone.as_ref();
+                    Some(json(&Make { region, name, zone, ordinal: *ordinal, version: version.as_ref() })?)
+                };
+                ("make", make, Some(self.spec(spec)?))
             }
             Effect::Become(spec) => ("become", None, Some(self.spec(spec)?)),
             Effect::Remove => ("remove", None, None),
@@ -167,6 +176,20 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// What a launch makes as its `n`-th target, as it says itself: there is no need to write that again for each.
+fn launched(does: &Do, n: u32, spec: &Arc<ObjectSpec>) -> Option<NewObject> {
+    let Do::Call(Call { account: _, region, body: Body::RunInstances(launch) }) = does else { return None };
+    let ordinal = launch.first_ordinal.checked_add(n)?;
+    Some(NewObject {
+        region: region.clone(),
+        name: format!("{}{ordinal}", launch.name_prefix),
+        zone: Some(launch.zone.clone()),
+        ordinal: Some(ordinal),
+        spec: Arc::clone(spec),
+        version: None,
+    })
 }
 
 /// The columns of an outcome.
@@ -235,14 +258,19 @@ fn targets(conn: &Connection, specs: &mut Specs, record: &mut OpRecord) -> Res<(
          WHERE op = ?1 ORDER BY n",
     )?;
     let mut rows = statement.query([record.id.0])?;
+    let mut n = 0_u32;
     while let Some(row) = rows.next()? {
         let mut spec = || specs.get(conn, value(row, 5)?);
         let effect = match text(row, 3)? {
             "nothing" => Effect::Nothing,
-            "make" => {
-                let OwnMake { region, name, zone, ordinal, version } = of_json("what is to be made", text(row, 4)?)?;
-                Effect::Make(Box::new(NewObject { region, name, zone, ordinal, spec: spec()?, version }))
-            }
+            "make" => Effect::Make(Box::new(match maybe_text(row, 4)? {
+                Some(make) => {
+                    let OwnMake { region, name, zone, ordinal, version } = of_json("what is to be made", make)?;
+                    NewObject { region, name, zone, ordinal, spec: spec()?, version }
+                }
+                None => launched(&record.step.does, n, &spec()?)
+                    .ok_or_else(|| Trouble::damaged(format!("does not say what {} makes", record.id)))?,
+            })),
             "become" => Effect::Become(spec()?),
             "remove" => Effect::Remove,
             "arrive" => Effect::Arrive,
@@ -261,6 +289,7 @@ fn targets(conn: &Connection, specs: &mut Specs, record: &mut OpRecord) -> Res<(
             _ => None,
         });
         record.outcomes.push(outcome(maybe_text(row, 8)?, maybe_text(row, 9)?)?);
+        n = n.saturating_add(1);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod history;
 mod journal;
 mod lock;
 mod migrate;
+mod packed;
 mod read;
 mod record;
 mod rows;
@@ -19,6 +20,7 @@ mod tests;
 mod write;
 
 pub use lock::LockRow;
+pub use packed::Packed;
 pub use record::{
     DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
     Stays, Tally, TargetOutcome,

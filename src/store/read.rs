@@ -11,6 +11,7 @@ use super::fault::{Res, Trouble};
 use super::journal::{self, address};
 use super::lock::displaced;
 use super::migrate::meta;
+use super::packed::Kept;
 use super::rows::{
     Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, text, time, value,
 };
@@ -245,10 +246,18 @@ pub(super) fn runs(conn: &Connection) -> Res<Vec<RunRow>> {
     Ok(runs)
 }
 
-/// The plan of this hash, as JSON.
-pub(super) fn plan(conn: &Connection, hash: Digest) -> Res<Option<String>> {
-    let mut statement = conn.prepare_cached("SELECT json FROM plan WHERE hash = ?1")?;
-    Ok(statement.query_row([hash.to_string()], |row| row.get(0)).optional()?)
+/// The plan of this hash, as it is kept.
+pub(super) fn plan<T>(conn: &Connection, hash: Digest, read: impl FnOnce(Kept<'_>) -> Res<T>) -> Res<Option<T>> {
+    let zlib = if meta::<i64>(conn, "schema")?.unwrap_or(0) >= 3 { "zlib" } else { "NULL" };
+    let mut statement = conn.prepare_cached(&format!("SELECT json, {zlib} FROM plan WHERE hash = ?1"))?;
+    let mut rows = statement.query([hash.to_string()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let zlib = row.get_ref(1)?.as_blob_or_null().map_err(|_| Trouble::damaged("holds a plan that is no bytes"))?;
+    read(match zlib {
+        Some(zlib) => Kept::Zlib(zlib),
+        None => Kept::Json(text(row, 0)?),
+    })
+    .map(Some)
 }
 
 /// How long actions took.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::Packed;
 use crate::cloud::call::{Fault, StepId};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
@@ -214,10 +215,8 @@ pub struct NewRun {
     pub config_digest: Option<Digest>,
     /// The commit that is checked out where the config lies, where that can be told.
     pub git_rev: Option<String>,
-    /// Of the plan, where there is one.
-    pub plan_hash: Option<Digest>,
-    /// The plan as JSON, where there is one.
-    pub plan_json: Option<String>,
+    /// The plan, where there is one.
+    pub plan: Option<Packed>,
 }
 
 /// How a run ended.

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use super::fault::{Res, Trouble, of_io, of_reading};
 use super::files::{Stamp, claim_beside, immutable, is_there, sync_directory};
 use super::migrate::{self, Found, MIGRATIONS, OLDEST_READ};
+use super::packed::Packed;
 use super::rows::{counter, lease, lineage};
 use super::write::Writer;
 use super::{
@@ -206,7 +207,7 @@ impl SqliteStore {
     /// # Errors
     /// The state cannot be read.
     pub fn plan_json(&mut self, hash: Digest) -> Result<Option<String>, StoreFault> {
-        self.read(|conn| read::plan(conn, hash))
+        self.read(|conn| read::plan(conn, hash, |plan| plan.text()))
     }
 
     /// How long actions took, in the order of action, region and time.
@@ -370,12 +371,15 @@ impl Store for SqliteStore {
     }
 
     fn start_run(&mut self, fence: Fence, run: &NewRun) -> Result<RunId, StoreFault> {
-        let NewRun { kind, who, host, started_ms, config_digest, git_rev, plan_hash, plan_json } = run;
+        let NewRun { kind, who, host, started_ms, config_digest, git_rev, plan } = run;
         self.write(|tx| {
             check(tx, fence)?;
-            let hash = plan_hash.map(|hash| hash.to_string());
-            if let (Some(hash), Some(json)) = (&hash, plan_json) {
-                tx.execute("INSERT INTO plan (hash, json) VALUES (?1, ?2) ON CONFLICT DO NOTHING", [hash, json])?;
+            let hash = plan.as_ref().map(|plan| plan.hash.to_string());
+            if let Some(Packed { hash, zlib }) = plan {
+                tx.execute(
+                    "INSERT INTO plan (hash, json, zlib) VALUES (?1, '', ?2) ON CONFLICT DO NOTHING",
+                    params![hash.to_string(), zlib],
+                )?;
             }
             let id = tx
                 .prepare_cached(

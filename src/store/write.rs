@@ -162,8 +162,9 @@ impl<'a> Writer<'a> {
             )?;
             self.one(again.execute(values)?, op, Some(target))?;
         }
-        let mut update = self.conn.prepare_cached("UPDATE op_id SET unbound = 0 WHERE op = ?1 AND cloud_id = ?2")?;
-        update.execute(params![op.0, id.as_str()])?;
+        // The target has it now.
+        let mut delete = self.conn.prepare_cached("DELETE FROM op_id WHERE op = ?1 AND cloud_id = ?2")?;
+        delete.execute(params![op.0, id.as_str()])?;
         Ok(())
     }
 

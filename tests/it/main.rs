@@ -25,6 +25,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod rig;
+mod scale;
 mod scope;
 mod sessions;
 #[path = "../sim/mod.rs"]

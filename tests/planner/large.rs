@@ -52,3 +52,32 @@ fn nothing_is_tried_where_each_trial_is_large() {
     let help = faults[0].help.as_deref().unwrap_or_default();
     assert!(help.contains("with 20001 slots no change was looked for"), "{help}");
 }
+
+/// The needs of all steps of a rollout of so many, a fifth at a time, and the most of one step.
+fn needs(count: usize, from: (&str, &str), to: (&str, &str)) -> (usize, usize) {
+    let config = |(runs, of_type): (&str, &str)| {
+        fleet(count, count / 5, runs)
+            .replace("strategy: replace", "strategy: reset")
+            .replace("type: S5.MEDIUM4", &format!("login: {{ key_ids: [skey-8a7c6b5d] }}\n    type: {of_type}"))
+    };
+    let mut world = World::new(ROOMY);
+    let first = world.plan(&desired(&config(from))).expect("a plan");
+    world.apply(&first);
+    let plan = world.plan(&desired(&config(to))).expect("a plan");
+    assert!(plan.steps.len() >= count, "{} steps", plan.steps.len());
+    let needs = || plan.steps.iter().map(|step| step.needs.len());
+    (needs().sum(), needs().max().unwrap_or(0))
+}
+
+#[test]
+fn the_rounds_of_a_rollout_wait_for_each_other_with_as_many_needs_as_slots() {
+    let before = ("one", "S5.MEDIUM4");
+    for after in [("two", "S5.MEDIUM4"), ("one", "S5.LARGE8")] {
+        for count in [1_000, 2_000, 4_000] {
+            let (all, most) = needs(count, before, after);
+            assert!(all <= 7 * count, "{after:?}: {all} needs for {count} slots");
+            // What all of a round need, and of their own those that are put into one call.
+            assert!(most <= count / 5 + 100, "{after:?}: a step with {most} needs for {count} slots");
+        }
+    }
+}

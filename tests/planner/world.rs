@@ -50,12 +50,15 @@ fn lineage() -> Lineage {
     Lineage::new("a-lineage")
 }
 
+/// The types that every zone has.
+const TYPES: [&str; 2] = ["S5.MEDIUM4", "S5.LARGE8"];
+
 impl World {
     /// Nothing of ours, in a cloud with these limits.
     pub(crate) fn new(limits: Limits) -> Self {
         let seen = |region: &str| {
             let zones: Vec<Zone> = (3..5).map(|n| Zone::new(format!("{region}-{n}"))).collect();
-            let types = zones.iter().map(|zone| (zone.clone(), InstanceType::new("S5.MEDIUM4")));
+            let types = zones.iter().flat_map(|zone| TYPES.map(|of_type| (zone.clone(), InstanceType::new(of_type))));
             RegionSeen {
                 zones: Some(zones.iter().map(|zone| (zone.clone(), true)).collect()),
                 types: Some(types.map(|key| (key, TypeSeen { cpu: 2, memory_gib: 4 })).collect()),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleetwright::model::digest::{Digest, context};
 use fleetwright::model::recorded::{OpId, RunId};
 use fleetwright::store::{Fence, Record, SqliteStore, Store, StoreFault, TargetOutcome};
 use rusqlite::Connection;
@@ -147,8 +148,8 @@ fn a_newer_schema_is_refused() {
     drop(conn);
     for fault in [SqliteStore::open(&path).expect_err("newer"), SqliteStore::open_read_only(&path).expect_err("newer")]
     {
-        assert!(matches!(&fault, StoreFault::Newer { found: 3, known: 2, .. }), "{fault:?}");
-        assert!(fault.to_string().contains("written with schema 3, and this build knows schemas up to 2"));
+        assert!(matches!(&fault, StoreFault::Newer { found: 4, known: 3, .. }), "{fault:?}");
+        assert!(fault.to_string().contains("written with schema 4, and this build knows schemas up to 3"));
     }
 }
 
@@ -433,13 +434,16 @@ fn the_first_states_still_open() {
     assert_eq!((runs.len(), runs[0].git_rev.as_deref()), (1, None));
     assert_eq!(reader.operations(RunId(1)).expect("operations").len(), 3);
     assert!(reader.lease().expect("read").is_none());
+    let plan = reader.plan_json(Digest::of(context::PLAN, b"plan")).expect("read");
+    assert_eq!(plan.as_deref(), Some(samples::PLAN));
     drop(reader);
     assert_eq!(fs::read(&path).expect("read"), before);
     let mut store = SqliteStore::open(&path).expect("opened").expect("there");
     assert_eq!(store.load().expect("loaded"), reference.stored());
     assert_eq!(store.runs().expect("runs").len(), 1);
     assert_eq!(store.durations().expect("durations").len(), 1);
-    assert_eq!(store.plan_json(samples::run().plan_hash.expect("a hash")).expect("read"), samples::run().plan_json);
+    let plan = store.plan_json(Digest::of(context::PLAN, b"plan")).expect("read");
+    assert_eq!(plan.as_deref(), Some(samples::PLAN), "a plan that was kept as text");
     let fence = store.lock(&holder("ann"), 0, 500, &|_| false).expect("the lock");
     assert_eq!(fence, Fence(2));
     store.commit(fence, &[Record::Settled { op: OpId(2), settled_ms: 1 }]).expect("life goes on");

@@ -64,7 +64,7 @@ fn old_runs_go_and_nothing_is_forgotten() {
     assert_eq!(store.operations(RunId(1)).expect("read"), []);
     assert_eq!(store.operations(RunId(4)).expect("read").len(), 1);
     assert_eq!(store.run_of(OpId(1)).expect("read"), None);
-    assert!(store.plan_json(samples::run().plan_hash.expect("a hash")).expect("read").is_some(), "run 4 refers to it");
+    assert!(store.plan_json(samples::plan().hash()).expect("read").is_some(), "run 4 refers to it");
     // Life goes on: the open operation settles, and a new one has a number of its own.
     store.commit(fence, &[Record::Settled { op: OpId(4), settled_ms: 50 }]).expect("settled");
     run(&mut store, fence, 9, false);
@@ -147,10 +147,10 @@ fn an_instance_that_is_owed_its_start_is_remembered() {
 fn a_plan_that_no_run_refers_to_goes_with_the_last_one() {
     let (mut store, fence) = store();
     run(&mut store, fence, 0, false);
-    let other = fleetwright::store::NewRun { plan_hash: None, plan_json: None, ..samples::run() };
+    let other = fleetwright::store::NewRun { plan: None, ..samples::run() };
     let last = store.start_run(fence, &other).expect("a run without a plan");
     assert_eq!(store.prune(fence, last).expect("pruned").plans, 1);
-    assert_eq!(store.plan_json(samples::run().plan_hash.expect("a hash")).expect("read"), None);
+    assert_eq!(store.plan_json(samples::plan().hash()).expect("read"), None);
 }
 
 #[test]

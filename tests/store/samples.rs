@@ -13,7 +13,7 @@ use fleetwright::model::spec::{
     SlotSpec, SystemDisk,
 };
 use fleetwright::plan::{Do, Effect, Fact, Hold, Need, NewObject, Resource, Settle, Step, Target, Until};
-use fleetwright::store::{Holder, NewRun, OpRecord, OpState};
+use fleetwright::store::{Holder, NewRun, OpRecord, OpState, Packed};
 
 pub(crate) const SECRET: &str = "#!/bin/sh\necho hunter2\n";
 
@@ -182,6 +182,13 @@ pub(crate) fn edges(n: u32) -> BTreeSet<(Block, Block)> {
     (0_u32..).zip(all).filter(|(bit, _)| n >> bit & 1 == 1).map(|(_, edge)| edge).collect()
 }
 
+/// A plan, as far as the store looks at it.
+pub(crate) const PLAN: &str = "{\"format\":1}";
+
+pub(crate) fn plan() -> Packed {
+    Packed::of(context::PLAN, &BTreeMap::from([("format", 1)]))
+}
+
 pub(crate) fn run() -> NewRun {
     NewRun {
         kind: "apply",
@@ -190,8 +197,7 @@ pub(crate) fn run() -> NewRun {
         started_ms: 5,
         config_digest: Some(Digest::of(context::CONFIG, b"config")),
         git_rev: Some("3f9a1c".into()),
-        plan_hash: Some(Digest::of(context::PLAN, b"plan")),
-        plan_json: Some("{\"format\":1}".into()),
+        plan: Some(plan()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Operations: intended, sent, accepted, settled or failed; each state durable before the next begins.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::step::{became, full_addr, new_object};
@@ -10,7 +11,7 @@ use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
 use crate::model::recorded::{OpId, Status};
-use crate::plan::{Do, Effect, Until};
+use crate::plan::{Do, Effect, Target, Until};
 use crate::store::{OpRecord, OpState, Record, TargetOutcome};
 
 /// An operation that is open.
@@ -32,6 +33,28 @@ pub(super) struct Op {
     /// How often it was refused.
     pub(super) tries: u32,
     pub(super) doubt: super::doubt::Doubt,
+    /// Which targets are to bear which name, from the first time on that an id is bound by its name.
+    named: Option<Named>,
+}
+
+/// Targets by the names that they are to bear.
+struct Named(BTreeMap<String, Vec<usize>>);
+
+impl Named {
+    fn of(targets: &[Target]) -> Self {
+        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (n, target) in targets.iter().enumerate() {
+            if let Some(made) = target.effect.makes() {
+                by_name.entry(made.name.clone()).or_default().push(n);
+            }
+        }
+        Self(by_name)
+    }
+
+    /// Those that are to bear a name: one, in a launch.
+    fn get(&self, name: &str) -> &[usize] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What it waits for.
@@ -67,7 +90,24 @@ impl Op {
             percent: None,
             tries: 0,
             doubt: super::doubt::Doubt::default(),
+            named: None,
         }
+    }
+
+    /// The target without an id that an instance of this name is.
+    pub(super) fn named(&mut self, name: &str) -> Option<usize> {
+        let OpRecord { step, ids, unbound, .. } = &self.record;
+        let free = |n: &usize| ids.get(*n).is_some_and(Option::is_none);
+        let named = self.named.get_or_insert_with(|| Named::of(&step.targets));
+        if let Some(n) = named.get(name).iter().copied().find(free) {
+            return Some(n);
+        }
+        if unbound.len() != 1 {
+            return None;
+        }
+        // Renamed by hand within these seconds: where one id and one slot are left, they belong together.
+        let mut left = (0..step.targets.len()).filter(free).filter(|n| step.targets[*n].effect.makes().is_some());
+        left.next().filter(|_| left.next().is_none())
     }
 
     pub(super) fn recovered(record: OpRecord) -> Self {
@@ -507,4 +547,31 @@ fn at(n: usize) -> u32 {
 /// Whether a target has a row of its own; a share that nobody recorded has none.
 fn is_object(target: &crate::plan::Target) -> bool {
     target.id.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::addr::Block;
+    use crate::model::spec::{ImageCopySpec, ObjectSpec};
+    use crate::plan::NewObject;
+
+    fn made(n: u32, name: String) -> Target {
+        let spec = Arc::new(ObjectSpec::Image(ImageCopySpec::default()));
+        let made = NewObject { region: "ap-guangzhou".into(), name, zone: None, ordinal: Some(n), spec, version: None };
+        let addr = Addr::slot(Block::fleet(&"web".into()), n);
+        Target { addr, generation: 1, id: None, effect: Effect::Make(Box::new(made)) }
+    }
+
+    #[test]
+    fn one_target_is_looked_at_for_each_name() {
+        let looked_at = |count: u32| -> usize {
+            let targets: Vec<Target> = (0..count).map(|n| made(n, format!("web-{n}"))).collect();
+            let named = Named::of(&targets);
+            (0..count).map(|n| named.get(&format!("web-{n}")).len()).sum()
+        };
+        assert_eq!([50, 500].map(looked_at), [50, 500]);
+        let twice = Named::of(&[made(0, "web".into()), made(1, "web".into())]);
+        assert_eq!((twice.get("web"), twice.get("other")), (&[0, 1][..], &[][..]));
+    }
 }

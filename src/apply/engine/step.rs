@@ -156,6 +156,10 @@ impl Engine {
         if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
             state.because = Some(because.to_owned());
         }
+        if step.only_waits() {
+            self.finish_step(now, step.id, out);
+            return;
+        }
         let because = format!("{because} did not succeed");
         let addrs: Vec<Addr> = step.targets.iter().map(full_addr).collect();
         self.outcome.skipped.extend(addrs.iter().map(|addr| (addr.clone(), because.clone())));
@@ -171,7 +175,10 @@ impl Engine {
 
     /// A step that changes the state only.
     fn record_only(&mut self, step: &Step, indices: &[u32], out: &mut Vec<Command>) {
-        self.tell_started(step, out);
+        let silent = step.only_waits();
+        if !silent {
+            self.tell_started(step, out);
+        }
         for (target, index) in step.targets.iter().zip(indices) {
             match (&target.effect, target.id.as_ref().and_then(Arg::known)) {
                 (Effect::Make(made), Some(id)) => {
@@ -188,7 +195,9 @@ impl Engine {
             if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
                 state.done.insert(*index);
             }
-            self.tell_settled(step.id, "Record", (full_addr(target), target.known()));
+            if !silent {
+                self.tell_settled(step.id, "Record", (full_addr(target), target.known()));
+            }
         }
         self.then(After::Recorded(step.id));
     }

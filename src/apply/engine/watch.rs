@@ -252,19 +252,7 @@ impl Engine {
 
     /// A name binds an id to a target, within the one operation that made both.
     fn bind_by_name(&mut self, key: &WatchKey, seen: &Instance) -> Option<WatchKey> {
-        let op = self.ops.get(&key.op)?;
-        let targets = op.record.step.targets.iter().enumerate();
-        let free: Vec<(usize, &str)> = targets
-            .filter(|(n, _)| op.record.ids.get(*n).is_some_and(Option::is_none))
-            .filter_map(|(n, target)| match &target.effect {
-                Effect::Make(made) => Some((n, made.name.as_str())),
-                Effect::Nothing | Effect::Become(_) | Effect::Remove | Effect::Arrive => None,
-            })
-            .collect();
-        let named = free.iter().find(|(_, name)| *name == seen.name).map(|(n, _)| *n);
-        // Renamed by hand within these seconds: where one id and one slot are left, they belong together.
-        let last = (op.record.unbound.len() == 1 && free.len() == 1).then(|| free.first().map(|(n, _)| *n)).flatten();
-        let n = named.or(last)?;
+        let n = self.ops.get_mut(&key.op)?.named(&seen.name)?;
         self.bind(key.op, n, key.id.clone());
         let bound = WatchKey { op: key.op, target: Some(n), id: key.id.clone() };
         if let Some(watch) = self.watches.remove(key) {

@@ -12,11 +12,11 @@ mod spec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt};
+use super::draft::{Draft, ImageAt, NewStep, at_once, known};
 use super::fleets::{prefix, sources};
 use super::floor::{Launch, Rollout};
 use super::guard::{self, Act, Verdict};
-use super::types::{Action, AttrChange, Detail, Need, Reason};
+use super::types::{Action, AttrChange, Detail, Do, Effect, Need, Reason};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{Attr, SlotDiff, Takes};
 use crate::model::addr::{Block, Kind};
@@ -246,6 +246,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
         work.into_iter().partition(|work| rolling.disrupts(work));
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     for group in groups(draft, &rolling, disruptive) {
+        gate = narrowed(draft, &group, gate);
         gate = one_group(draft, &mut rolling, group, &gate, &mut in_place);
     }
     for work in gentle {
@@ -261,6 +262,23 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     modify::modify(draft, &rolling, in_place);
     modify::enter(draft, &mut rolling, known_already);
     launch::stop_launched(draft, &mut rolling);
+}
+
+/// Above this many, what a group waits for becomes one step: else each of its steps would wait for each of those of the
+/// group before, which is `max_unavailable` times as many needs as there are slots.
+const MOST_NEEDS: usize = 4;
+
+/// The same needs, as one where they are many.
+fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<Need> {
+    let Some(first) = group.first().filter(|_| gate.len() > MOST_NEEDS) else { return gate };
+    vec![Need::Success(draft.step(NewStep {
+        needs: gate,
+        does: Do::Record,
+        targets: vec![known(first.row, Effect::Nothing)],
+        expect: Vec::new(),
+        settle: at_once(),
+        holds: Vec::new(),
+    }))]
 }
 
 /// What is out of service together, group by group; and what that takes, slot by slot. Those that are out of service
@@ -383,15 +401,15 @@ fn one_group<'a>(
         }
     }
     let resized: Vec<&Work<'_>> = kept.iter().filter(|work| work.diff.takes(Takes::Resize)).collect();
-    let (stops, running) = power::stop(draft, rolling, &resized, gate);
+    let stops = power::stop(draft, rolling, &resized, gate);
     let mut started: Vec<(&Work<'a>, Vec<Need>)> = Vec::new();
     let mut last_of: BTreeMap<u32, Output> = BTreeMap::new();
     for work in &kept {
         let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
         let resets = rolling.strategy(work) == Some(Strategy::Reset);
-        let stopped = running.contains(&work.slot);
+        let stopped = stops.contains_key(&work.slot);
         if work.diff.takes(Takes::Resize) {
-            needs.extend(stops.iter().copied());
+            needs.extend(stops.get(&work.slot).map(|step| Need::Success(*step)));
             let parts = if stopped && work.stays_off() { Parts::from([Part::Powered]) } else { Parts::new() };
             let step = power::resize(draft, rolling, work, needs.clone(), &parts);
             needs = vec![Need::Success(step)];
@@ -409,7 +427,7 @@ fn one_group<'a>(
     last_of.extend(start.iter().map(|(slot, output)| (*slot, *output)));
     for work in &kept {
         let resets = rolling.strategy(work) == Some(Strategy::Reset);
-        let stays_off = running.contains(&work.slot) && work.stays_off();
+        let stays_off = stops.contains_key(&work.slot) && work.stays_off();
         if let Some(name) = work.diff.hostname.as_ref().filter(|_| !resets && !stays_off && power::reboots(work)) {
             let after = start.get(&work.slot).copied();
             let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
@@ -423,7 +441,7 @@ fn one_group<'a>(
     lasts.dedup();
     for work in kept {
         let resets = rolling.strategy(&work) == Some(Strategy::Reset);
-        let stays_off = running.contains(&work.slot) && work.stays_off();
+        let stays_off = stops.contains_key(&work.slot) && work.stays_off();
         let last = last_of.get(&work.slot).copied();
         let needs = last.map_or_else(|| work.ready.clone(), |(step, _)| vec![Need::Success(step)]);
         let mut parts = if resets { power::after_reset(&work) } else { Parts::new() };

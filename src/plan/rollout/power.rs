@@ -1,7 +1,7 @@
 //! What takes an instance out of service for a while, and brings it back: stop, another type, start; a reset; another
 //! host name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::replace::{Output, moves};
 use super::spec::{Part, Parts};
@@ -74,15 +74,16 @@ pub(super) fn after_reset(work: &Work<'_>) -> Parts {
     parts
 }
 
-/// Stops what runs and is to get another type: a running instance may be refused (API text 5.10).
+/// Stops what runs and is to get another type: a running instance may be refused (API text 5.10). Answers which step
+/// stops which slot.
 pub(super) fn stop(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     resized: &[&Work<'_>],
     gate: &[Need],
-) -> (Vec<Need>, BTreeSet<u32>) {
+) -> BTreeMap<u32, StepId> {
     let running: Vec<&&Work<'_>> = resized.iter().filter(|work| work.runs()).collect();
-    let mut steps = Vec::new();
+    let mut stopped = BTreeMap::new();
     for chunk in running.chunks(MAX_BATCH) {
         let needs = gate.iter().chain(chunk.iter().flat_map(|work| &work.ready)).copied().collect();
         let instances = chunk.iter().map(|work| Arg::Known(work.seen.id.clone())).collect();
@@ -96,16 +97,17 @@ pub(super) fn stop(
         // What is still under way may end with another operation than it was seen with.
         let at_rest = chunk.iter().filter(|work| work.ready.is_empty());
         let expect = at_rest.filter_map(|work| instance_fact(draft, &region, &work.seen.id)).collect();
-        steps.push(draft.step(NewStep {
+        let step = draft.step(NewStep {
             needs,
             does,
             targets: chunk.iter().map(|work| known(work.row, effect(work))).collect(),
             expect,
             settle: settle(Until::Stopped, draft.input.pace.power_ms),
             holds: Vec::new(),
-        }));
+        });
+        stopped.extend(chunk.iter().map(|work| (work.slot, step)));
     }
-    (steps.into_iter().map(Need::Success).collect(), running.iter().map(|work| work.slot).collect())
+    stopped
 }
 
 /// Changes the type of an instance that is off.

@@ -6,6 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
+use fleetwright::store::SqliteStore;
 use serde_json::Value;
 
 use super::compare::{LAUNCH_FAILED, SHUTDOWN, between};
@@ -95,7 +96,19 @@ pub(crate) fn leaks(rig: &Rig, secrets: &[String]) -> Vec<String> {
         let bytes = std::fs::read(path).expect("a file");
         leaks.extend(secrets.iter().filter(|secret| holds(&bytes, secret)).map(|secret| named(path, secret)));
     }
+    for plan in plans(rig) {
+        let found = secrets.iter().filter(|secret| holds(plan.as_bytes(), secret));
+        leaks.extend(found.map(|secret| format!("{secret:?} stands in a plan of the state")));
+    }
     leaks
+}
+
+/// The plans that the state keeps, which are compressed in the file.
+fn plans(rig: &Rig) -> Vec<String> {
+    let file = rig.dir().join("state/default.db");
+    let Ok(Some(mut store)) = SqliteStore::open_read_only(&file) else { return Vec::new() };
+    let hashes: BTreeSet<_> = store.runs().expect("runs").into_iter().filter_map(|run| run.plan_hash).collect();
+    hashes.into_iter().map(|hash| store.plan_json(hash).expect("read").expect("a run's plan is kept")).collect()
 }
 
 fn named(path: &Path, secret: &str) -> String {
