@@ -63,6 +63,8 @@ struct Teller {
     cover: Cover,
     /// Whether all that the cloud answered in this round was so.
     clear_sight: bool,
+    /// Whether the cloud was asked to fail something.
+    fails_yet: bool,
     /// Who hears each line at once.
     on_the_way: fn(&str),
 }
@@ -87,6 +89,7 @@ impl Teller {
             story: format!("seed {}, remote {}, {:?}\n", script.seed, script.remote, script.tight),
             cover: Cover::default(),
             clear_sight: true,
+            fails_yet: false,
             on_the_way,
         }
     }
@@ -164,7 +167,9 @@ impl Teller {
         self.wire.limit(None);
         self.wire.slow_down(Vec::new());
         self.expect_served(before, None);
-        self.rest_somehow(faultless && verb.is_none())
+        // What the cloud was asked to fail it may fail in a later round.
+        self.fails_yet |= atoms.iter().any(|atom| matches!(atom, Atom::Failure(_)));
+        self.rest_somehow(faultless && verb.is_none() && !self.fails_yet)
     }
 
     /// At every moment from now on so many serve as served before, and are to serve, but for those that may be down.
