@@ -508,7 +508,12 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             };
             // Vanished or failed copies of the current version were dealt with where it was planned.
             let same_version = current.as_ref().is_some_and(|(v, _)| key.0.as_ref() == Some(v));
-            if same_version && !is_current && matches!(found(draft, object), Found::Gone) {
+            let dealt_with = match found(draft, object) {
+                Found::Gone => same_version,
+                Found::Failed => is_current,
+                Found::UnderWay | Found::Usable(_) => false,
+            };
+            if dealt_with {
                 continue;
             }
             deletions.extend(leftover(draft, object, reason));
