@@ -220,7 +220,7 @@ fn instances_are_made_seen_changed_and_destroyed() {
         assert_eq!((instance.zone.as_str(), instance.instance_type.as_str()), ("ap-guangzhou-3", "S5.MEDIUM4"));
         assert_eq!((instance.system_disk.size_gib, instance.data_disks[0].size_gib), (60, 100));
         assert_eq!((instance.bandwidth_mbps, instance.addresses.len()), (5, 2));
-        assert_eq!(instance.keys, BTreeSet::from(["skey-12345678".into()]));
+        assert_eq!(*instance.keys, BTreeSet::from(["skey-12345678".into()]));
         assert_eq!((&*instance.tags, instance.charge_type.as_str()), (&ours(), "POSTPAID_BY_HOUR"));
         assert!(instance.created_ms >= 1_794_999_999_000, "{}", instance.created_ms);
     }
@@ -253,7 +253,7 @@ fn instances_are_made_seen_changed_and_destroyed() {
     }
     let seen = &world.instances(&one())[0];
     assert_eq!((seen.name.as_str(), seen.instance_type.as_str()), ("renamed", "S5.LARGE8"));
-    assert_eq!(seen.security_groups, BTreeSet::from(["sg-12345678".into()]));
+    assert_eq!(*seen.security_groups, BTreeSet::from(["sg-12345678".into()]));
 
     assert_eq!(world.ask(Body::TerminateInstances { instances: ids.clone() }), Reply::Done);
     world.settle();

@@ -34,6 +34,7 @@ use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::Millis;
 use crate::model::ids::Name;
 use crate::ops::{Problem, Site, Waiter};
+use crate::report::document::Document;
 use crate::report::style::Style;
 use crate::store::Lease;
 use args::{Args, CloudCommand, Command, HistoryCommand, StateCommand};
@@ -184,7 +185,19 @@ impl<'a> Shell<'a> {
     /// What was asked for. A reader that has gone away is no fault; anything else is told at the end.
     fn print(&mut self, text: &str) {
         let stdout = &mut self.world.stdout;
-        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        self.written(written);
+    }
+
+    /// The same of what may be too long to be in memory at once: it is made while it is written.
+    fn print_json(&mut self, document: &Document<'_>) {
+        let stdout = &mut self.world.stdout;
+        let written = document.write(stdout).and_then(|()| stdout.flush());
+        self.written(written);
+    }
+
+    fn written(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             self.unwritten.get_or_insert(error);

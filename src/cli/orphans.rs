@@ -19,12 +19,12 @@ fn look(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
     let looked = ops::look_for_orphans(site)?;
     let found = looked.orphans()?;
     let beside = Beside { holder: looked.holder.as_ref(), open_operations: looked.open_operations() };
-    let text = if shell.json {
-        orphans::json(&found, beside)
+    if shell.json {
+        shell.print_json(&orphans::json(&found, beside));
     } else {
-        orphans::text(&found, beside, &shell.again(LOOK, site), shell.out)
-    };
-    shell.print(&text);
+        let text = orphans::text(&found, beside, &shell.again(LOOK, site), shell.out);
+        shell.print(&text);
+    }
     Ok(if found.counted().next().is_some() { Exit::Changes } else { Exit::Done })
 }
 

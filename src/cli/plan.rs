@@ -42,8 +42,7 @@ pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -
 pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
     let planned = ops::plan(site, &PlanOptions { refresh_only: true, ..PlanOptions::default() })?;
     if shell.json {
-        let text = plan_json::plan(&planned.plan, Beside { estimate: None, ..beside(&planned) });
-        shell.print(&text);
+        shell.print_json(&plan_json::plan(&planned.plan, Beside { estimate: None, ..beside(&planned) }));
     } else {
         shell.diagnostics(&planned.plan.notes, &planned.config.sources);
         let [plan_it, learn_it] = ["plan", "refresh"].map(|verb| shell.again(verb, site));
@@ -64,8 +63,7 @@ pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
     let mut notes = config.warnings.clone();
     notes.extend(plan.notes.iter().cloned());
     if shell.json {
-        let text = plan_json::plan(plan, beside(planned));
-        shell.print(&text);
+        shell.print_json(&plan_json::plan(plan, beside(planned)));
         return;
     }
     shell.diagnostics(&notes, &config.sources);
@@ -77,8 +75,7 @@ pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
 /// A saved plan that is about to be carried out: it was shown when it was made.
 pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
     if shell.json {
-        let text = plan_json::plan(&planned.plan, Beside::default());
-        shell.print(&text);
+        shell.print_json(&plan_json::plan(&planned.plan, Beside::default()));
         return;
     }
     shell.diagnostics(&planned.plan.notes, &planned.config.sources);
@@ -89,11 +86,11 @@ pub(super) fn begin(shell: &mut Shell<'_>, planned: &Planned) {
 /// A saved plan, as it was shown when it was made.
 pub(super) fn show_saved(shell: &mut Shell<'_>, site: &Site, file: &Path) -> Result<Exit, Problem> {
     let plan = ops::read_plan(site, file)?;
-    let text = if shell.json {
-        plan_json::plan(&plan, Beside::default())
+    if shell.json {
+        shell.print_json(&plan_json::plan(&plan, Beside::default()));
     } else {
-        plan_text::plan(&plan, shell.out, &PlanOpts::default())
-    };
-    shell.print(&text);
+        let text = plan_text::plan(&plan, shell.out, &PlanOpts::default());
+        shell.print(&text);
+    }
     Ok(Exit::Done)
 }

@@ -8,8 +8,12 @@ use crate::report::state_text;
 
 pub(super) fn show(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem> {
     let recorded = ops::recorded(site)?;
-    let text = if shell.json { state_text::json(&recorded) } else { state_text::show(&recorded, shell.out) };
-    shell.print(&text);
+    if shell.json {
+        shell.print_json(&state_text::json(&recorded));
+    } else {
+        let text = state_text::show(&recorded, shell.out);
+        shell.print(&text);
+    }
     Ok(Exit::Done)
 }
 

@@ -15,11 +15,11 @@ pub(super) fn show(shell: &mut Shell<'_>, site: &Site, text: &str) -> Result<Exi
         sources: SourceMap::default(),
     })?;
     let RunWhole { told, plan, unreadable, operations } = ops::run(site, number)?;
-    let text = if shell.json {
-        history::run_json(&told, plan.as_ref(), &operations)
+    if shell.json {
+        shell.print_json(&history::run_json(&told, plan.as_ref(), &operations));
     } else {
-        history::run_text(&told, plan.as_ref(), unreadable.as_deref(), &operations, shell.out)
-    };
-    shell.print(&text);
+        let text = history::run_text(&told, plan.as_ref(), unreadable.as_deref(), &operations, shell.out);
+        shell.print(&text);
+    }
     Ok(Exit::Done)
 }

@@ -14,8 +14,11 @@ pub(super) fn list(shell: &mut Shell<'_>, site: &Site, addr: Option<&str>) -> Re
         Some(addr) => ops::recorded_at(site, &[addr.to_owned()])?,
         None => ops::recorded(site)?,
     };
-    let text = if shell.json { state_text::json(&recorded) } else { state_text::list(&recorded, shell.verbose) };
-    shell.print(&text);
+    if shell.json {
+        shell.print_json(&state_text::json(&recorded));
+    } else {
+        shell.print(&state_text::list(&recorded, shell.verbose));
+    }
     Ok(Exit::Done)
 }
 

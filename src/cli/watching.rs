@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::ops::{Approval, Planned, Problem, Waiter, Watcher};
 use crate::plan::estimate::Measured;
+use crate::report::document::Document;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
 use crate::report::live_table::{self, live};
@@ -103,6 +104,11 @@ impl<'s, 'w> Watching<'s, 'w> {
         }
     }
 
+    fn print_document(&mut self, line: &Document<'_>) {
+        self.event_ms = self.clock.now_ms();
+        self.shell.print_json(line);
+    }
+
     /// A line of talk: above the table, where there is one.
     fn talk(&mut self, line: &str) {
         match &mut self.screen {
@@ -182,9 +188,10 @@ impl<'s, 'w> Watching<'s, 'w> {
             super::plan::show(self.shell, planned);
             return;
         };
-        let mut lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
-        lines.push_str(&events.plan(now, &planned.plan, super::plan::beside(planned)));
+        let lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);
+        let plan = events.plan(now, &planned.plan, super::plan::beside(planned));
         self.print_event(&lines);
+        self.print_document(&plan);
     }
 
     /// The plan is carried out from now on.
@@ -259,7 +266,7 @@ impl Watcher for Watching<'_, '_> {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {
             let line = events.plan(now, &planned.plan, super::plan::beside(planned));
-            self.print_event(&line);
+            self.print_document(&line);
         } else {
             super::plan::begin(self.shell, planned);
         }

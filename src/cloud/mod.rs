@@ -31,7 +31,8 @@ pub trait Cloud: Send + Sync {
     /// Whatever the cloud, or the way to it, answers but success.
     fn call(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault>;
 
-    /// Whether a request may still arrive after this process is gone.
+    /// Whether a request may still arrive after this process is gone, and a read may tell what was there before the last
+    /// write.
     fn outlives_us(&self) -> bool;
 }
 

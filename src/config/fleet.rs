@@ -19,7 +19,7 @@ use crate::model::desired::{Fleet, Strategy, Update};
 use crate::model::ids::{InstanceType, KeyId, Name, PlacementGroupId, Region, SecurityGroupId, SubnetId, VpcId, Zone};
 use crate::model::spec::{Charge, Internet, InternetCharge, Login, Network, Power, SystemDisk};
 
-const MOST_INSTANCES: u32 = 100_000;
+const MOST_INSTANCES: u32 = 1_000_000;
 const MOST_SECURITY_GROUPS: usize = 5;
 
 pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Option<Fleet> {

@@ -23,9 +23,9 @@ pub fn learn_slot(spec: &mut SlotSpec, attr: FleetAttr, seen: &Instance) -> bool
             spec.data_disks = disks.map(|disk| DataDisk { kind: disk.kind.clone(), size_gib: disk.size_gib }).collect();
         }
         FleetAttr::Subnet => spec.network.subnet = Some((seen.vpc.clone(), seen.subnet.clone())),
-        FleetAttr::SecurityGroups => spec.network.security_groups = Some(seen.security_groups.clone()),
+        FleetAttr::SecurityGroups => spec.network.security_groups = Some((*seen.security_groups).clone()),
         FleetAttr::Internet => internet(spec, seen),
-        FleetAttr::Login => spec.login = Login::Keys(seen.keys.clone()),
+        FleetAttr::Login => spec.login = Login::Keys((*seen.keys).clone()),
         FleetAttr::Hostname => spec.hostname = seen.hostname.clone().map(HostnamePattern),
         FleetAttr::ChargeType | FleetAttr::PrepaidRenew => charge(spec, seen),
         FleetAttr::PlacementGroup => spec.placement_group.clone_from(&seen.placement_group),
@@ -69,7 +69,7 @@ fn charge(spec: &mut SlotSpec, seen: &Instance) {
     };
     let known =
         [Charge::Hourly, Charge::Prepaid { months, renew: told.unwrap_or(before) }, Charge::Spot { max_price: price }];
-    if let Some(charge) = known.into_iter().find(|charge| charge.word() == seen.charge_type) {
+    if let Some(charge) = known.into_iter().find(|charge| seen.charge_type == charge.word()) {
         spec.charge = charge;
     }
 }

@@ -174,7 +174,7 @@ fn on_its_disk(
         &Facts {
             changed,
             differs: match &wanted.login {
-                Login::Keys(keys) => Some(seen.keys != *keys),
+                Login::Keys(keys) => Some(*seen.keys != *keys),
                 Login::Unset | Login::KeepImage => None,
             },
             recorded: &|| show_login(&recorded.login),
@@ -384,7 +384,7 @@ fn in_place(look: &mut Look<'_>, recorded: &SlotSpec, wanted: Wanted<'_>, seen: 
         FleetAttr::SecurityGroups,
         &Facts {
             changed: recorded.network.security_groups != *groups,
-            differs: Some(groups.as_ref().is_some_and(|groups| *groups != seen.security_groups)),
+            differs: Some(groups.as_ref().is_some_and(|groups| *groups != *seen.security_groups)),
             recorded: &|| show_groups(recorded.network.security_groups.as_ref()),
             seen: Some(&|| list(&seen.security_groups)),
             wanted: &|| show_groups(groups.as_ref()),

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod desired;
 pub mod digest;
 pub mod ids;
+pub mod label;
 pub mod limits;
 pub mod naming;
 pub mod observed;

@@ -10,6 +10,7 @@ use super::ids::{
     DiskId, DiskType, ImageId, InstanceId, InstanceType, KeyId, PlacementGroupId, Region, RequestId, SecurityGroupId,
     SnapshotId, SubnetId, Uin, VpcId, Zone,
 };
+use super::label::Label;
 use super::limits::Quota;
 
 /// One answer to "is it there?". A thing that nobody asked about has no entry.
@@ -255,7 +256,7 @@ impl InstanceState {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LatestOperation {
     /// Such as `ResetInstance`.
-    pub name: String,
+    pub name: Label,
     /// How it went.
     pub state: OperationState,
     /// The request that asked for it.
@@ -311,22 +312,22 @@ pub struct Instance {
     pub vpc: VpcId,
     /// Its subnet.
     pub subnet: SubnetId,
-    /// Its security groups.
-    pub security_groups: BTreeSet<SecurityGroupId>,
-    /// Its key pairs.
-    pub keys: BTreeSet<KeyId>,
+    /// Its security groups, shared with those that have the same.
+    pub security_groups: Arc<BTreeSet<SecurityGroupId>>,
+    /// Its key pairs, shared likewise.
+    pub keys: Arc<BTreeSet<KeyId>>,
     /// `POSTPAID_BY_HOUR`, `PREPAID`, ….
-    pub charge_type: String,
+    pub charge_type: Label,
     /// What happens at the end of a prepaid period (RenewFlag), where told.
-    pub renew: Option<String>,
+    pub renew: Option<Label>,
     /// When a prepaid period ends, where told.
     pub expires_ms: Option<Millis>,
     /// How its access from the internet is charged, where told.
-    pub internet_charge: Option<String>,
+    pub internet_charge: Option<Label>,
     /// Outgoing bandwidth in Mbps.
     pub bandwidth_mbps: u32,
     /// Its addresses, private ones first.
-    pub addresses: Vec<String>,
+    pub addresses: Vec<Label>,
     /// When it was made.
     pub created_ms: Millis,
     /// What it did last.
@@ -360,8 +361,8 @@ impl Instance {
             data_disks: Vec::new(),
             vpc: "vpc-1".into(),
             subnet: "subnet-1".into(),
-            security_groups: BTreeSet::new(),
-            keys: BTreeSet::new(),
+            security_groups: Arc::default(),
+            keys: Arc::default(),
             charge_type: "POSTPAID_BY_HOUR".into(),
             renew: None,
             expires_ms: None,

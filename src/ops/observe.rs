@@ -1,6 +1,9 @@
 //! Looks at the cloud: makes the calls that the observer asks for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use super::lock::interrupted;
 use super::{Problem, Site};
@@ -31,9 +34,7 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
             site.clock.wait_until(site.clock.now_ms() + wait);
         }
         interrupted(site, "while looking at the cloud")?;
-        for (call, result) in make(site, cloud, calls) {
-            observer.answer(&call, result);
-        }
+        make(site, cloud, &calls, |call, result| observer.answer(call, result));
     }
     let observed = observer.finish().map_err(|faults| problem(&faults))?;
     let local_ms = site.clock.now_ms();
@@ -44,30 +45,60 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
 /// A call, and what came of it.
 pub(super) type Answered = (Call, Result<Answer, Fault>);
 
-/// Makes reads, as many at once as the command line allows; in virtual time one after the other.
-pub(super) fn make(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
-    let one = |call: Call| {
-        let result = cloud.call(&call, site.clock.now_ms());
-        (call, result)
-    };
-    if site.clock.is_virtual() || calls.len() < 2 || site.parallelism < 2 {
-        return calls.into_iter().map(one).collect();
+/// How many answers may wait until they are taken, so that not all of them are in memory beside what is made of them.
+const WAITING: usize = 32;
+
+/// Makes reads, as many at once as the command line allows; in virtual time one after the other. Whoever `take`s the
+/// answers gets them in the order of the calls.
+pub(super) fn make(
+    site: &Site,
+    cloud: &Arc<dyn Cloud>,
+    calls: &[Call],
+    mut take: impl FnMut(&Call, Result<Answer, Fault>),
+) {
+    let workers = site.parallelism.min(calls.len());
+    if site.clock.is_virtual() || workers < 2 {
+        for call in calls {
+            take(call, cloud.call(call, site.clock.now_ms()));
+        }
+        return;
     }
-    let clock = &site.clock;
-    let share = calls.len().div_ceil(site.parallelism);
+    let (clock, next) = (&site.clock, AtomicUsize::new(0));
+    let (send, answers) = sync_channel(WAITING);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = calls
-            .chunks(share)
-            .map(|calls| {
-                let cloud = Arc::clone(cloud);
-                let clock = Arc::clone(clock);
-                scope.spawn(move || -> Vec<Answered> {
-                    calls.iter().map(|call| (call.clone(), cloud.call(call, clock.now_ms()))).collect()
-                })
+        let work = || {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                while let Some((n, call)) = next_of(calls, next)
+                    && send.send((n, cloud.call(call, clock.now_ms()))).is_ok()
+                {}
             })
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    })
+        };
+        let workers: Vec<_> = (0..workers).map(|_| work()).collect();
+        drop(send);
+        // Those that came before it was their turn.
+        let mut early = BTreeMap::new();
+        let mut turn = 0;
+        for (n, result) in answers {
+            early.insert(n, result);
+            while let Some(result) = early.remove(&turn) {
+                take(&calls[turn], result);
+                turn += 1;
+            }
+        }
+        // A call whose worker failed is never answered; whoever asked finds that out.
+        for worker in workers {
+            drop(worker.join());
+        }
+        for (n, result) in early {
+            take(&calls[n], result);
+        }
+    });
+}
+
+fn next_of<'a>(calls: &'a [Call], next: &AtomicUsize) -> Option<(usize, &'a Call)> {
+    let n = next.fetch_add(1, Ordering::Relaxed);
+    Some((n, calls.get(n)?))
 }
 
 /// What to do about a question that was not answered.

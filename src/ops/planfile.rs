@@ -2,7 +2,7 @@
 //! was reviewed is found before the first call that changes something, and before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::cloud::observe::{Needs, RegionNeeds};
 use crate::diagnostic::{Diagnostic, SourceMap, codes, visible};
 use crate::model::desired::{CloudSpec, Desired};
 use crate::model::ids::{CloudId, Region};
-use crate::plan::file::{encode, parse};
+use crate::plan::file::{self, parse};
 use crate::plan::{Do, Fact, Moved, Plan, Scope, Step, known_now};
 use crate::store::{SqliteStore, Store, Stored};
 
@@ -45,7 +45,7 @@ pub fn write_plan(site: &Site, file: &Path, plan: &Plan) -> Result<(), Problem> 
     };
     let beside = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), site.holder.pid));
     let written = std::fs::File::create(&beside).and_then(|mut file| {
-        file.write_all(encode(plan).as_bytes())?;
+        file::write(plan, &mut file)?;
         file.sync_all()
     });
     written.and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {

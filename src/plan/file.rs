@@ -10,6 +10,7 @@
 //! change with every [`FORMAT`]; a file of an older one opens for ever.
 
 use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use super::sound;
 use super::types::{self, Detail, Effect, Plan};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::digest::{Digest, context};
+use crate::model::digest::{Digest, Digesting, context};
 use crate::model::spec::ObjectSpec;
 
 /// What `format` says; the number grows when an older program could misread the plan.
@@ -31,18 +32,47 @@ fn head(hash: &str) -> String {
     format!("{{\"format\":\"{FORMAT}\",\n\"hash\":\"{hash}\",\n\"plan\":")
 }
 
-/// A plan as a file. Equal plans make equal files.
+/// The serialiser writes a few bytes at a time; what takes them wants more at once.
+const CHUNK: usize = 64 * 1024;
+
+const END: &[u8] = b"}\n";
+
+/// Writes a plan as a file. Equal plans make equal files. The text is at no moment in memory as a whole: it is made once
+/// for its hash, which comes first, and once to be written.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
+    let mut hashed = BufWriter::with_capacity(CHUNK, Digesting::new(context::PLAN_FILE, io::sink()));
+    write_with(&no_hash(), plan, &mut hashed)?;
+    let (hash, _) = hashed.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
+    let mut writer = BufWriter::with_capacity(CHUNK, to);
+    write_with(&hash.to_string(), plan, &mut writer)?;
+    writer.flush()
+}
+
+fn write_with(hash: &str, plan: &Plan, to: &mut impl Write) -> io::Result<()> {
+    to.write_all(head(hash).as_bytes())?;
+    serde_json::to_writer(&mut *to, plan)?;
+    to.write_all(END)
+}
+
+/// A small plan as a file's text: see [`write`].
 #[must_use]
 pub fn encode(plan: &Plan) -> String {
-    let json = serde_json::to_string(plan)
-        .unwrap_or_else(|error| unreachable!("a plain value always has a JSON form: {error}"));
-    let hash = hash_of(&json).to_string();
-    format!("{}{json}}}\n", head(&hash))
+    let mut bytes = Vec::new();
+    match write(plan, &mut bytes).map(|()| String::from_utf8(bytes)) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) | Err(_) => unreachable!("a plain value always has a JSON form, and JSON is text"),
+    }
+}
+
+fn no_hash() -> String {
+    "0".repeat(HASH_DIGITS)
 }
 
 fn hash_of(json: &str) -> Digest {
-    let zeros = "0".repeat(HASH_DIGITS);
-    Digest::of_all(context::PLAN_FILE, &[head(&zeros).as_bytes(), json.as_bytes(), b"}\n"])
+    Digest::of_all(context::PLAN_FILE, &[head(&no_hash()).as_bytes(), json.as_bytes(), END])
 }
 
 /// What any version of a plan file has.
@@ -218,6 +248,33 @@ pub(super) mod tests {
         let text = encode(&empty());
         assert_eq!(parse("p", text.as_bytes()), Ok(empty()));
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
+    }
+
+    /// Sees how large the pieces are that it is given.
+    #[derive(Default)]
+    struct Pieces(Vec<u8>, Vec<usize>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.extend(bytes);
+            self.1.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_long_plan_is_written_in_pieces() {
+        let plan = Plan { assumptions: vec!["it is long".into(); 100_000], ..empty() };
+        let mut file = Pieces::default();
+        write(&plan, &mut file).expect("written");
+        let Pieces(bytes, sizes) = file;
+        assert!(bytes.len() > 10 * CHUNK && sizes.iter().all(|size| *size <= CHUNK), "{sizes:?}");
+        assert!(sizes.len() <= bytes.len().div_ceil(CHUNK / 2), "{sizes:?}");
+        assert_eq!(parse("p", &bytes), Ok(plan));
     }
 
     #[test]

@@ -139,8 +139,8 @@ pub struct NewObject {
     pub ordinal: Option<u32>,
     /// What it is made with.
     pub spec: Arc<ObjectSpec>,
-    /// Of the first copy of an image's version: what the version is made of.
-    pub version: Option<VersionRecord>,
+    /// Of the first copy of an image's version: what the version is made of. It is large, and no instance has one.
+    pub version: Option<Box<VersionRecord>>,
 }
 
 /// When a step is over.
@@ -320,5 +320,16 @@ impl fmt::Display for Resource {
             Self::SpotCores(_, zone) => write!(f, "cores of spot instances in {zone}"),
             Self::Shares(addr) => write!(f, "accounts that {addr} is shared with"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_has_a_million_of_is_small() {
+        let sizes = [size_of::<Target>(), size_of::<NewObject>()];
+        assert!(sizes[0] <= 152 && sizes[1] <= 120, "{sizes:?} bytes");
     }
 }

@@ -10,6 +10,7 @@ use crate::model::addr::Addr;
 use crate::model::ids::CloudId;
 use crate::plan::{Action, Plan};
 
+use super::document::{Document, document};
 use super::node::{Node, object};
 use super::plan_json::{self, Beside};
 use super::timing::{Calls, Link, Timing};
@@ -88,9 +89,11 @@ impl EventLines {
     }
 
     /// The plan, which is carried out from now on if it is approved.
-    pub fn plan(&mut self, now_ms: Millis, plan: &Plan, beside: Beside<'_>) -> String {
+    pub fn plan<'a>(&mut self, now_ms: Millis, plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
         self.planned = true;
-        event(now_ms, "plan").with("plan", plan_json::document(plan, beside)).line()
+        document! { "type" => "plan", "time" => words::rfc3339_ms(now_ms) }
+            .inner("plan", plan_json::plan(plan, beside))
+            .on_one_line()
     }
 
     /// What an interrupted run had left is settled, or could not be.

@@ -26,7 +26,7 @@ use super::{diagnostics, events_json, state_text};
 fn plans_as_json() {
     let mut first: Plan = samples::first();
     first.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 1));
-    insta::assert_snapshot!("first_json", plan_json::plan(&first, Beside::default()));
+    insta::assert_snapshot!("first_json", plan_json::plan(&first, Beside::default()).text());
     let mut mixed: Plan = samples::mixed();
     mixed.changes.retain(|change| change.addr.slot.is_none_or(|slot| slot < 2));
     mixed.notes = vec![
@@ -34,7 +34,7 @@ fn plans_as_json() {
             .why("image.web stays")
             .help("keep the block if you mean to capture again"),
     ];
-    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed, Beside::default()));
+    insta::assert_snapshot!("mixed_json", plan_json::plan(&mixed, Beside::default()).text());
 }
 
 /// Every key of a document's objects.
@@ -65,9 +65,9 @@ fn every_key_is_documented() {
         SourceMap { sources: vec![Source { path: "a.yaml".into(), text: "a: 1".into() }], ..SourceMap::default() };
     let mut found = BTreeSet::new();
     for text in [
-        plan_json::plan(&samples::first(), Beside::default()),
-        plan_json::plan(&mixed, Beside::default()),
-        state_text::json(&state()),
+        plan_json::plan(&samples::first(), Beside::default()).text(),
+        plan_json::plan(&mixed, Beside::default()).text(),
+        state_text::json(&state()).text(),
         inspect::json(&held()),
         diagnostics::render_json(&[fault], &sources),
     ] {
@@ -176,7 +176,7 @@ fn states() {
     insta::assert_snapshot!("state_120", state_text::show(&state(), plain(120)));
     insta::assert_snapshot!("state_40", state_text::show(&state(), plain(40)));
     insta::assert_snapshot!("state_list", state_text::list(&state(), true));
-    insta::assert_snapshot!("state_json", state_text::json(&state()));
+    insta::assert_snapshot!("state_json", state_text::json(&state()).text());
     insta::assert_snapshot!("state_empty", state_text::show(&Recorded::empty(Lineage::new("x")), plain(80)));
 }
 

@@ -12,6 +12,7 @@ use crate::store::{
     Ending, OpRow, OpState, OpTargetRow, Pruned, RunOutcome, RunRow, RunTold, Stays, Tally, TargetOutcome,
 };
 
+use super::document::{Document, document};
 use super::fold;
 use super::node::{Node, object};
 use super::plan_json::{self, Beside, number};
@@ -367,14 +368,13 @@ pub fn json(told: &[RunTold], older: usize) -> String {
 
 /// One run as JSON.
 #[must_use]
-pub fn run_json(told: &RunTold, plan: Option<&Plan>, operations: &[OpRow]) -> String {
-    object! {
-        "format" => RUN_FORMAT,
-        "run" => run_node(told),
-        "plan" => plan.map(|plan| plan_json::document(plan, Beside::default())),
-        "operations" => Node::list(operations.iter().map(op_node)),
+pub fn run_json<'a>(told: &RunTold, plan: Option<&'a Plan>, operations: &'a [OpRow]) -> Document<'a> {
+    let document = document! { "format" => RUN_FORMAT, "run" => run_node(told) };
+    match plan {
+        Some(plan) => document.inner("plan", plan_json::plan(plan, Beside::default())),
+        None => document.with("plan", Node::Null),
     }
-    .pretty()
+    .each("operations", || operations.iter().map(op_node))
 }
 
 fn run_node(told: &RunTold) -> Node {

@@ -9,6 +9,7 @@ use crate::model::recorded::RunId;
 use crate::plan::orphans::{Adopted, Adoption, Lot, Mark, Orphan, Orphans, Thing};
 use crate::store::Lease;
 
+use super::document::{Document, document};
 use super::fold;
 use super::node::{Node, object};
 use super::plan_text::whole;
@@ -226,10 +227,10 @@ fn whose(count: usize) -> &'static str {
 
 /// The same as JSON.
 #[must_use]
-pub fn json(orphans: &Orphans<'_>, beside: Beside<'_>) -> String {
+pub fn json<'a>(orphans: &'a Orphans<'_>, beside: Beside<'_>) -> Document<'a> {
     let Orphans { found, regions, calls, as_of_ms } = orphans;
     let Beside { holder, open_operations } = beside;
-    object! {
+    document! {
         "format" => FORMAT,
         "as_of" => words::rfc3339(*as_of_ms),
         "regions" => Node::list(regions.iter().map(|region| region.as_str())),
@@ -238,9 +239,8 @@ pub fn json(orphans: &Orphans<'_>, beside: Beside<'_>) -> String {
             object! { "who" => &holder.who, "host" => &holder.host, "process" => holder.pid }
         }),
         "open_operations" => open_operations,
-        "orphans" => Node::list(found.iter().map(one)),
     }
-    .pretty()
+    .each("orphans", || found.iter().map(one))
 }
 
 fn one(orphan: &Orphan<'_>) -> Node {

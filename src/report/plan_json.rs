@@ -16,6 +16,7 @@ use crate::plan::{
 
 use super::cost;
 use super::diagnostics;
+use super::document::{Document, document};
 use super::node::{Node, object};
 use super::words;
 
@@ -31,13 +32,9 @@ pub struct Beside<'a> {
     pub warnings: Option<(&'a [Diagnostic], &'a SourceMap)>,
 }
 
-/// The plan as JSON, indented, with a line end.
+/// The plan as JSON. Its changes and steps are made when they are written.
 #[must_use]
-pub fn plan(plan: &Plan, beside: Beside<'_>) -> String {
-    document(plan, beside).pretty()
-}
-
-pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
+pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
     let Beside { estimate, warnings } = beside;
     let Plan {
         format: _,
@@ -64,9 +61,9 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
     let Counts { add, change: update, reset, destroy: destroyed } = plan.counts();
     let calls = plan.calls();
     let total: u32 = calls.values().sum();
+    let warnings = warnings.into_iter().flat_map(|(warnings, sources)| diagnostics::each_json(warnings, sources));
     let targets: BTreeMap<StepId, &[Target]> = steps.iter().map(|step| (step.id, step.targets.as_slice())).collect();
-    let mut details = BTreeMap::new();
-    object! {
+    document! {
         "format" => FORMAT,
         "project" => origin.project.as_str(),
         "environment" => env.as_str(),
@@ -91,20 +88,21 @@ pub(super) fn document(plan: &Plan, beside: Beside<'_>) -> Node {
         "estimate" => estimate.map_or(Node::Null, cost::json),
         "time" => cost::time_json(plan),
         "lookups" => Node::list(lookups.iter().map(lookup)),
-        "changes" => Node::list(changes.iter().map(|each| change(each, &mut details))),
-        "drift" => Node::list(drift.iter().filter(|drift| drift.handling == Handling::Left).map(drifted)),
-        "changed_outside" => Node::list(drift.iter().map(outside)),
-        "steps" => Node::list(steps.iter().map(|each| step(each, &targets))),
-        "peaks" => Node::list(peaks.iter().map(peak)),
-        "assumptions" => Node::list(assumptions),
-        "notes" => Node::list(notes.iter().map(note)),
-        "diagnostics" => Node::list(
-            warnings
-                .into_iter()
-                .flat_map(|(warnings, sources)| diagnostics::each_json(warnings, sources))
-                .map(Node::Json),
-        ),
     }
+    .each("changes", || {
+        let mut details = Details::default();
+        changes.iter().map(move |each| change(each, &mut details))
+    })
+    .each("drift", || drift.iter().filter(|drift| drift.handling == Handling::Left).map(drifted))
+    .each("changed_outside", || drift.iter().map(outside))
+    .each("steps", move || {
+        let targets = targets.clone();
+        steps.iter().map(move |each| step(each, &targets))
+    })
+    .with("peaks", Node::list(peaks.iter().map(peak)))
+    .with("assumptions", Node::list(assumptions))
+    .with("notes", Node::list(notes.iter().map(note)))
+    .with("diagnostics", Node::list(warnings.map(Node::Json)))
 }
 
 fn fewest(floor: &Floor) -> Node {
@@ -138,15 +136,27 @@ fn lookup(pinned: &Pinned) -> Node {
     }
 }
 
-/// What a detail is in JSON: made once for all slots that change alike.
-type Details = BTreeMap<*const Detail, (Arc<Node>, Arc<Node>)>;
+/// What the detail of the change before is in JSON: neighbours mostly change alike.
+#[derive(Default)]
+struct Details<'a>(Option<(&'a Arc<Detail>, Arc<Node>, Arc<Node>)>);
 
-fn change(change: &Change, details: &mut Details) -> Node {
+impl<'a> Details<'a> {
+    fn of(&mut self, detail: &'a Arc<Detail>) -> (Arc<Node>, Arc<Node>) {
+        let (reasons, attributes) = match self.0.take().filter(|(before, ..)| Arc::ptr_eq(before, detail)) {
+            Some((_, reasons, attributes)) => (reasons, attributes),
+            None => {
+                let Detail { reasons, attrs } = detail.as_ref();
+                (Arc::new(Node::list(reasons.iter().map(reason))), Arc::new(Node::list(attrs.iter().map(attribute))))
+            }
+        };
+        self.0 = Some((detail, Arc::clone(&reasons), Arc::clone(&attributes)));
+        (reasons, attributes)
+    }
+}
+
+fn change<'a>(change: &'a Change, details: &mut Details<'a>) -> Node {
     let Change { addr, action, id, name, detail } = change;
-    let (reasons, attributes) = details.entry(Arc::as_ptr(detail)).or_insert_with(|| {
-        let Detail { reasons, attrs } = detail.as_ref();
-        (Arc::new(Node::list(reasons.iter().map(reason))), Arc::new(Node::list(attrs.iter().map(attribute))))
-    });
+    let (reasons, attributes) = details.of(detail);
     object! {
         "address" => addr.to_string(),
         "kind" => addr.block.kind.word(),
@@ -154,8 +164,8 @@ fn change(change: &Change, details: &mut Details) -> Node {
         "actions" => Node::list(actions(*action).iter().copied()),
         "id" => id.as_ref().map(CloudId::as_str),
         "name" => name,
-        "reasons" => Node::Shared(Arc::clone(reasons)),
-        "attributes" => Node::Shared(Arc::clone(attributes)),
+        "reasons" => Node::Shared(reasons),
+        "attributes" => Node::Shared(attributes),
     }
 }
 
@@ -247,7 +257,7 @@ fn outside(drift: &Drift) -> Node {
     let operation = by.as_ref().map(|by| {
         let LatestOperation { name, state, request_id, error } = by;
         object! {
-            "name" => name,
+            "name" => name.as_str(),
             "state" => words::operation_state(*state),
             "request_id" => request_id.as_ref().map(RequestId::as_str),
             "error" => error.as_ref(),

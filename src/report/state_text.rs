@@ -10,6 +10,7 @@ use crate::model::spec::{
     Power, ShareCopySpec, SlotNetwork, SlotSpec, SystemDisk,
 };
 
+use super::document::{Document, document};
 use super::node::{Node, object};
 use super::plan_json::number;
 use super::style::{Page, Style, clean};
@@ -107,22 +108,21 @@ pub fn list(state: &Recorded, ids: bool) -> String {
 
 /// The state as JSON.
 #[must_use]
-pub fn json(state: &Recorded) -> String {
+pub fn json(state: &Recorded) -> Document<'_> {
     let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges } = state;
-    object! {
+    document! {
         "format" => FORMAT,
         "lineage" => lineage.as_str(),
         "serial" => number(*serial),
         "origin" => origin.as_ref().map(|Origin { endpoint, account, project }| {
             object! { "endpoint" => endpoint, "account" => account.as_str(), "project" => project.as_str() }
         }),
-        "objects" => Node::list(in_order(state).map(object)),
-        "versions" => Node::list(versions.iter().map(version)),
-        "needs" => Node::list(edges.iter().map(|(block, needed)| {
-            object! { "block" => block.to_string(), "needs" => needed.to_string() }
-        })),
     }
-    .pretty()
+    .each("objects", || in_order(state).map(object))
+    .each("versions", || versions.iter().map(version))
+    .each("needs", || {
+        edges.iter().map(|(block, needed)| object! { "block" => block.to_string(), "needs" => needed.to_string() })
+    })
 }
 
 pub(super) fn object(object: &Object) -> Node {

@@ -135,7 +135,7 @@ impl Writer<'_> {
                     None
                 } else {
                     let zone = zone.as_ref();
-                    Some(json(&Make { region, name, zone, ordinal: *ordinal, version: version.as_ref() })?)
+                    Some(json(&Make { region, name, zone, ordinal: *ordinal, version: version.as_deref() })?)
                 };
                 ("make", make, Some(self.spec(spec)?))
             }
@@ -266,7 +266,7 @@ fn targets(conn: &Connection, specs: &mut Specs, record: &mut OpRecord) -> Res<(
             "make" => Effect::Make(Box::new(match maybe_text(row, 4)? {
                 Some(make) => {
                     let OwnMake { region, name, zone, ordinal, version } = of_json("what is to be made", make)?;
-                    NewObject { region, name, zone, ordinal, spec: spec()?, version }
+                    NewObject { region, name, zone, ordinal, spec: spec()?, version: version.map(Box::new) }
                 }
                 None => launched(&record.step.does, n, &spec()?)
                     .ok_or_else(|| Trouble::damaged(format!("does not say what {} makes", record.id)))?,

@@ -134,12 +134,15 @@ fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {
     )?;
     let (mut blocks, mut versions, mut parts) = (Shared::new(), Shared::new(), Shared::new());
     let (mut regions, mut zones, mut images) = (Shared::new(), Shared::new(), Shared::new());
+    let mut order = Order::default();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
+        let (block, slot) = (blocks.get(text(row, 0)?, block)?, value(row, 1)?);
+        order.push(&block, slot);
         objects.push(Object {
             addr: Addr {
-                block: blocks.get(text(row, 0)?, block)?,
-                slot: value(row, 1)?,
+                block,
+                slot,
                 version: versions.maybe(maybe_text(row, 2)?, |text| Ok(Version::new(text)))?,
                 part: parts.maybe(maybe_text(row, 3)?, |text| Ok(of_part(text)))?,
                 generation: None,
@@ -157,8 +160,68 @@ fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {
             made_by: value::<Option<i64>>(row, 15)?.map(OpId),
         });
     }
-    objects.sort_by(|a, b| (&a.addr, a.generation).cmp(&(&b.addr, b.generation)));
+    order.sort(&mut objects);
     Ok(objects)
+}
+
+/// Puts objects in the order of their addresses. An object is large and its address is made of many pieces, so that what
+/// nearly always decides is compared and moved by itself: the block's place among the blocks, and the slot.
+#[derive(Default)]
+struct Order {
+    blocks: BTreeMap<Block, u32>,
+    /// The last one, for neighbours are mostly of one block.
+    last: Option<(Block, u32)>,
+    /// The block's number, the slot, and where the object was read.
+    keys: Vec<(u32, Option<u32>, u32)>,
+}
+
+impl Order {
+    fn push(&mut self, block: &Block, slot: Option<u32>) {
+        let block = match &self.last {
+            Some((last, n)) if last == block => *n,
+            Some(_) | None => {
+                let next = number(self.blocks.len());
+                let n = *self.blocks.entry(block.clone()).or_insert(next);
+                self.last = Some((block.clone(), n));
+                n
+            }
+        };
+        self.keys.push((block, slot, number(self.keys.len())));
+    }
+
+    fn sort(self, objects: &mut [Object]) {
+        let Self { blocks, last: _, mut keys } = self;
+        let mut places = vec![0; blocks.len()];
+        for (place, n) in (0..).zip(blocks.into_values()) {
+            places[n as usize] = place;
+        }
+        for (block, ..) in &mut keys {
+            *block = places[*block as usize];
+        }
+        keys.sort_unstable_by(|(block, slot, n), (other_block, other_slot, other)| {
+            (block, slot).cmp(&(other_block, other_slot)).then_with(|| {
+                let [one, other] = [n, other].map(|n| &objects[*n as usize]);
+                (&one.addr, one.generation).cmp(&(&other.addr, other.generation))
+            })
+        });
+        // Where each goes, then along each circle of those that change places.
+        let mut goes = vec![0; keys.len()];
+        for (place, (.., n)) in (0..).zip(keys) {
+            goes[n as usize] = place;
+        }
+        for at in 0..goes.len() {
+            while goes[at] != number(at) {
+                let to = goes[at] as usize;
+                objects.swap(at, to);
+                goes.swap(at, to);
+            }
+        }
+    }
+}
+
+/// No state has as many objects as would not fit.
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn versions(conn: &Connection) -> Res<Vec<VersionRecord>> {
@@ -276,4 +339,54 @@ pub(super) fn durations(conn: &Connection) -> Res<Vec<DurationRow>> {
         });
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::ids::CloudId;
+    use crate::model::spec::ShareCopySpec;
+
+    fn read_at(n: usize, (block, slot, version, generation): (u8, Option<u32>, u8, u32)) -> Object {
+        let name = format!("b{block}").as_str().into();
+        let block = if block.is_multiple_of(2) { Block::fleet(&name) } else { Block::image(&name) };
+        let version = (version > 0).then(|| Version::new(format!("v{version}")));
+        Object {
+            addr: Addr { block, slot, version, part: None, generation: None },
+            generation,
+            region: "ap-guangzhou".into(),
+            cloud_id: CloudId::Instance(n.to_string().as_str().into()),
+            name: String::new(),
+            zone: None,
+            ordinal: None,
+            status: Status::Ready,
+            spec: Arc::new(ObjectSpec::Share(ShareCopySpec { accounts: BTreeSet::new() })),
+            made_from: None,
+            accepted_ms: 0,
+            made_by: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn objects_stand_in_the_order_of_their_addresses(
+            keys in proptest::collection::vec((0..4_u8, proptest::option::of(0..4_u32), 0..3_u8, 1..3_u32), 0..40),
+        ) {
+            // What is alike in all of it is read once only.
+            let keys: Vec<_> = keys.iter().enumerate().filter(|(n, key)| !keys[..*n].contains(key)).map(|(_, key)| *key).collect();
+            let mut objects: Vec<Object> = (0..).zip(keys).map(|(n, key)| read_at(n, key)).collect();
+            let mut order = Order::default();
+            for object in &objects {
+                order.push(&object.addr.block, object.addr.slot);
+            }
+            let mut sorted = objects.clone();
+            sorted.sort_by(|a, b| (&a.addr, a.generation).cmp(&(&b.addr, b.generation)));
+            order.sort(&mut objects);
+            prop_assert_eq!(objects, sorted);
+        }
+    }
 }

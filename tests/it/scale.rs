@@ -1,16 +1,19 @@
 //! What grows with the number of instances, and how much: bytes, lines and pieces are counted, and no time is measured.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write};
 
-use fleetwright::cli::Exit;
+use fleetwright::cli::{Exit, Terminals};
 use fleetwright::cloud::embedded::{Injection, Settings};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
+use fleetwright::ops::Hooks;
 use fleetwright::store::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::kit::GZ;
-use crate::rig::Rig;
+use crate::rig::{Rig, Streams};
 
 const SHOP: &str = "shop.yaml";
 const ROOM: Limits = Limits { instances_per_zone: 20_000, ..Limits::EMBEDDED };
@@ -146,4 +149,55 @@ fn a_plan_has_as_many_lines_as_there_are_kinds_of_change() {
     assert!(lines[1] <= lines[0] + 2 && lines[1] < 130, "{lines:?} lines\n{}", plans[1]);
     let each = plan_of_much(2_000, |n| format!("somebody-elses-{n}"));
     assert!(each.lines().count() < 130, "{each}");
+}
+
+/// Standard output that sees how large the pieces are that it is given.
+#[derive(Default)]
+struct Pieces {
+    bytes: Vec<u8>,
+    sizes: Vec<usize>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sizes.push(bytes.len());
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As large as a piece of JSON becomes before it is written.
+const PIECE: usize = 64 * 1024;
+
+#[test]
+fn json_is_written_in_pieces_while_it_is_made() {
+    let rig = world(&config(2_000));
+    let check = |args: &str, exit: Exit, a_piece_a_line: bool| {
+        let mut out = Pieces::default();
+        let streams = Streams { stdin: &mut &b""[..], stdout: &mut out, stderr: &mut Vec::new() };
+        assert_eq!(rig.run_at(args, Hooks::default(), BTreeMap::new(), streams, Terminals::default()), exit, "{args}");
+        let (bytes, most) = (out.bytes.len(), out.sizes.iter().max().copied().unwrap_or_default());
+        assert!(bytes > 6 * PIECE, "{args}: {bytes} bytes show nothing");
+        assert!(most <= PIECE, "{args}: a piece of {most} bytes");
+        let lines = if a_piece_a_line { out.bytes.iter().filter(|byte| **byte == b'\n').count() } else { 0 };
+        assert!(out.sizes.len() <= bytes.div_ceil(PIECE / 2) + lines, "{args}: {} pieces", out.sizes.len());
+        let mut values = serde_json::Deserializer::from_slice(&out.bytes).into_iter::<serde::de::IgnoredAny>();
+        assert!(values.all(|value| value.is_ok()), "{args}: not JSON");
+    };
+    check("plan --json --out plan.json", Exit::Done, false);
+    check("show plan.json --json", Exit::Done, false);
+    // The plan is one event, and there are many small ones.
+    check("apply --json --auto-approve", Exit::Done, true);
+    check("show 1 --json", Exit::Done, false);
+    check("show --json", Exit::Done, false);
+    check("state list --json", Exit::Done, false);
+    let all: Vec<String> = rig.instances(GZ).into_values().collect();
+    for ids in all.chunks(100) {
+        rig.by_hand(GZ, "ModifyInstancesAttribute", &json!({"InstanceIds": ids, "InstanceName": "somebody-elses"}));
+    }
+    check("drift --json", Exit::Changes, false);
 }

@@ -242,7 +242,7 @@ pub(crate) fn step(n: u32) -> Step {
         },
         targets: vec![
             target(0, None, Effect::Make(Box::new(new(None)))),
-            target(1, None, Effect::Make(Box::new(new(Some(version(n)))))),
+            target(1, None, Effect::Make(Box::new(new(Some(Box::new(version(n))))))),
             target(2, Some(Arg::Known(instance(n))), Effect::Become(slot_spec(n + 1))),
             target(3, Some(Arg::Output { step: StepId(1), target: 3 }), Effect::Remove),
             target(4, Some(Arg::Known(image(n))), Effect::Arrive),

@@ -56,6 +56,7 @@ pub trait Transport: Send + Sync {
     /// No answer came; the error says whether the request may have arrived.
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, NoAnswer>;
 
-    /// Whether a request may still arrive after this process is gone.
+    /// Whether a request may still arrive after this process is gone, and a read may tell what was there before the last
+    /// write.
     fn outlives_us(&self) -> bool;
 }

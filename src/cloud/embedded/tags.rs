@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::api::{Context, uin};
 use super::ids::{self, Kind};
-use super::instances::{Machine, Spec};
+use super::instances::{self, Machine, Spec};
 use super::refusal::{Done, Refusal, refuse, required};
 use super::settings::Injection;
 use crate::cloud::cvm::wire::answers::TagResourcesAnswer;
@@ -125,6 +125,24 @@ pub(crate) fn of(db: &rusqlite::Connection, resource: i64) -> Done<Vec<Tag>> {
         .query_map([resource], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(tags)
+}
+
+/// The tags of instances, by their numbers, which are sorted; neighbours are read in one go.
+pub(crate) fn of_instances(db: &rusqlite::Connection, numbers: &[i64]) -> Done<BTreeMap<i64, Vec<Tag>>> {
+    let mut all: BTreeMap<i64, Vec<Tag>> = BTreeMap::new();
+    let mut statement = db.prepare_cached(
+        "SELECT resource, key, value FROM tag WHERE resource BETWEEN ?1 AND ?2 ORDER BY resource, key",
+    )?;
+    for run in instances::runs(numbers) {
+        let mut rows = statement.query(run.map(|n| ids::resource(Kind::Instance, n)))?;
+        while let Some(row) = rows.next()? {
+            // Between two instances lie images and disks.
+            if let (Kind::Instance, n) = ids::of_resource(row.get(0)?) {
+                all.entry(n).or_default().push(Tag { key: row.get(1)?, value: row.get(2)? });
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The resources of the account in the region that carry one of some values of a key (no values: any).

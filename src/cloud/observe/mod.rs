@@ -27,7 +27,7 @@ use crate::model::observed::{Image, ImageKind, Instance, Lookup, Observed, Regio
 use super::call::{Answer, Body, Call, Class, Executed, Fault, PAGE, Page, Query, Reply};
 use walk::{Listing, Step, Walk};
 
-pub use needs::{Needs, RegionNeeds};
+pub use needs::{InOrder, Needs, RegionNeeds};
 pub use remembered::add_remembered;
 
 /// How often a read is tried again that was throttled, or lost to the server's or the way's own trouble.
@@ -223,7 +223,7 @@ impl Observer {
             self.ask(region, page_of(&Listing::Instances, 0));
             self.instance_walks.insert(region.clone(), Walk::start());
         } else {
-            for ids in batches(instances) {
+            for ids in batches(instances.in_order()) {
                 self.ask(region, Query::InstancesById { ids });
             }
         }
@@ -488,11 +488,14 @@ fn fold_images(seen: &mut RegionSeen, asked: &[ImageId], page: Page<Image>, aske
 }
 
 fn fold_instances(seen: &mut RegionSeen, asked: &[InstanceId], page: Page<Instance>, asked_ms: Millis) {
-    let mut listed: BTreeMap<_, _> = page.items.into_iter().map(|instance| (instance.id.clone(), instance)).collect();
-    for id in asked {
-        let found = listed.remove(id).map_or(Seen::Absent { asked_ms }, |one| Seen::Present(Box::new(one)));
-        seen.instances.insert(id.clone(), found);
+    let mut found: BTreeMap<&InstanceId, Seen<Box<Instance>>> =
+        asked.iter().map(|id| (id, Seen::Absent { asked_ms })).collect();
+    for one in page.items {
+        if let Some(seen) = found.get_mut(&one.id) {
+            *seen = Seen::Present(Box::new(one));
+        }
     }
+    seen.instances.extend(found.into_iter().map(|(id, one)| (id.clone(), one)));
 }
 
 fn batches<T: Clone>(ids: impl IntoIterator<Item = T>) -> Vec<Vec<T>> {

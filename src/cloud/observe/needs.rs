@@ -44,9 +44,51 @@ pub struct RegionNeeds {
     /// Images whose shares are asked.
     pub shares: BTreeSet<ImageId>,
     /// Instances by id; not asked where all are.
-    pub instances: BTreeSet<InstanceId>,
+    pub instances: InOrder<InstanceId>,
     /// All instances of the account.
     pub all_instances: bool,
+}
+
+/// What is asked for, once each, in the order in which it was named. Instances are named slot by slot: those that were
+/// launched together are asked for together, so that the cloud need not look for each of them in another place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InOrder<T>(Vec<T>);
+
+impl<T> Default for InOrder<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Extend<T> for InOrder<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, more: I) {
+        self.0.extend(more);
+    }
+}
+
+impl<T> FromIterator<T> for InOrder<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+impl<T: Ord + Clone> InOrder<T> {
+    /// Names one more.
+    pub fn insert(&mut self, item: T) {
+        self.0.push(item);
+    }
+
+    /// Each of them once, where it was named first.
+    #[must_use]
+    pub fn in_order(self) -> Vec<T> {
+        let mut sorted: Vec<&T> = self.0.iter().collect();
+        sorted.sort_unstable();
+        if sorted.windows(2).all(|two| two[0] != two[1]) {
+            return self.0;
+        }
+        let mut known = BTreeSet::new();
+        self.0.into_iter().filter(|item| known.insert(item.clone())).collect()
+    }
 }
 
 impl Needs {
@@ -382,7 +424,7 @@ mod tests {
 
         let needs = Needs::of(&desired(&[("hand", managed(by_hand, None))], &[]), &recorded(&[]));
         assert_eq!(listed(&needs), [HOME]);
-        assert_eq!(needs.regions[HOME].instances, BTreeSet::from(["ins-hand".into()]));
+        assert_eq!(needs.regions[HOME].instances, InOrder(vec!["ins-hand".into()]));
     }
 
     #[test]
@@ -396,7 +438,7 @@ mod tests {
         let desired = desired(&[], &[]);
         let (plan, destroy) = (Needs::of(&desired, &recorded), Needs::of_destroy(&desired.cloud, &recorded));
         for (needs, quotas) in [(&plan, true), (&destroy, false)] {
-            let instances = BTreeSet::from(["ins-1".into(), "ins-2".into()]);
+            let instances = InOrder(vec!["ins-1".into(), "ins-2".into()]);
             let home = RegionNeeds { instances, ..RegionNeeds::default() };
             let shares = BTreeSet::from(["img-1".into()]);
             let away = RegionNeeds { custom_images: true, quotas, shares, ..RegionNeeds::default() };
@@ -455,6 +497,14 @@ mod tests {
 
     fn copy_of_legacy() -> (Addr, &'static str, CloudId) {
         copy("legacy", AWAY, "img-legacy")
+    }
+
+    #[test]
+    fn what_is_named_twice_is_asked_once_and_where_it_was_named_first() {
+        let named = |ids: &[u8]| ids.iter().copied().collect::<InOrder<u8>>().in_order();
+        assert_eq!(named(&[3, 1, 2]), [3, 1, 2]);
+        assert_eq!(named(&[3, 1, 3, 2, 1]), [3, 1, 2]);
+        assert_eq!(named(&[]), Vec::<u8>::new());
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn offset(call: &Call) -> u32 {
 #[test]
 fn known_instances_cost_the_floor_and_absent_ones_are_told() {
     for (count, floor) in [(0, 0), (1, 1), (100, 1), (101, 2), (1000, 10), (1001, 11)] {
-        let wanted = RegionNeeds { instances: instance_ids(count), ..RegionNeeds::default() };
+        let wanted = RegionNeeds { instances: instance_ids(count).into_iter().collect(), ..RegionNeeds::default() };
         let (seen, rounds, _) = drive(needs(wanted), |call| {
             let Query::InstancesById { ids } = query(call) else { panic!("{call:?}") };
             assert!(ids.len() <= 100);
@@ -330,7 +330,7 @@ fn shares_of_an_image_that_vanished_are_no_fault() {
 
 #[test]
 fn an_instance_that_is_an_error_is_found_by_halving() {
-    let wanted = RegionNeeds { instances: instance_ids(100), ..RegionNeeds::default() };
+    let wanted = RegionNeeds { instances: instance_ids(100).into_iter().collect(), ..RegionNeeds::default() };
     let bad = InstanceId::new("ins-00042");
     let (seen, ..) = drive(needs(wanted), |call| {
         let Query::InstancesById { ids } = query(call) else { panic!("{call:?}") };

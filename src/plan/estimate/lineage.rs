@@ -71,7 +71,7 @@ impl<'a> Images<'a> {
         let mut versions: BTreeMap<Made<'a>, &'a VersionRecord> =
             recorded.versions.iter().map(|record| (key(record), record)).collect();
         let images = plan.steps.iter().flat_map(|step| &step.targets).filter(|t| t.addr.block.kind == Kind::Image);
-        let made = images.filter_map(|target| target.effect.makes()?.version.as_ref());
+        let made = images.filter_map(|target| target.effect.makes()?.version.as_deref());
         versions.extend(made.map(|record| (key(record), record)));
         let mut copies = BTreeMap::new();
         for object in recorded.objects.iter().filter(|object| object.kind() == Kind::Image) {

@@ -1,5 +1,7 @@
 //! Every attribute of a fleet, changed by somebody else: repaired, shown or ignored as the table says.
 
+use std::sync::Arc;
+
 use fleetwright::cli::Exit;
 use fleetwright::cloud::call::Reply;
 use fleetwright::cloud::embedded::public_image_id;
@@ -88,7 +90,7 @@ pub(crate) fn case(attr: FleetAttr) -> Case {
         FleetAttr::Internet => tells("internet: { charge: TRAFFIC_POSTPAID_BY_HOUR, bandwidth_mbps: 5 }", |seen| {
             seen.bandwidth_mbps = 50;
         }),
-        FleetAttr::Login => tells("", |seen| seen.keys.extend(["skey-22222222".into()])),
+        FleetAttr::Login => tells("", |seen| Arc::make_mut(&mut seen.keys).extend(["skey-22222222".into()])),
         FleetAttr::Hostname => Case {
             keys: "hostname: \"web-{zone}-{ordinal}\"",
             ..asks(MODIFIES, |id| json!({"InstanceIds": [id], "HostName": "mine"}), MODIFY)

@@ -17,6 +17,7 @@ use crate::model::ids::{
     CloudId, DiskType, ImageId, InstanceId, InstanceType, KeyId, PlacementGroupId, Region, RequestId, SecurityGroupId,
     SnapshotId, SubnetId, Uin, VpcId, Zone,
 };
+use crate::model::label::Label;
 use crate::model::limits::Quota;
 use crate::model::observed::{
     Disk, Image, ImageKind, ImageState, ImportOs, ImportVersions, Instance, InstanceState, LatestOperation,
@@ -200,27 +201,39 @@ impl<'a> Reading<'a> {
 /// What repeats within a page.
 #[derive(Default)]
 struct Shared {
-    texts: BTreeSet<Arc<str>>,
+    texts: BTreeSet<Label>,
     /// Of the instance before.
     tags: Arc<BTreeMap<String, String>>,
+    groups: Arc<BTreeSet<SecurityGroupId>>,
+    keys: Arc<BTreeSet<KeyId>>,
 }
 
 impl Shared {
-    fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
+    /// The text as a label, which those that have the same text share where it is long.
+    fn get(&mut self, text: &str) -> Label {
+        let label = Label::from(text);
+        if label.is_short() {
+            return label;
         }
-        let new: Arc<str> = Arc::from(text);
-        self.texts.insert(Arc::clone(&new));
-        new
+        if let Some(known) = self.texts.get(&label) {
+            return known.clone();
+        }
+        self.texts.insert(label.clone());
+        label
     }
 
-    fn tags(&mut self, tags: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
-        if *self.tags != tags {
-            self.tags = Arc::new(tags);
-        }
-        Arc::clone(&self.tags)
+    /// The text, where there is any.
+    fn some(&mut self, text: &str) -> Option<Label> {
+        (!text.is_empty()).then(|| self.get(text))
     }
+}
+
+/// What the instance before had, where this one has the same.
+fn same<T: PartialEq>(before: &mut Arc<T>, now: T) -> Arc<T> {
+    if **before != now {
+        *before = Arc::new(now);
+    }
+    Arc::clone(before)
 }
 
 fn instances(answer: read::Instances<'_>) -> Result<Reply, &'static str> {
@@ -331,14 +344,14 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
         data_disks,
         vpc: VpcId::new(shared.get(&network.vpc_id.0)),
         subnet: SubnetId::new(shared.get(&network.subnet_id.0)),
-        security_groups: ids(&instance.security_group_ids, shared, SecurityGroupId::new),
-        keys: ids(&instance.login_settings.unwrap_or_default().key_ids, shared, KeyId::new),
-        internet_charge: Some(internet.internet_charge_type.owned()).filter(|charge| !charge.is_empty()),
+        security_groups: same(&mut shared.groups, ids(&instance.security_group_ids, SecurityGroupId::new)),
+        keys: same(&mut shared.keys, ids(&instance.login_settings.unwrap_or_default().key_ids, KeyId::new)),
+        internet_charge: shared.some(&internet.internet_charge_type.0),
         bandwidth_mbps: count(internet.internet_max_bandwidth_out),
-        addresses: addresses.map(Text::owned).collect(),
+        addresses: addresses.map(|address| Label::from(&*address.0)).collect(),
         created_ms: time_ms(&instance.created_time.0),
         latest: (!instance.latest_operation.0.is_empty()).then(|| LatestOperation {
-            name: instance.latest_operation.owned(),
+            name: shared.get(&instance.latest_operation.0),
             state: match instance.latest_operation_state.0.as_ref() {
                 "SUCCESS" => OperationState::Success,
                 "OPERATING" => OperationState::Operating,
@@ -347,11 +360,11 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
             },
             request_id: Some(instance.latest_operation_request_id.0)
                 .filter(|id| !id.is_empty())
-                .map(|id| RequestId::new(&*id)),
+                .map(|id| RequestId::new(shared.get(&id))),
             error: Some(instance.latest_operation_error_msg.owned()).filter(|error| !error.is_empty()),
         }),
         protected: instance.disable_api_termination.unwrap_or(false),
-        renew: some_text(instance.renew_flag),
+        renew: shared.some(&instance.renew_flag.0),
         expires_ms: Some(time_ms(&instance.expired_time.0)).filter(|ms| *ms > 0),
         hostname: some_text(instance.host_name),
         placement_group: instance
@@ -362,9 +375,9 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
             .map(|id| PlacementGroupId::new(shared.get(&id.0))),
         cam_role: some_text(instance.cam_role_name),
         isolated: some_text(instance.isolated_source).filter(|source| source != "NOTISOLATED"),
-        tags: shared.tags(tags(instance.tags)),
+        tags: same(&mut shared.tags, tags(instance.tags)),
         name: instance.instance_name.owned(),
-        charge_type: instance.instance_charge_type.owned(),
+        charge_type: shared.get(&instance.instance_charge_type.0),
     }
 }
 
@@ -387,8 +400,8 @@ fn instance_state(word: &str) -> InstanceState {
     }
 }
 
-fn ids<T: Ord>(texts: &List<Text<'_>>, shared: &mut Shared, new: impl Fn(Arc<str>) -> T) -> BTreeSet<T> {
-    texts.0.iter().map(|text| new(shared.get(&text.0))).collect()
+fn ids<T: Ord>(texts: &List<Text<'_>>, new: impl Fn(Label) -> T) -> BTreeSet<T> {
+    texts.0.iter().map(|text| new(Label::from(&*text.0))).collect()
 }
 
 fn tags(tags: List<read::Tag<'_>>) -> BTreeMap<String, String> {

@@ -52,15 +52,15 @@ fn an_instance_with_everything_is_read() {
         data_disks: vec![disk(None, "CLOUD_SSD", 100)],
         vpc: "vpc-1".into(),
         subnet: "subnet-1".into(),
-        security_groups: BTreeSet::from(["sg-1".into()]),
-        keys: BTreeSet::from(["skey-1".into()]),
-        charge_type: "POSTPAID_BY_HOUR".to_owned(),
-        internet_charge: Some("TRAFFIC_POSTPAID_BY_HOUR".to_owned()),
+        security_groups: Arc::new(BTreeSet::from(["sg-1".into()])),
+        keys: Arc::new(BTreeSet::from(["skey-1".into()])),
+        charge_type: "POSTPAID_BY_HOUR".into(),
+        internet_charge: Some("TRAFFIC_POSTPAID_BY_HOUR".into()),
         bandwidth_mbps: 5,
-        addresses: vec!["10.0.0.1".to_owned(), "1.2.3.4".to_owned()],
+        addresses: vec!["10.0.0.1".into(), "1.2.3.4".into()],
         created_ms: 1_600_732_800_000,
         latest: Some(LatestOperation {
-            name: "ResetInstance".to_owned(),
+            name: "ResetInstance".into(),
             state: OperationState::Failed,
             request_id: Some("q".into()),
             error: Some("no".to_owned()),
@@ -105,14 +105,23 @@ fn null_absent_and_new_values_are_no_trouble() {
 
 #[test]
 fn texts_that_repeat_in_a_page_share_their_bytes() {
-    let one = |n: u32| json!({"InstanceId": format!("ins-{n}"), "ImageId": "img-1", "InstanceType": "S5.MEDIUM4"});
+    let one = |n: u32| {
+        json!({
+            "InstanceId": format!("ins-{n}"), "ImageId": "img-1", "InstanceType": "S5.SOMETHING-VERY-LONG",
+            "SecurityGroupIds": ["sg-1"], "LoginSettings": {"KeyIds": ["skey-1"]},
+            "Tags": [{"Key": "app", "Value": "web"}],
+        })
+    };
     let reply = reply_to(
         describe(Query::InstancesById { ids: vec![] }),
         json!({"TotalCount": 2, "InstanceSet": [one(1), one(2)]}),
     );
     let Reply::Instances(page) = reply else { panic!("{reply:?}") };
-    let address = |n: usize| page.items[n].image.as_str().as_ptr();
-    assert_eq!(address(0), address(1));
+    let [one, other] = page.items.as_slice() else { panic!("{page:?}") };
+    assert_eq!(one.instance_type.as_str().as_ptr(), other.instance_type.as_str().as_ptr());
+    assert!(Arc::ptr_eq(&one.security_groups, &other.security_groups));
+    assert!(Arc::ptr_eq(&one.keys, &other.keys));
+    assert!(Arc::ptr_eq(&one.tags, &other.tags));
 }
 
 #[test]

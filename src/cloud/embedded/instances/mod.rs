@@ -24,7 +24,7 @@ use crate::model::Millis;
 use crate::model::catalog::TypeEntry;
 
 pub(crate) use act::{Act, batch, check, find, number};
-pub(crate) use row::user_data;
+pub(crate) use row::{runs, user_data};
 
 /// A disk that an instance was made with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::cloud::cvm::wire::answers::{
 use crate::cloud::cvm::wire::requests::{DescribeInstances, DescribeInstancesAttributes, DescribeInstancesStatus};
 use crate::cloud::cvm::wire::shapes::{
     Attributes, DataDisk, Filter, Instance, InstanceAttributes, InstanceStatus, InternetAccessible, LoginSettings,
-    Placement, SystemDisk, VirtualPrivateCloud,
+    Placement, SystemDisk, Tag, VirtualPrivateCloud,
 };
 use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::filters::{self, Asked};
@@ -56,9 +56,12 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeInstances) -> Done<Descr
     }
     let mut reader = Reader::default();
     let (total, machines) = select(cx, &mut reader, r.instance_ids, r.filters, page)?;
+    let mut numbers: Vec<i64> = machines.iter().map(|machine| machine.n).collect();
+    numbers.sort_unstable();
+    let mut tags = tags::of_instances(cx.db, &numbers)?;
     let mut instance_set = Vec::with_capacity(machines.len());
     for machine in &machines {
-        instance_set.push(reader.instance(cx, machine)?);
+        instance_set.push(reader.instance(cx, machine, tags.remove(&machine.n).unwrap_or_default())?);
     }
     Ok(DescribeInstancesAnswer { total_count: total, instance_set, ..DescribeInstancesAnswer::default() })
 }
@@ -124,14 +127,16 @@ fn select(
     let mut loaded = BTreeMap::new();
     if !rest.is_empty() || !ids.is_empty() || asked.iter().any(|filter| filter.name == "instance-id") {
         let mut fitting = Vec::with_capacity(numbers.len());
-        for n in numbers {
-            let Some(machine) = Machine::load(cx.db, n)? else { continue };
-            if machine.account != cx.account || machine.region != region || !reader.fits(cx, &machine, &rest)? {
-                continue;
-            }
-            fitting.push(n);
-            if fitting.len() <= page.0 + page.1 {
-                loaded.insert(n, machine);
+        // Those of a page together, and of more than a page not all at once.
+        for some in numbers.chunks(MAX_IDS) {
+            for machine in Machine::load_all(cx.db, some)? {
+                if machine.account != cx.account || machine.region != region || !reader.fits(cx, &machine, &rest)? {
+                    continue;
+                }
+                fitting.push(machine.n);
+                if fitting.len() <= page.0 + page.1 {
+                    loaded.insert(machine.n, machine);
+                }
             }
         }
         numbers = fitting;
@@ -141,19 +146,13 @@ fn select(
     }
     let total = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
     let mut numbers = filters::cut(numbers, page);
+    let missing: Vec<i64> = numbers.iter().filter(|n| !loaded.contains_key(*n)).copied().collect();
+    loaded.extend(Machine::load_all(cx.db, &missing)?.into_iter().map(|machine| (machine.n, machine)));
     if cx.settings.shuffle {
         let salt = cx.settings.seed ^ cx.requests;
         numbers.sort_by_key(|n| mix(salt, n.cast_unsigned()));
     }
-    let mut machines = Vec::with_capacity(numbers.len());
-    for n in numbers {
-        let found = match loaded.remove(&n) {
-            Some(machine) => Some(machine),
-            None => Machine::load(cx.db, n)?,
-        };
-        machines.extend(found);
-    }
-    Ok((total, machines))
+    Ok((total, numbers.iter().filter_map(|n| loaded.remove(n)).collect()))
 }
 
 /// Numbers that may fit, by the filters that have an index; the others are left in `rest`.
@@ -301,7 +300,7 @@ impl Reader {
     }
 
     /// One entry of InstanceSet (3.2).
-    fn instance(&mut self, cx: &Context<'_>, machine: &Machine) -> Done<Instance> {
+    fn instance(&mut self, cx: &Context<'_>, machine: &Machine, tags: Vec<Tag>) -> Done<Instance> {
         let spec = self.spec(cx, machine)?;
         let state = machine.state(cx.now, cx.settings);
         let id = machine.id(cx.seed);
@@ -369,7 +368,7 @@ impl Reader {
             security_group_ids: Some(spec.groups.clone()),
             login_settings: LoginSettings { key_ids: Some(spec.keys.clone()), ..LoginSettings::default() },
             instance_state: state.word().to_owned(),
-            tags: Some(tags::of(cx.db, ids::resource(Kind::Instance, machine.n))?),
+            tags: Some(tags),
             stop_charging_mode: "NOT_APPLICABLE".to_owned(),
             uuid: ids::uuid(cx.seed, machine.n.unsigned_abs()),
             latest_operation: Some(machine.op.word().to_owned()),

@@ -1,5 +1,7 @@
 //! The rows of instances and of their specs in the file.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{End, Machine, Op, Power, Spec};
@@ -43,6 +45,20 @@ impl Machine {
     pub(crate) fn load(db: &Connection, n: i64) -> Done<Option<Self>> {
         let text = const_format();
         Ok(db.prepare_cached(text)?.query_row([n], machine).optional()?)
+    }
+
+    /// Those of these numbers that there are. `numbers` are sorted; neighbours are read in one go.
+    pub(crate) fn load_all(db: &Connection, numbers: &[i64]) -> Done<Vec<Self>> {
+        static TEXT: LazyLock<String> =
+            LazyLock::new(|| format!("SELECT {COLUMNS} FROM instance WHERE n BETWEEN ?1 AND ?2 ORDER BY n"));
+        let mut statement = db.prepare_cached(&TEXT)?;
+        let mut machines = Vec::with_capacity(numbers.len());
+        for run in runs(numbers) {
+            for found in statement.query_map(run, machine)? {
+                machines.push(found?);
+            }
+        }
+        Ok(machines)
     }
 
     /// All machines of an account in a region, or of everybody.
@@ -130,9 +146,13 @@ impl Machine {
 
 /// The statement that loads a row, put together once.
 fn const_format() -> &'static str {
-    static TEXT: std::sync::LazyLock<String> =
-        std::sync::LazyLock::new(|| format!("SELECT {COLUMNS} FROM instance WHERE n = ?1"));
+    static TEXT: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM instance WHERE n = ?1"));
     &TEXT
+}
+
+/// The first and the last of each run of neighbours among sorted numbers.
+pub(crate) fn runs(numbers: &[i64]) -> impl Iterator<Item = [i64; 2]> {
+    numbers.chunk_by(|one, next| *next - *one <= 1).filter_map(|run| Some([*run.first()?, *run.last()?]))
 }
 
 impl Spec {
