@@ -34,3 +34,5 @@ mod states;
 mod traps;
 mod verbs;
 mod walks;
+#[path = "../worlds/mod.rs"]
+mod worlds;

@@ -355,6 +355,11 @@ impl Rig {
         request(&self.cloud(), &*self.clock, account, region, action, body)
     }
 
+    /// How many commands were given so far: who holds the lock, and all that is random, follows from it.
+    pub(crate) fn commands(&self) -> u8 {
+        self.runs.get()
+    }
+
     /// What time it is.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()

@@ -213,6 +213,19 @@ fn the_version_of_a_builder_that_is_removed_stays() {
     insta::assert_snapshot!("builder_gone", refused.err);
 }
 
+/// An encrypted copy is where its source was captured, also where that has a younger copy elsewhere.
+#[test]
+fn an_encrypted_copy_stays_where_it_is_without_the_builder() {
+    let config = IMAGE.replace("shares:\n", "  locked:\n    copy: { image: web, encrypt: true }\nshares:\n");
+    let rig = Rig::new(&[(SHOP, &config), ("boot.sh", BOOT)]);
+    rig.settle();
+    let text = rig.read(SHOP);
+    let (head, tail) = text.split_once("  builder:\n").expect("a builder");
+    let rest = tail.split_once("  web:\n").expect("a fleet").1;
+    rig.write(SHOP, &format!("{head}  web:\n{rest}"));
+    rig.change().closes(0, 0, 0, 1).took(&[("TerminateInstances", 1)]);
+}
+
 #[test]
 fn an_image_that_was_never_captured_needs_its_builder() {
     let gone = IMAGE.replace("fleet.builder[0]", "fleet.nobody[0]");

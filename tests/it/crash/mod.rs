@@ -1,5 +1,5 @@
-//! Crashes at every write and every call of both examples, and again during recovery, in virtual time. What else a plan
-//! can hold is tried at all of its own calls, and at a sample of everything around them.
+//! Crashes at every write and every call of every example, made and destroyed, and again during recovery, in virtual
+//! time. What else a plan can hold is tried at all of its own calls, and at a sample of everything around them.
 //!
 //! A process dies by a panic out of what lies between the program and its world, and all that it had in memory is
 //! dropped. A fresh one is left with the two database files, the lock file and the config. Then: no duplicate, no
@@ -10,10 +10,13 @@ mod asleep;
 mod compare;
 mod fleets;
 mod images;
+mod journal;
 mod killed;
+mod moment;
 mod scenarios;
 mod special;
-mod trial;
+mod torn;
+pub(crate) mod trial;
 pub(crate) mod wire;
 pub(crate) mod world;
 
@@ -23,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fleetwright::cloud::call::Class;
 
-use scenarios::{SCENARIOS, Scenario};
+use scenarios::{EXAMPLES, OF_EXAMPLES, SCENARIOS, Scenario};
 use trial::{Base, Trial};
 use wire::{Fate, Trap, When};
 
@@ -93,7 +96,7 @@ impl Report {
 
 /// Every trap of a scenario: at each call that changes something its fates and an interrupt, at each read a crash
 /// or trouble of the server's, at each write a crash before and after it.
-fn traps(base: &Base) -> Vec<Point> {
+pub(crate) fn traps(base: &Base) -> Vec<Point> {
     let mut traps = Vec::new();
     let mut changing = 0_usize;
     for (n, (action, mutates)) in base.traffic.calls.iter().enumerate() {
@@ -139,7 +142,7 @@ fn try_base(name: &'static str, every: usize, base: &Base) {
 }
 
 /// A trap, whether requests may outlive their process, and the action of the call that it changes.
-type Point = (Trap, bool, Option<&'static str>);
+pub(crate) type Point = (Trap, bool, Option<&'static str>);
 
 /// How thoroughly a scenario is tried.
 struct Sample {
@@ -165,9 +168,12 @@ fn try_sample(name: &'static str, sample: &Sample, base: &Base) {
         .filter(|(place, (trap, _, _))| match trap {
             Trap::Call(n, Fate::NotSent) => next_to(*n) || place.is_multiple_of(each),
             Trap::Call(n, _) => about(*n) || place.is_multiple_of(each),
-            Trap::Interrupt(..) | Trap::Write(..) | Trap::Torn(..) | Trap::Full(..) | Trap::Stolen(_) => {
-                place.is_multiple_of(each)
-            }
+            Trap::Change(..)
+            | Trap::Interrupt(..)
+            | Trap::Write(..)
+            | Trap::Torn(..)
+            | Trap::Full(..)
+            | Trap::Stolen(_) => place.is_multiple_of(each),
         })
         .map(|(_, point)| point)
         .collect();
@@ -188,7 +194,7 @@ fn try_points(name: &'static str, every: usize, base: &Base, traps: &[Point]) {
         let result = Trial::new(base, *remote).once(*trap);
         let mut report = report();
         let kind = match trap {
-            Trap::Call(..) | Trap::Interrupt(..) => 0,
+            Trap::Call(..) | Trap::Change(..) | Trap::Interrupt(..) => 0,
             Trap::Write(..) | Trap::Torn(..) | Trap::Full(..) | Trap::Stolen(_) => 1,
         };
         report.points.entry(name).or_default()[kind] += 1;
@@ -243,6 +249,12 @@ fn table(report: &Report) -> String {
     }
     let total: usize = report.points.values().flatten().sum();
     text.push_str(&format!("{total} crash points\n"));
+    let of_examples = OF_EXAMPLES.iter().map(|name| report.points.get(name).expect("a scenario has this name"));
+    let [calls, writes, twice] = of_examples.fold([0; 3], |sum, more| [0, 1, 2].map(|n| sum[n] + more[n]));
+    let examples = EXAMPLES.len();
+    text.push_str(&format!(
+        "all crash points of {examples} examples, made and destroyed: {calls} at calls, {writes} at writes, {twice} twice\n"
+    ));
     text
 }
 

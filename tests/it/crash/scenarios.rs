@@ -24,9 +24,25 @@ const APPLY: &str = "apply --auto-approve";
 const DESTROY: &str = "destroy --auto-approve";
 const QUICK: &str = "01-quickstart";
 const GOLDEN: &str = "02-golden-image";
+const IMPORT: &str = "03-import";
+const MAGAZINE: &str = "04-shared-and-marketplace";
+
+/// The examples. Each is made out of nothing, and destroyed, with every trap at every point.
+pub(super) const EXAMPLES: [&str; 4] = [QUICK, GOLDEN, IMPORT, MAGAZINE];
+/// The scenarios that do so.
+pub(super) const OF_EXAMPLES: [&str; 8] = [
+    "quickstart: new",
+    "quickstart: gone",
+    "golden image: new",
+    "golden image: gone",
+    "import: new",
+    "import: gone",
+    "magazine: new",
+    "magazine: gone",
+];
 
 /// How many scenarios there are.
-pub(crate) const SCENARIOS: usize = 11 + asked::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
+pub(crate) const SCENARIOS: usize = 15 + asked::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
 
 #[test]
 fn quickstart_new() {
@@ -115,6 +131,39 @@ fn golden_image_gone() {
     });
 }
 
+#[test]
+fn import_new() {
+    try_all(&Scenario { name: "import: new", example: IMPORT, prepare: None, command: APPLY, every: 100 });
+}
+
+#[test]
+fn import_gone() {
+    let scenario =
+        Scenario { name: "import: gone", example: IMPORT, prepare: Some(let_go), command: DESTROY, every: 60 };
+    try_all(&scenario);
+}
+
+#[test]
+fn magazine_new() {
+    try_all(&Scenario { name: "magazine: new", example: MAGAZINE, prepare: None, command: APPLY, every: 100 });
+}
+
+#[test]
+fn magazine_gone() {
+    let scenario =
+        Scenario { name: "magazine: gone", example: MAGAZINE, prepare: Some(nothing), command: DESTROY, every: 60 };
+    try_all(&scenario);
+}
+
+#[test]
+fn every_example_is_tried() {
+    let folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = std::fs::read_dir(folders).expect("the examples").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, EXAMPLES, "a new example: make it and destroy it here, as the others");
+}
+
 /// A file, an encrypted copy of what comes of it, our own copy of what is shared with us, and fleets from all of them.
 #[test]
 fn sources_new() {
@@ -133,6 +182,14 @@ fn sources_changed() {
 }
 
 fn nothing(_: &Rig) {}
+
+/// What is protected may go.
+fn let_go(rig: &Rig) {
+    rig.edit("images.yaml", "protect: true                   #", "protect: false                  #");
+    rig.edit("fleets.yaml", "    protect: true\n", "    protect: false\n");
+    rig.settle();
+    rig.wait_ms(600_000);
+}
 
 /// Larger, of another type, with other tags, and one bears a name that somebody gave it.
 fn quick_changed(rig: &Rig) {

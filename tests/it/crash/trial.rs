@@ -8,10 +8,12 @@ use fleetwright::cloud::embedded::Injection;
 use fleetwright::store::{SqliteStore, Store};
 
 use super::UNANSWERED;
+use super::moment::{Moment, moment};
 use super::scenarios::Scenario;
 use super::wire::{Fate, Traffic, Trap, Wire};
 use super::world::{all_discarded, faults, holds, leaks, secrets, serial, summary};
 use crate::rig::{OWNER, Ran, Rig};
+use crate::sim::watch::{Fewest, Watch};
 
 /// How often a command may have to be given again: once to settle and go on, once more where a refusal had to be
 /// noticed first.
@@ -52,6 +54,10 @@ pub(crate) struct Base {
     doing: Doing,
     /// What the world may be like in the end.
     wanted: Vec<BTreeSet<String>>,
+    /// How many instances serve at every moment, at least.
+    fewest: Fewest,
+    /// The state's serial before it all.
+    serial: u64,
     /// What goes over the line when nothing goes wrong.
     pub(crate) traffic: Traffic,
 }
@@ -84,9 +90,15 @@ impl Base {
         if doing.or_as_before {
             wanted.push(summary(&rig));
         }
-        let base = Self { wanted, rig, doing, traffic };
+        let serial = serial(&rig);
+        let base = Self { wanted, fewest: Fewest::new(), serial, rig, doing, traffic };
         base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
         base
+    }
+
+    /// The same, where so many instances serve at every moment, at least.
+    pub(crate) fn serving(self, fewest: Fewest) -> Self {
+        Self { fewest, ..self }
     }
 
     fn destroys(&self) -> bool {
@@ -127,16 +139,24 @@ pub(crate) struct Trial<'b> {
     base: &'b Base,
     rig: Rig,
     wire: Arc<Wire>,
+    watch: Watch,
     remote: bool,
 }
 
 impl<'b> Trial<'b> {
     pub(crate) fn new(base: &'b Base, remote: bool) -> Self {
-        Self { base, rig: base.rig.fork(), wire: Wire::new(None), remote }
+        Self::over(base, base.rig.fork(), Wire::new(None), remote)
     }
 
-    fn fork(&self) -> Self {
-        Self { base: self.base, rig: self.rig.fork(), wire: self.wire.fork(), remote: self.remote }
+    /// Another one that is where this one is now, and goes its own way.
+    pub(crate) fn fork(&self) -> Self {
+        Self::over(self.base, self.rig.fork(), self.wire.fork(), self.remote)
+    }
+
+    fn over(base: &'b Base, rig: Rig, wire: Arc<Wire>, remote: bool) -> Self {
+        let watch = Watch::over(base.fewest.clone());
+        wire.watch(Some(watch.looks_on()));
+        Self { base, rig, wire, watch, remote }
     }
 
     /// Asks the cloud for a fault.
@@ -146,10 +166,26 @@ impl<'b> Trial<'b> {
 
     /// One thing goes wrong.
     pub(crate) fn once(&self, trap: Trap) -> Result<(), String> {
-        let before = serial(&self.rig);
         self.strike(self.base.doing.command, trap)?;
+        self.recovers()
+    }
+
+    /// The process dies. Answers what it leaves behind: whatever leaves the same is the same from then on.
+    pub(crate) fn dies(&self, trap: Trap) -> Result<Moment, String> {
+        self.strike(self.base.doing.command, trap)?;
+        Ok(moment(&self.rig, &self.wire, self.remote))
+    }
+
+    /// The process that was to put things right dies, too.
+    pub(crate) fn dies_again(&self, trap: Trap) -> Result<Moment, String> {
+        self.strike(self.next(), trap)?;
+        Ok(moment(&self.rig, &self.wire, self.remote))
+    }
+
+    /// Nothing goes wrong any more, and things are put right.
+    pub(crate) fn recovers(&self) -> Result<(), String> {
         self.wire.arm(None);
-        let between = serial(&self.rig);
+        let (before, between) = (self.base.serial, serial(&self.rig));
         self.finish()?;
         let after = serial(&self.rig);
         if before <= between && between <= after {
@@ -157,6 +193,68 @@ impl<'b> Trial<'b> {
         } else {
             Err(format!("the serial went from {before} over {between} to {after}"))
         }
+    }
+
+    /// How many frames the journal had when it was torn, and how many of them were new.
+    pub(crate) fn frames(&self) -> (usize, usize) {
+        self.wire.frames()
+    }
+
+    /// The state has forgotten what it knew. Nothing can bring that back: what is made again may be there twice. But the
+    /// program goes on, the state is what it says, and whatever it does not know is named. Answers how much that was.
+    pub(crate) fn bears_a_lost_memory(&self) -> Result<usize, String> {
+        self.wire.arm(None);
+        let mut talk = String::new();
+        for _ in 0..MOST_RUNS {
+            let ran = self.wire.run(&self.rig, self.base.doing.again, self.remote).expect("nobody dies any more");
+            self.quiet(&ran)?;
+            talk.push_str(&format!("--- {:?}\n{}{}", ran.exit, ran.out, ran.err));
+            if ran.exit == Exit::Done {
+                break;
+            }
+            if !matches!(ran.exit, Exit::Failed | Exit::Partly) {
+                return Err(format!("{:?}\n{talk}", ran.exit));
+            }
+        }
+        self.wire.land(&self.rig);
+        // What is young is not called an orphan yet.
+        self.rig.wait_ms(600_000);
+        let plan = self.rig.run(self.base.doing.look);
+        if plan.exit != Exit::Done {
+            return Err(format!("the second plan is not empty: {:?}\n{}{}\n{talk}", plan.exit, plan.out, plan.err));
+        }
+        let orphans = self.rig.run("drift --orphans --json").out;
+        let faults = faults(&self.rig);
+        let known = |fault: &&String| fault.contains("two are called") || fault.contains("is in the cloud only");
+        if let Some(fault) = faults.iter().find(|fault| !known(fault)) {
+            return Err(format!("{fault}\n{talk}"));
+        }
+        let left: Vec<&String> = faults.iter().filter(|fault| fault.contains("is in the cloud only")).collect();
+        for fault in &left {
+            let id = fault.split('"').nth(3).ok_or("a region and an id")?;
+            if !orphans.contains(id) {
+                return Err(format!("{fault}, and nobody says so:\n{orphans}\n{talk}"));
+            }
+        }
+        Ok(left.len())
+    }
+
+    /// What is done next after a death.
+    fn next(&self) -> &'static str {
+        self.base.doing.between.unwrap_or(self.base.doing.again)
+    }
+
+    /// Every point of what is done next, at which it may go wrong again.
+    pub(crate) fn next_traps(&self) -> Vec<Trap> {
+        let dry = self.fork();
+        drop(dry.wire.run(&dry.rig, self.next(), self.remote));
+        let traffic = dry.wire.traffic();
+        let calls = (0..traffic.calls.len()).flat_map(|n| {
+            let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
+            [Trap::Call(n, Fate::NotSent), Trap::Call(n, other)]
+        });
+        let writes = (0..traffic.writes).flat_map(|n| [Trap::Write(n, false), Trap::Write(n, true)]);
+        calls.chain(writes).collect()
     }
 
     /// Before a write somebody else takes the lock over, whose lease has run out. Answers how the first one ended.
@@ -197,20 +295,11 @@ impl<'b> Trial<'b> {
         if let Err(why) = self.strike(self.base.doing.command, first) {
             return (0, vec![why]);
         }
-        let dry = self.fork();
-        let next = self.base.doing.between.unwrap_or(self.base.doing.again);
-        drop(dry.wire.run(&dry.rig, next, self.remote));
-        let traffic = dry.wire.traffic();
-        let calls = (0..traffic.calls.len()).flat_map(|n| {
-            let other = if traffic.calls[n].1 { Fate::AnswerLost } else { UNANSWERED };
-            [Trap::Call(n, Fate::NotSent), Trap::Call(n, other)]
-        });
-        let writes = (0..traffic.writes).flat_map(|n| [Trap::Write(n, false), Trap::Write(n, true)]);
-        let traps: Vec<Trap> = calls.chain(writes).collect();
+        let traps = self.next_traps();
         let mut faults = Vec::new();
         for second in &traps {
             let again = self.fork();
-            if let Err(why) = again.strike(next, *second).and_then(|()| again.finish()) {
+            if let Err(why) = again.strike(self.next(), *second).and_then(|()| again.finish()) {
                 faults.push(format!("{second:?}: {why}"));
             }
         }
@@ -259,6 +348,10 @@ impl<'b> Trial<'b> {
         }
         self.wire.land(&self.rig);
         self.rig.wait_ms(REST_MS);
+        let broken = self.watch.broken();
+        if !broken.is_empty() {
+            return Err(format!("{}\n{talk}", broken.join("; ")));
+        }
         self.base.is_right(&self.rig).map_err(|why| format!("{why}\n{talk}"))
     }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleetwright::apply::driver::{StopFlag, Trip};
@@ -20,6 +20,8 @@ use fleetwright::model::digest::{SecretRef, SecretSource};
 use fleetwright::ops::Hooks;
 use fleetwright::store::{Fence, Holder, Record, SqliteStore, Store, StoreFault, Stored};
 
+pub(crate) use super::journal::{Cut, Tail};
+use super::journal::{Journal, beside, disk};
 use crate::between::{Guard, Guarded, refusal, silence};
 use crate::rig::{Held, OWNER, Ran, Rig};
 
@@ -85,6 +87,8 @@ impl Fate {
 pub(crate) enum Trap {
     /// At this call, counted from 0.
     Call(usize, Fate),
+    /// At this call of those that change something, counted from 0.
+    Change(usize, Fate),
     /// At this write of the state: the process dies before it, or after it.
     Write(usize, bool),
     /// At this write of the state: the machine stops, and only a part of what was new in the journal file is on the disk.
@@ -97,40 +101,21 @@ pub(crate) enum Trap {
     Interrupt(usize, u8),
 }
 
-/// How much of what was new in a journal file was written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cut {
-    /// So many of its frames, each with a page.
-    Frames(usize),
-    /// So many thousandths of its bytes.
-    Thousandths(u16),
-}
-
-/// What stands behind the end of what was written to a journal file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tail {
-    /// What was there before.
-    Old,
-    /// Anything.
-    Noise,
-    /// Nothing: the file ends there.
-    Cut,
-}
-
 impl Trap {
     pub(crate) fn kills(self) -> bool {
         match self {
-            Self::Call(_, fate) => fate.kills(),
+            Self::Call(_, fate) | Self::Change(_, fate) => fate.kills(),
             Self::Write(..) | Self::Torn(..) => true,
             Self::Stolen(_) | Self::Interrupt(..) | Self::Full(..) => false,
         }
     }
 
-    /// The call that it waits for.
-    fn call(self) -> Option<usize> {
+    /// Whether it waits for this call: the `n`th, and of those that change something the `change`th, where it does.
+    fn call(self, n: usize, change: Option<usize>) -> bool {
         match self {
-            Self::Call(at, _) | Self::Interrupt(at, _) => Some(at),
-            Self::Write(..) | Self::Torn(..) | Self::Full(..) | Self::Stolen(_) => None,
+            Self::Call(at, _) | Self::Interrupt(at, _) => at == n,
+            Self::Change(at, _) => Some(at) == change,
+            Self::Write(..) | Self::Torn(..) | Self::Full(..) | Self::Stolen(_) => false,
         }
     }
 
@@ -139,7 +124,7 @@ impl Trap {
         match self {
             Self::Write(at, _) | Self::Torn(at, ..) | Self::Stolen(at) => at == n,
             Self::Full(at, times) => (at..at + times).contains(&n),
-            Self::Call(..) | Self::Interrupt(..) => false,
+            Self::Call(..) | Self::Change(..) | Self::Interrupt(..) => false,
         }
     }
 }
@@ -147,13 +132,13 @@ impl Trap {
 /// What a process dies of.
 struct Crash;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Flying {
     arrives: Arrives,
     request: HttpRequest,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Arrives {
     /// When this many more requests were made.
     Requests(usize),
@@ -172,6 +157,8 @@ struct Inner {
     answered: Option<BTreeMap<String, (Millis, Answer)>>,
     /// Files as the disk has them after the machine stopped.
     torn: Vec<(PathBuf, Vec<u8>)>,
+    /// How many frames the journal had when it was torn, and how many of them were new.
+    frames: (usize, usize),
     /// How long the calls of an apply are under way, in turn.
     trips: Vec<Trip>,
     flying: Vec<Flying>,
@@ -262,6 +249,11 @@ impl Wire {
         self.lock().sprung.clone()
     }
 
+    /// How many frames the journal had when it was torn, and how many of them were new.
+    pub(crate) fn frames(&self) -> (usize, usize) {
+        self.lock().frames
+    }
+
     pub(crate) fn thief(&self) -> Option<Thief> {
         self.lock().thief.take()
     }
@@ -273,6 +265,11 @@ impl Wire {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is on its way, as texts.
+    pub(crate) fn flying(&self) -> Vec<String> {
+        self.lock().flying.iter().map(|flying| format!("{flying:?}")).collect()
     }
 
     /// Runs a command over this line; `None`: it died. `remote`: requests may outlive the process.
@@ -504,12 +501,13 @@ impl Cloud for Tapped {
         let fate = {
             let mut inner = self.wire.lock();
             let n = inner.calls.len();
+            let change = mutates.then(|| inner.calls.iter().filter(|(_, mutates)| *mutates).count());
             inner.calls.push((call.body.action(), mutates));
-            let here: Vec<Trap> = inner.traps.iter().copied().filter(|trap| trap.call() == Some(n)).collect();
+            let here: Vec<Trap> = inner.traps.iter().copied().filter(|trap| trap.call(n, change)).collect();
             let mut fate = None;
             for trap in &here {
                 match trap {
-                    Trap::Call(_, is) => {
+                    Trap::Call(_, is) | Trap::Change(_, is) => {
                         fate = Some(*is);
                         inner.met.push((call.body.action(), is.way()));
                     }
@@ -632,10 +630,11 @@ impl Guard for Counted {
                 if let ([_, old], [database, new]) = (&self.before[..], &after[..]) {
                     // Where the journal was carried over into the database, it had been on the disk before that.
                     let whole = self.before[0] != *database;
-                    let journal = if whole { new.clone() } else { torn(old, new, kept, tail) };
+                    let journal = if whole { new.clone() } else { Journal::of(old, new).torn(kept, tail) };
                     let [database_file, journal_file, index_file] =
                         ["", "-wal", "-shm"].map(|end| beside(&self.file, end));
                     let mut inner = self.wire.lock();
+                    inner.frames = Journal::of(old, new).frames();
                     inner.torn = vec![(database_file, database.clone()), (journal_file, journal)];
                     inner.torn.extend(std::fs::metadata(&index_file).is_ok().then(|| (index_file, Vec::new())));
                 }
@@ -644,38 +643,4 @@ impl Guard for Counted {
             Some(_) | None => {}
         }
     }
-}
-
-/// The database and its journal, as the disk has them.
-fn disk(file: &Path) -> Vec<Vec<u8>> {
-    ["", "-wal"].map(|end| std::fs::read(beside(file, end)).unwrap_or_default()).into()
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-/// A journal file of which only a part of what is new was written. It begins with a header of 32 bytes that names the
-/// size of a page; each frame is a page with a header of 24 bytes.
-fn torn(old: &[u8], new: &[u8], kept: Cut, tail: Tail) -> Vec<u8> {
-    const HEADER: usize = 32;
-    const FRAME_HEADER: usize = 24;
-    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let cut = match kept {
-        Cut::Thousandths(kept) => same + (new.len() - same) * usize::from(kept) / 1000,
-        Cut::Frames(kept) => {
-            let page = new.get(8..12).map_or(4096, |size| size.iter().fold(0, |n, byte| n << 8 | usize::from(*byte)));
-            let first = same.saturating_sub(HEADER) / (FRAME_HEADER + page);
-            (HEADER + (first + kept) * (FRAME_HEADER + page)).clamp(same, new.len())
-        }
-    };
-    let mut bytes = new[..cut].to_vec();
-    match tail {
-        Tail::Old => bytes.extend(old.iter().skip(cut)),
-        Tail::Noise => bytes.extend((cut..new.len()).map(|n| n.wrapping_mul(151).to_le_bytes()[0])),
-        Tail::Cut => {}
-    }
-    bytes
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
-use fleetwright::store::SqliteStore;
+use fleetwright::store::{SqliteStore, Store};
 use serde_json::Value;
 
 use super::compare::{LAUNCH_FAILED, SHUTDOWN, between};
@@ -82,7 +82,8 @@ pub(crate) fn state(rig: &Rig) -> Value {
 
 /// The state's serial; 0 where there is none yet.
 pub(crate) fn serial(rig: &Rig) -> u64 {
-    state(rig)["serial"].as_u64().unwrap_or(0)
+    let store = SqliteStore::open_read_only(&rig.dir().join("state/default.db")).expect("a state, or none");
+    store.map_or(0, |mut store| store.load().expect("a state").recorded.serial)
 }
 
 /// What stands in files that must not stand there: user data, in any form, and keys.
