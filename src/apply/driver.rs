@@ -109,7 +109,7 @@ pub struct Trip {
 }
 
 /// Runs an engine to its end.
-pub fn drive(engine: Engine, ports: Ports<'_>) -> Outcome {
+pub fn drive(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
     // An engine knows what to do the first time and the second time.
     ports.stop.heeded.fetch_max(2, Ordering::SeqCst);
     if ports.clock.is_virtual() { drive_virtual(engine, ports) } else { drive_threads(engine, ports) }
@@ -121,8 +121,8 @@ trait Calls {
 }
 
 /// Hands events to the engine and does what it says. Answers with the end, or with when to come back.
-struct Loop<'a> {
-    engine: Engine,
+struct Loop<'a, 'p> {
+    engine: Engine<'p>,
     ports: Ports<'a>,
     events: VecDeque<Event>,
     wake: Option<Millis>,
@@ -131,8 +131,8 @@ struct Loop<'a> {
     renewed_ms: Millis,
 }
 
-impl<'a> Loop<'a> {
-    fn new(engine: Engine, ports: Ports<'a>) -> Self {
+impl<'a, 'p> Loop<'a, 'p> {
+    fn new(engine: Engine<'p>, ports: Ports<'a>) -> Self {
         let renewed_ms = ports.clock.now_ms();
         Self { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None, renewed_ms }
     }
@@ -179,7 +179,11 @@ impl<'a> Loop<'a> {
                     match command {
                         Command::Commit(seq, more) => {
                             commits.push(seq);
-                            records.extend(more);
+                            if records.is_empty() {
+                                records = more;
+                            } else {
+                                records.extend(more);
+                            }
                         }
                         Command::Send { id, call, signed_ms } => calls.make(id, call, signed_ms),
                         Command::Wake(at) => self.wake = Some(at),
@@ -260,7 +264,7 @@ impl Calls for Roads<'_> {
     }
 }
 
-fn drive_virtual(engine: Engine, ports: Ports<'_>) -> Outcome {
+fn drive_virtual(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
     let clock = Arc::clone(&ports.clock);
     let mut roads = Roads {
         cloud: Arc::clone(&ports.cloud),
@@ -305,7 +309,7 @@ impl Calls for Pool {
 /// How long a driver sleeps at most before it looks whether somebody wants it to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-fn drive_threads(engine: Engine, ports: Ports<'_>) -> Outcome {
+fn drive_threads(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
     let (jobs, job_queue) = channel();
     let (replies, answers) = channel();
     let job_queue = Arc::new(Mutex::new(job_queue));

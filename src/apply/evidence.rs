@@ -187,7 +187,7 @@ pub(super) fn judge(call: &Call, step: &Step, found: &Found, about: &Circumstanc
         Body::ModifyInstances { set, .. } => each(
             &|seen| match set {
                 InstanceAttr::Name(name) => seen.name == *name,
-                InstanceAttr::SecurityGroups(groups) => seen.security_groups == *groups,
+                InstanceAttr::SecurityGroups(groups) => *seen.security_groups == *groups,
                 InstanceAttr::Hostname(name) => seen.hostname.as_ref() == Some(name),
                 InstanceAttr::CamRole(role) => seen.cam_role == *role,
                 InstanceAttr::Protection(on) => seen.protected == *on,

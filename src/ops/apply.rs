@@ -172,7 +172,7 @@ impl<'a> Held<'a> {
         self.store.commit(self.fence(), records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
     }
 
-    fn drive(&mut self, engine: Engine, connected: &Connected, watcher: &mut dyn Watcher) -> Outcome {
+    fn drive(&mut self, engine: Engine<'_>, connected: &Connected, watcher: &mut dyn Watcher) -> Outcome {
         drive(
             engine,
             Ports {

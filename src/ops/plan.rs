@@ -92,6 +92,7 @@ pub(super) fn plan_with(
                 cancel_undeclared_shares: options.cancel_undeclared_shares,
                 from_memory: options.from_memory,
                 visible_ms: VISIBLE_MS,
+                lag_ms: if connected.cloud.outlives_us() { VISIBLE_MS } else { 0 },
             },
         })
     };

@@ -71,7 +71,8 @@ pub(super) fn price(
 /// Puts questions, and those again that are refused for a moment only.
 fn ask(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
     let passes = |class| matches!(class, Class::Throttled | Class::Transient | Class::Transport);
-    let mut answered = make(site, cloud, calls);
+    let mut answered: Vec<Answered> = Vec::new();
+    make(site, cloud, &calls, |call, result| answered.push((call.clone(), result)));
     for _ in 1..ATTEMPTS {
         let again = |(_, result): &Answered| result.as_ref().is_err_and(|fault| passes(fault.class));
         let open: Vec<Call> = answered.iter().filter(|one| again(one)).map(|(call, _)| call.clone()).collect();
@@ -80,7 +81,7 @@ fn ask(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
         }
         site.clock.wait_until(site.clock.now_ms() + WAIT_MS);
         answered.retain(|one| !again(one));
-        answered.extend(make(site, cloud, open));
+        make(site, cloud, &open, |call, result| answered.push((call.clone(), result)));
     }
     answered
 }

@@ -48,6 +48,9 @@ pub struct Options<'a> {
     pub asked: &'a Asked,
     /// How long the cloud may take to list what it has accepted, in milliseconds.
     pub visible_ms: Millis,
+    /// For how long after it was accepted a listing may lack what one before it had, in milliseconds; 0 where every
+    /// read sees what was done before it, as in the embedded cloud.
+    pub lag_ms: Millis,
 }
 
 impl Default for Options<'_> {
@@ -59,6 +62,7 @@ impl Default for Options<'_> {
             from_memory: false,
             asked: NOTHING,
             visible_ms: VISIBLE_MS,
+            lag_ms: 0,
         }
     }
 }

@@ -149,6 +149,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     }
     let steps = order::renumber(merge::calls(steps), &mut changes);
     changes.sort_by(|a, b| a.addr.cmp(&b.addr));
+    changes.shrink_to_fit();
     let plan = Plan {
         format: FORMAT,
         lineage: input.recorded.lineage.clone(),

@@ -42,8 +42,7 @@ pub(super) fn now<'a>(draft: &Draft<'a>, object: &Object) -> Now<'a> {
             InstanceState::Running | InstanceState::Stopped | InstanceState::Other(_) => Now::Live(seen),
         },
         Some(Seen::Absent { asked_ms }) => {
-            let young = asked_ms - object.accepted_ms < draft.input.options.visible_ms;
-            if object.status == Status::Creating && young {
+            if may_be_unlisted(draft, object, *asked_ms) {
                 Now::UnderWay(None)
             } else {
                 Now::Missing(Reason::Vanished)
@@ -51,6 +50,18 @@ pub(super) fn now<'a>(draft: &Draft<'a>, object: &Object) -> Now<'a> {
         }
         None => Now::UnderWay(None),
     }
+}
+
+/// Whether an answer that does not list it says nothing: it was accepted a moment ago, and a listing may lag behind,
+/// even behind one that had it already. What a run of ours had begun to destroy is taken to be gone.
+pub(super) fn may_be_unlisted(draft: &Draft<'_>, object: &Object, asked_ms: Millis) -> bool {
+    let options = &draft.input.options;
+    let within_ms = match object.status {
+        Status::Creating => options.visible_ms,
+        Status::Ready | Status::Failed => options.lag_ms,
+        Status::Deleting => return false,
+    };
+    asked_ms - object.accepted_ms < within_ms
 }
 
 /// Since when something is in the recycle bin is told only of what ran out of its period.

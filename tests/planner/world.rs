@@ -291,7 +291,7 @@ impl World {
         match &target.effect {
             Effect::Make(new) => {
                 let NewObject { region, name, zone, ordinal, spec, version } = new.as_ref().clone();
-                self.recorded.versions.extend(version);
+                self.recorded.versions.extend(version.map(|version| *version));
                 let row = Object {
                     addr: target.addr.clone(),
                     generation: target.generation,
@@ -388,8 +388,8 @@ pub(crate) fn instance(
         data_disks: Vec::new(),
         vpc: "vpc-00000000".into(),
         subnet: "subnet-00000000".into(),
-        security_groups: BTreeSet::new(),
-        keys: BTreeSet::new(),
+        security_groups: Arc::default(),
+        keys: Arc::default(),
         charge_type: "POSTPAID_BY_HOUR".into(),
         internet_charge: None,
         bandwidth_mbps: 0,

@@ -10,8 +10,8 @@ pub(crate) struct Cover {
     pub(crate) stories: usize,
     pub(crate) rounds: usize,
     pub(crate) deeds: usize,
-    /// Configs that the planner refused, and the world stayed as it was.
-    pub(crate) refused: usize,
+    /// Configs that the planner refused, and the world stayed as it was, by what it said.
+    pub(crate) refused: BTreeMap<String, usize>,
     /// Runs that found no room in the file of the state.
     pub(crate) full: usize,
     /// Runs by what was done first.
@@ -34,17 +34,17 @@ impl Cover {
         *self.runs.entry(verb).or_default() += 1;
         for trap in sprung {
             let place = match trap {
-                Trap::Call(_, Fate::NotSent) => "before a call",
-                Trap::Call(_, Fate::AnswerLost) => "after a call",
-                Trap::Call(_, Fate::Late(_)) => "while a call is under way",
-                Trap::Call(_, Fate::CloudDies(_)) => "of the cloud",
+                Trap::Call(_, Fate::NotSent) | Trap::Change(_, Fate::NotSent) => "before a call",
+                Trap::Call(_, Fate::AnswerLost) | Trap::Change(_, Fate::AnswerLost) => "after a call",
+                Trap::Call(_, Fate::Late(_)) | Trap::Change(_, Fate::Late(_)) => "while a call is under way",
+                Trap::Call(_, Fate::CloudDies(_)) | Trap::Change(_, Fate::CloudDies(_)) => "of the cloud",
                 Trap::Write(_, false) => "before a write",
                 Trap::Write(_, true) => "after a write",
                 Trap::Torn(..) => "in the middle of a write",
                 Trap::Interrupt(..) => "interrupt",
                 Trap::Full(..) => "a write without room",
                 Trap::Stolen(_) => "lock taken over",
-                Trap::Call(..) => continue,
+                Trap::Call(..) | Trap::Change(..) => continue,
             };
             *self.deaths.entry(place).or_default() += 1;
         }
@@ -59,8 +59,8 @@ impl Cover {
         self.stories += stories;
         self.rounds += rounds;
         self.deeds += deeds;
-        self.refused += refused;
         self.full += full;
+        merge(&mut self.refused, refused);
         merge(&mut self.runs, runs);
         merge(&mut self.failures, failures);
         merge(&mut self.deaths, deaths);
@@ -72,10 +72,13 @@ impl Cover {
         let Self { stories, rounds, deeds, refused, full, runs, failures, deaths, calls } = self;
         let mut text = format!(
             "{stories} seeds, {rounds} rounds, {} runs in trouble, {} deaths, interrupts and losses, {deeds} deeds of other hands, \
-             {refused} configs refused, {full} full disks\n",
+             {} configs refused, {full} full disks\n",
             runs.values().sum::<usize>(),
             deaths.values().sum::<usize>(),
+            refused.values().sum::<usize>(),
         );
+        let counts: Vec<String> = refused.iter().map(|(word, n)| format!("{word} {n}")).collect();
+        text.push_str(&format!("refused: {}\n", counts.join(", ")));
         for (title, counts) in [("runs", runs), ("deaths", deaths), ("later failures", failures)] {
             let counts: Vec<String> = counts.iter().map(|(word, n)| format!("{word} {n}")).collect();
             text.push_str(&format!("{title}: {}\n", counts.join(", ")));

@@ -82,6 +82,10 @@ impl Deed {
                 let image = json!({"Filters": []});
                 let listed = rig.ask(OWNER, GZ, "DescribeInstances", &image);
                 let Some(id) = listed["InstanceSet"][0]["InstanceId"].as_str() else { return "nothing".into() };
+                // A failed image holds its place, and nobody but its owner may delete it.
+                if whom.is_multiple_of(2) {
+                    rig.cloud().inject(Injection::CaptureFails { name: format!("theirs-{how}") });
+                }
                 (
                     GZ,
                     "CreateImage",

@@ -18,7 +18,7 @@ mod run;
 mod script;
 mod shop;
 mod shrink;
-mod watch;
+pub(crate) mod watch;
 
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -30,7 +30,7 @@ use run::{Wrong, tell};
 use script::Script;
 
 /// How many seeds are tried where nobody says.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 2_000;
 /// After so many that went wrong there is no need for more.
 const MOST_WRONG: usize = 5;
 /// How many stories are told to make one shorter, where nobody says.

@@ -75,7 +75,7 @@ impl Teller {
         let rig = Rig::with(&[("shop.yaml", &shop.text()), ("boot.sh", &shop.boot())], script.settings());
         let wire = Wire::new(None);
         wire.remember();
-        let watch = Watch::new();
+        let watch = Watch::new(script.tight);
         wire.watch(Some(watch.looks_on()));
         Self {
             rig,
@@ -135,6 +135,8 @@ impl Teller {
                     let words = deed.done(&self.rig);
                     self.say(&words);
                     self.cover.deeds += 1;
+                    // What was accepted a moment ago is awaited, should somebody delete it.
+                    faultless &= !self.remote;
                 }
                 Atom::Wait(ms) => self.rig.wait_ms(*ms),
                 Atom::Failure(failure) => {
@@ -149,7 +151,7 @@ impl Teller {
             }
         }
         // What somebody is about to delete is gone then.
-        self.rig.wait_ms(1_000);
+        self.rig.wait_ms(20_000);
         self.change_to(shop);
         let mut before = serving(&self.rig);
         self.expect_served(before, verb);
@@ -216,11 +218,13 @@ impl Teller {
         self.wire.arm(traps);
         self.wire.slow_down(trips);
         self.wire.limit(room.map(|room| room + self.pages()));
+        self.watch.begins();
         let ran = self.wire.run(&self.rig, &args, self.remote);
         let sprung = self.wire.sprung();
         self.say(&format!("{args}, ran into {sprung:?}, room {room:?}: {:?}", ran.as_ref().map(|ran| ran.exit)));
         self.cover.ran(verb.map_or("apply", Verb::word), &sprung, self.wire.met());
-        self.clear_sight &= !sprung.iter().any(|trap| matches!(trap, Trap::Call(_, fate) if blurs(*fate)));
+        self.clear_sight &=
+            !sprung.iter().any(|trap| matches!(trap, Trap::Call(_, fate) | Trap::Change(_, fate) if blurs(*fate)));
         self.rig.go_on();
         let stolen = self.stolen()?;
         match ran {
@@ -293,7 +297,6 @@ impl Teller {
             return Ok(());
         }
         self.say("refused");
-        self.cover.refused += 1;
         self.change_to(self.good.clone());
         self.watch.expect(0);
         if self.rest(faultless)? {
@@ -329,6 +332,7 @@ impl Teller {
             let plan =
                 if faultless { self.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
             let mark = self.rig.mark();
+            self.watch.begins();
             let ran = self.wire.run(&self.rig, APPLY, self.remote).ok_or("nobody dies any more")?;
             self.overhear(&ran);
             self.say(&format!("apply: {:?}", ran.exit));
@@ -358,19 +362,34 @@ impl Teller {
                     if self.rig.mutations(mark) != counts(&[]) {
                         return Err(format!("refused, and half done: {:?}\n{}", self.rig.mutations(mark), ran.err));
                     }
-                    return Ok(false);
+                    return self.rightly_refused(&ran).map(|()| false);
                 }
                 Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Usage | Exit::Bug | Exit::Interrupted => {
                     return Err(format!("{:?}\n{}\n{}", ran.exit, ran.out, ran.err));
                 }
             }
-            self.rig.wait_ms(1_000);
+            // What somebody deleted by hand is on its way out for a while.
+            self.rig.wait_ms(1_000 << turn);
         }
         let (last, plan) = (self.rig.run(APPLY), self.rig.run("plan"));
         Err(format!("does not come to rest:\n{}{}\n{}{}", last.out, last.err, plan.out, plan.err))
     }
 
     /// The cloud had no quota to refuse anything for, where it was seen as it is.
+    /// Whether it may say no. Accounts can come and go in an order that any list has room for which has room for them all
+    /// in the end.
+    fn rightly_refused(&mut self, ran: &Ran) -> Result<(), String> {
+        let text = ran.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        let codes: Vec<&str> = text.split("error[").skip(1).filter_map(|rest| rest.split(']').next()).collect();
+        for code in &codes {
+            *self.cover.refused.entry((*code).to_owned()).or_default() += 1;
+        }
+        if codes.is_empty() || codes.contains(&"share-cap") && !text.contains("would be shared with") {
+            return Err(format!("refused: {:?}\n{}\n{}", ran.exit, ran.out, ran.err));
+        }
+        Ok(())
+    }
+
     fn within_quotas(&self, mark: usize, ran: &Ran) -> Result<(), String> {
         let quota = |code: &str| code.contains("Quota") || code.starts_with("LimitExceeded");
         let refused = self.rig.since(mark).into_iter().find(|entry| entry.code.as_deref().is_some_and(quota));

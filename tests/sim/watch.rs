@@ -1,36 +1,58 @@
 //! What must hold at every moment of an apply, as the cloud counts it, and not the program.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::embedded::Embedded;
+use fleetwright::cloud::embedded::inspect::InstanceHeld;
 use fleetwright::model::Millis;
 
 use crate::crash::wire::LooksOn;
 use crate::kit::GZ;
 use crate::rig::{OWNER, Rig};
+use crate::sim::shop::Tight;
 
 /// What the names of the fleet begin with that is to stay available.
 const FLEET: &str = "shop-default-web-";
+
+/// How many instances must serve, by what their names begin with.
+pub(crate) type Fewest = BTreeMap<String, usize>;
 
 /// Whoever looks on while calls are made.
 #[derive(Clone)]
 pub(crate) struct Watch(Arc<Mutex<Seen>>);
 
 struct Seen {
-    /// The fewest instances of the fleet that must serve.
-    fewest: usize,
+    fewest: Fewest,
+    tight: Option<Tight>,
+    /// Of each image that somebody was put out of in this run: how many it was shared with before.
+    put_out: BTreeMap<String, usize>,
     broken: Vec<String>,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Seen { fewest: 0, broken: Vec::new() })))
+    /// Whoever looks on where this is scarce.
+    pub(crate) fn new(tight: Tight) -> Self {
+        let watch = Self::over(Fewest::new());
+        watch.0.lock().unwrap_or_else(PoisonError::into_inner).tight = Some(tight);
+        watch
     }
 
-    /// From now on so many must serve.
+    /// Whoever looks on from the start that so many serve.
+    pub(crate) fn over(fewest: Fewest) -> Self {
+        Self(Arc::new(Mutex::new(Seen { fewest, tight: None, put_out: BTreeMap::new(), broken: Vec::new() })))
+    }
+
+    /// From now on so many of the fleet must serve.
     pub(crate) fn expect(&self, fewest: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fewest = fewest;
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.fewest = Fewest::from([(FLEET.to_owned(), fewest)]);
+    }
+
+    /// A run begins.
+    pub(crate) fn begins(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put_out.clear();
     }
 
     /// What was broken so far.
@@ -44,8 +66,10 @@ impl Watch {
         Box::new(move |cloud, now, call, result| {
             if call.body.mutates() {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let fewest = seen.fewest;
-                seen.broken.extend(look(cloud, now, call, result, fewest));
+                let broken = look(cloud, now, call, result, &seen);
+                seen.broken.extend(broken);
+                let hasty = result.is_ok().then(|| seen.shares(cloud, now, call)).flatten();
+                seen.broken.extend(hasty);
             }
         })
     }
@@ -55,17 +79,33 @@ impl Watch {
 pub(crate) fn serving(rig: &Rig) -> usize {
     let holdings = rig.holdings();
     let held = holdings.of(OWNER, GZ);
-    held.into_iter()
-        .flat_map(|held| held.instances.values())
-        .filter(|one| serves(&one.name, &one.state, one.booted))
-        .count()
+    held.into_iter().flat_map(|held| held.instances.values()).filter(|one| serves(FLEET, one)).count()
 }
 
-fn serves(name: &str, state: &str, booted: bool) -> bool {
-    name.starts_with(FLEET) && state == "RUNNING" && booted
+fn serves(fleet: &str, one: &InstanceHeld) -> bool {
+    one.name.starts_with(fleet) && one.state == "RUNNING" && one.booted
 }
 
-fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Fault>, fewest: usize) -> Option<String> {
+impl Seen {
+    /// Nobody is put out before others are let in, where there is room for all at once.
+    fn shares(&mut self, cloud: &Embedded, now: Millis, call: &Call) -> Option<String> {
+        let Body::ShareImage { image, accounts, cancel } = &call.body else { return None };
+        let id = image.known()?.as_str();
+        let holdings = cloud.holdings(now).expect("holdings");
+        let there = holdings.of(OWNER, call.region.as_str())?.images.get(id)?.shared_with.len();
+        if *cancel {
+            self.put_out.entry(id.to_owned()).or_insert(there + accounts.len());
+            return None;
+        }
+        let before = *self.put_out.get(id)?;
+        let limit = self.tight?.accounts_per_image as usize;
+        let fits = before + accounts.len() <= limit;
+        fits.then(|| format!("{accounts:?} could have been let in to {id} before others were put out"))
+    }
+}
+
+fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Fault>, seen: &Seen) -> Option<String> {
+    let fewest = &seen.fewest;
     let takes_down = matches!(
         call.body,
         Body::TerminateInstances { .. }
@@ -81,6 +121,10 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
     let holdings = cloud.holdings(now).expect("holdings");
     let held = holdings.of(OWNER, call.region.as_str());
     if let Body::DeleteImages { images } = &call.body {
+        // Where there is no room for both, an image goes before its successor is there: what runs from it goes on.
+        if seen.tight.is_some_and(|tight| tight.images_per_region < 10) {
+            return None;
+        }
         let gone: Vec<&str> = images.iter().map(|id| id.as_str()).collect();
         let users = held.into_iter().flat_map(|held| &held.instances).filter(|(_, one)| {
             gone.contains(&one.image.as_str())
@@ -92,7 +136,10 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
     if call.region.as_str() != GZ {
         return None;
     }
-    let instances = held.into_iter().flat_map(|held| held.instances.values());
-    let serve = instances.filter(|one| serves(&one.name, &one.state, one.booted)).count();
-    (serve < fewest).then(|| format!("after {} {serve} instances serve, and {fewest} should", call.body.action()))
+    fewest.iter().find_map(|(fleet, fewest)| {
+        let instances = held.into_iter().flat_map(|held| held.instances.values());
+        let serve = instances.filter(|one| serves(fleet, one)).count();
+        let action = call.body.action();
+        (serve < *fewest).then(|| format!("after {action} {serve} instances of {fleet} serve, and {fewest} should"))
+    })
 }

@@ -84,7 +84,7 @@ impl Op {
     }
 }
 
-impl Engine {
+impl Engine<'_> {
     /// An attempt got no answer.
     pub(super) fn doubt(&mut self, now: Millis, id: OpId, out: &mut Vec<Command>) {
         let cloud_now = self.cloud_now(now);

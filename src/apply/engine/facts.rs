@@ -68,7 +68,7 @@ impl Facts {
     }
 }
 
-impl Engine {
+impl Engine<'_> {
     /// As whom everything here is called.
     pub(super) fn account(&self) -> Option<Uin> {
         Some(self.set.account.clone())

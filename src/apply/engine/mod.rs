@@ -26,7 +26,7 @@ use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, Region};
 use crate::model::recorded::OpId;
-use crate::plan::{Action, Effect, Plan, Step};
+use crate::plan::{Change, Effect, Plan, Step};
 use crate::store::{OpRecord, OpState, Record};
 
 pub use protocol::{CallId, Command, Event, Seq, Settings, Urgency};
@@ -65,10 +65,10 @@ struct Rate {
 }
 
 /// The engine.
-pub struct Engine {
+pub struct Engine<'p> {
     set: Settings,
-    plan: Vec<Step>,
-    changes: Vec<(Action, Addr)>,
+    plan: &'p [Step],
+    changes: &'p [Change],
     recovering: bool,
     steps: Vec<StepState>,
     dependants: BTreeMap<StepId, Vec<StepId>>,
@@ -103,13 +103,13 @@ pub struct Engine {
     wake: Option<Millis>,
 }
 
-impl Engine {
+impl<'p> Engine<'p> {
     /// An engine that will carry out a plan. It does nothing until it is woken.
     #[must_use]
-    pub fn run(set: Settings, plan: &Plan, next_op: OpId) -> Self {
+    pub fn run(set: Settings, plan: &'p Plan, next_op: OpId) -> Self {
         let mut engine = Self::new(set, next_op);
-        engine.changes = plan.changes.iter().map(|change| (change.action, change.addr.clone())).collect();
-        engine.plan.clone_from(&plan.steps);
+        engine.changes = &plan.changes;
+        engine.plan = &plan.steps;
         engine.steps_left = plan.steps.len();
         for step in &plan.steps {
             let waits = step.waits_for();
@@ -141,8 +141,8 @@ impl Engine {
         Self {
             facts: Facts::seen_at(set.observed_ms),
             set,
-            plan: Vec::new(),
-            changes: Vec::new(),
+            plan: &[],
+            changes: &[],
             recovering: false,
             steps: Vec::new(),
             dependants: BTreeMap::new(),
@@ -272,7 +272,8 @@ impl Engine {
         outcome.skipped.retain(|(addr, _)| !failed.contains(addr) && skipped.insert(addr.clone()));
         let unfinished = self.unfinished();
         let reached = |addr: &Addr| !unfinished.contains(addr) && !failed.contains(addr) && !skipped.contains(addr);
-        outcome.done = self.changes.iter().filter(|(_, addr)| reached(addr)).cloned().collect();
+        let reached = self.changes.iter().filter(|change| reached(&change.addr));
+        outcome.done = reached.map(|change| (change.action, change.addr.clone())).collect();
         out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
         out.push(Command::End(outcome));
     }

@@ -146,7 +146,7 @@ impl Op {
     }
 }
 
-impl Engine {
+impl Engine<'_> {
     pub(super) fn enqueue(&mut self, id: OpId, at: Millis) {
         if let Some(op) = self.ops.get_mut(&id) {
             op.phase = Phase::Queued;
@@ -315,7 +315,7 @@ impl Engine {
         if let Effect::Make(made) = &target.effect {
             let object = new_object(target, made, cloud_id, made_from, Status::Creating, accepted_ms, Some(id));
             records.push(Record::Put(Box::new(object)));
-            records.extend(made.version.clone().map(|version| Record::Version(Box::new(version))));
+            records.extend(made.version.clone().map(Record::Version));
         }
         for record in records {
             self.write(record);

@@ -16,7 +16,7 @@ fn backoff(tries: u32) -> Millis {
     (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS)
 }
 
-impl Engine {
+impl Engine<'_> {
     /// The cloud said no: again later, for what is left, or not at all.
     pub(super) fn refused(&mut self, now: Millis, id: OpId, fault: Fault, out: &mut Vec<Command>) {
         let most = self.set.most_tries;

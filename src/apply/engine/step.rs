@@ -60,7 +60,7 @@ pub(super) fn full_addr(target: &Target) -> Addr {
     target.addr.clone().generation(target.generation)
 }
 
-impl Engine {
+impl Engine<'_> {
     /// Starts a step whose needs are over: skips it, or what of it cannot be done, and does the rest.
     pub(super) fn start(&mut self, now: Millis, id: StepId, out: &mut Vec<Command>) {
         let Some(step) = self.plan.get(id.0 as usize).cloned() else { return };

@@ -52,7 +52,7 @@ enum Verdict {
     Lost(String),
 }
 
-impl Engine {
+impl Engine<'_> {
     /// Looks after every target of an operation that has no outcome yet.
     pub(super) fn watch(&mut self, now: Millis, id: OpId) {
         let Some(op) = self.ops.get_mut(&id) else { return };
@@ -156,7 +156,8 @@ impl Engine {
                 let hopeless = matches!(fault.class, Class::Auth | Class::Denied | Class::Invalid);
                 for key in keys {
                     if hopeless {
-                        self.conclude(now, key, Verdict::Failed(fault.to_string()));
+                        // The question was refused: that says nothing of what it was about.
+                        self.conclude(now, key, Verdict::Lost(fault.to_string()));
                     } else {
                         self.later(now, group, key);
                     }
@@ -387,7 +388,7 @@ fn operation(op: &Op, name: &str, seen: &Instance, failed: &dyn Fn(&str) -> Verd
     let reached = match op.call().map(|call| &call.body) {
         Some(Body::ModifyInstances { set: InstanceAttr::Name(name), .. }) => Some(seen.name == *name),
         Some(Body::ModifyInstances { set: InstanceAttr::SecurityGroups(groups), .. }) => {
-            Some(seen.security_groups == *groups)
+            Some(*seen.security_groups == *groups)
         }
         // It reboots for that, and is back in service when it runs again.
         Some(Body::ModifyInstances { set: InstanceAttr::Hostname(name), .. }) => {

@@ -439,7 +439,7 @@ pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason, dec
 /// How an instance is paid for, as far as anybody knows.
 fn charge_type(row: &Object, seen: Option<&Instance>) -> String {
     match (seen.map(|seen| &seen.charge_type).filter(|told| !told.is_empty()), row.spec.as_ref()) {
-        (Some(told), _) => told.clone(),
+        (Some(told), _) => told.as_str().to_owned(),
         (None, ObjectSpec::Slot(spec)) => spec.charge.word().to_owned(),
         (None, ObjectSpec::Image(_) | ObjectSpec::Share(_)) => String::new(),
     }

@@ -97,14 +97,14 @@ pub(super) fn first_copy(
         zone: None,
         ordinal: None,
         spec: Arc::new(ObjectSpec::Image(copy_spec(image))),
-        version: Some(VersionRecord {
+        version: Some(Box::new(VersionRecord {
             block: block.clone(),
             version: (*version).clone(),
             generation: *generation,
             inputs: inputs.clone(),
             inputs_digest: Digest::of_value(context::INPUTS, inputs),
             made_ms: draft.input.as_of_ms,
-        }),
+        })),
     };
     let copied = matches!(image.source, Source::Copy(_));
     let reason = match (vanished, previous) {

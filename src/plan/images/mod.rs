@@ -19,10 +19,11 @@ use crate::model::desired::{Desired, ManagedImage, Source};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::naming;
 use crate::model::observed::{ImageState, Seen};
-use crate::model::recorded::{Object, Status};
+use crate::model::recorded::Object;
 use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Current, Draft, ImageAt, Nature, NewStep, at_once, detail, known, settle};
 use crate::plan::floor::Shared;
+use crate::plan::outside::may_be_unlisted;
 use crate::plan::scope::{self, Users};
 use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, Reason, Resource, Target, Until, Value};
 
@@ -284,10 +285,8 @@ fn found<'a>(draft: &Draft<'a>, object: &Object) -> Found<'a> {
             }
             ImageState::CreateFailed | ImageState::ImportFailed => Found::Failed,
         },
-        Some(Seen::Absent { asked_ms }) => {
-            let young = asked_ms - object.accepted_ms < draft.input.options.visible_ms;
-            if object.status == Status::Creating && young { Found::UnderWay } else { Found::Gone }
-        }
+        Some(Seen::Absent { asked_ms }) if may_be_unlisted(draft, object, asked_ms) => Found::UnderWay,
+        Some(Seen::Absent { .. }) => Found::Gone,
         None => Found::UnderWay,
     }
 }

@@ -117,7 +117,10 @@ fn of_slot(draft: &mut Draft<'_>, name: &Name, fleet_name: &Name) -> Option<Orig
         let made = version.map(|version| ImageUse::Made { image: name.clone(), version, generation: last.generation });
         let own_licence = made.and_then(|made| lineage::of(draft.input.recorded, &made).own_licence);
         let nature = Nature { own_licence, ..Nature::default() };
-        return Some(Origin { home: last.region.clone(), made_of: None, size_gib: DEFAULT_DISK_GIB, nature });
+        // What was captured is older than its copies in other regions.
+        let same = |row: &&&Object| row.addr.version == last.addr.version && row.generation == last.generation;
+        let captured = rows.iter().filter(same).min_by_key(|row| (row.accepted_ms, row.made_by)).unwrap_or(last);
+        return Some(Origin { home: captured.region.clone(), made_of: None, size_gib: DEFAULT_DISK_GIB, nature });
     }
     builder_gone(draft, name, fleet_name);
     None
