@@ -376,13 +376,17 @@ impl Engine<'_> {
     }
 
     /// It cannot be told. The journal keeps it open; a person has to look.
-    fn leave_in_doubt(&mut self, now: Millis, id: OpId, why: &str, out: &mut Vec<Command>) {
+    pub(super) fn leave_in_doubt(&mut self, now: Millis, id: OpId, why: &str, out: &mut Vec<Command>) {
         let Some(op) = self.ops.remove(&id) else { return };
+        self.forget_watches(id);
         self.ops_left -= 1;
         self.outcome.in_doubt.push((id, why.to_owned()));
         let step = op.record.step.id;
         let action = super::action_of(&op.record.step);
-        let targets: Vec<Settled> = op.addrs().into_iter().zip(op.record.ids.iter().cloned()).collect();
+        // What has an outcome was told about.
+        let open = |n: &usize| op.record.outcomes.get(*n).is_none_or(Option::is_none);
+        let targets = op.addrs().into_iter().zip(op.record.ids.iter().cloned()).enumerate();
+        let targets: Vec<Settled> = targets.filter(|(n, _)| open(n)).map(|(_, target)| target).collect();
         self.outcome.failed.extend(targets.iter().map(|(addr, _)| (addr.clone(), why.to_owned())));
         out.push(Command::Tell(Progress::Failed { step, action, targets, why: why.to_owned() }));
         if let Some(state) = self.steps.get_mut(step.0 as usize) {

@@ -200,7 +200,7 @@ impl<'p> Engine<'p> {
                 }
                 match self.calls.remove(&id) {
                     Some(Purpose::Mutate(op)) => self.replied(now, op, result, out),
-                    Some(Purpose::Poll(group, keys)) => self.polled(now, &group, keys, result),
+                    Some(Purpose::Poll(group, keys)) => self.polled(now, &group, keys, result, out),
                     Some(Purpose::Look(op)) => self.looked(now, id, op, result, out),
                     Some(Purpose::Facts) => self.facts_read(now, id, result, out),
                     None => {}

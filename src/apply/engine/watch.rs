@@ -28,6 +28,13 @@ pub(super) struct WatchKey {
     id: CloudId,
 }
 
+impl WatchKey {
+    /// Whether it is the id of an instance that no target has yet.
+    fn nameless(&self) -> bool {
+        self.target.is_none() && self.id.instance().is_some()
+    }
+}
+
 pub(super) struct Watch {
     since_ms: Millis,
     every_ms: Millis,
@@ -104,6 +111,14 @@ impl Engine<'_> {
         self.settle_if_over(now, id);
     }
 
+    /// Looks no longer after anything of an operation.
+    pub(super) fn forget_watches(&mut self, id: OpId) {
+        self.watches.retain(|key, _| key.op != id);
+        for due in self.due.values_mut() {
+            due.retain(|(_, key)| key.op != id);
+        }
+    }
+
     /// When what is due at some time is polled. While calls are under way, or being written down, that bring more to look
     /// after, it waits a moment for them: then one poll is for all.
     fn polled_at(&self, due_ms: Millis) -> Millis {
@@ -149,14 +164,24 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn polled(&mut self, now: Millis, group: &Group, keys: Vec<WatchKey>, result: Result<Answer, Fault>) {
+    pub(super) fn polled(
+        &mut self,
+        now: Millis,
+        group: &Group,
+        keys: Vec<WatchKey>,
+        result: Result<Answer, Fault>,
+        out: &mut Vec<Command>,
+    ) {
         let answer = match result {
             Ok(answer) => answer,
             Err(fault) => {
                 let hopeless = matches!(fault.class, Class::Auth | Class::Denied | Class::Invalid);
                 for key in keys {
-                    if hopeless {
-                        // The question was refused: that says nothing of what it was about.
+                    // The question was refused: that says nothing of what it was about.
+                    if hopeless && key.nameless() {
+                        // Only the journal knows the id.
+                        self.leave_in_doubt(now, key.op, &format!("{}: {fault}", key.id), out);
+                    } else if hopeless {
                         self.conclude(now, key, Verdict::Lost(fault.to_string()));
                     } else {
                         self.later(now, group, key);
@@ -318,7 +343,7 @@ impl Engine<'_> {
                     op.source_busy = false;
                     // An id that no name could be matched to: whichever targets have none have failed.
                     op.record.unbound.retain(|id| *id != key.id);
-                    let nameless: Vec<usize> = if op.record.unbound.is_empty() && key.id.instance().is_some() {
+                    let nameless: Vec<usize> = if op.record.unbound.is_empty() && key.nameless() {
                         let ids = op.record.ids.iter().enumerate();
                         ids.filter(|(_, id)| id.is_none()).map(|(n, _)| n).collect()
                     } else {

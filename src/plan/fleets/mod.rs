@@ -18,7 +18,7 @@ use super::rollout::{self, Creation, Going, Rolling, Work};
 use super::types::{Action, Do, Effect, Fact, Handling, Need, Reason, Until};
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::diff::{self, Attr, Shown, SlotDiff, Takes, Wanted, fields};
+use crate::diff::{self, Attr, Shown, Takes, Wanted, fields};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, InstanceSource, ManagedImage, Ready};
@@ -322,12 +322,6 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         diff.attrs.push(Attr { name, before, after, takes: Takes::Move, drifted: false });
     }
     let asked = draft.input.options.asked.replaces(&row.full_addr());
-    if diff == SlotDiff::default() && !asked {
-        if ready.is_empty() && row.status.is_unsettled() {
-            await_instance(draft, row, Until::Settled);
-        }
-        return;
-    }
     // A builder that switches itself off is left to do so.
     let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
     if off && diff.power == Some(Power::Stopped) {
@@ -351,6 +345,8 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     if does_something {
         let (zone, found) = (zone.clone(), diff::power_of(&seen.state));
         rolling.work.push(Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, asked, ready });
+    } else if ready.is_empty() && row.status.is_unsettled() {
+        await_instance(draft, row, Until::Settled);
     }
 }
 
