@@ -135,4 +135,20 @@ impl Pace {
         delete_ms: 10_000,
         modify_ms: 2_000,
     };
+
+    /// How long an operation on an instance takes, by the name that `LatestOperation` gives it; `None` where that is no
+    /// operation that is waited for here.
+    #[must_use]
+    pub fn operation_ms(&self, name: &str) -> Option<i64> {
+        Some(match name {
+            "RunInstances" => self.launch_ms,
+            "TerminateInstances" => self.terminate_ms,
+            "StartInstances" | "StopInstances" | "RebootInstances" => self.power_ms,
+            "ResetInstance" => self.reset_ms,
+            "ResetInstancesType" => self.resize_ms,
+            "CreateImage" => self.capture_ms,
+            "ModifyInstancesAttribute" => self.modify_ms,
+            _ => return None,
+        })
+    }
 }

@@ -104,6 +104,8 @@ pub(super) struct Draft<'a> {
     pub(super) left_out: BTreeSet<Block>,
     /// Copies of images that are left out and not there.
     pub(super) absent: BTreeSet<(Name, Region)>,
+    /// What steps of this plan take out of the state, for it is gone: each once.
+    pub(super) forgotten: BTreeSet<Addr>,
     /// Recorded objects by block, in the order of their addresses.
     pub(super) objects: BTreeMap<&'a Block, Vec<&'a Object>>,
     pub(super) steps: Vec<Step>,
@@ -175,6 +177,7 @@ impl<'a> Draft<'a> {
             images: BTreeMap::new(),
             current: BTreeMap::new(),
             kept: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
             guarded: BTreeMap::new(),
             unusable: BTreeMap::new(),
             slots: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod broken;
 mod check;
+mod gone;
 mod large;
 mod prices;
 mod small;

@@ -379,12 +379,16 @@ fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> StepId {
     let reason = if not_listed { Reason::NotListed } else { Reason::UnderWay };
     let detail = detail(vec![reason], Vec::new());
     draft.change(row.full_addr(), Action::Await, Some(row.cloud_id.clone()), &row.name, &detail);
+    // Somebody else may be at it: a reset takes far longer than a launch.
+    let pace = &draft.input.pace;
+    let latest = seen.and_then(|seen| seen.present().and_then(|seen| seen.latest.as_ref()));
+    let expected_ms = latest.and_then(|latest| pace.operation_ms(&latest.name)).unwrap_or(0).max(pace.launch_ms);
     draft.step(NewStep {
         needs: Vec::new(),
         does: Do::Await { region: row.region.clone() },
         targets: vec![known(row, Effect::Arrive)],
         expect: Vec::new(),
-        settle: settle(until, draft.input.pace.launch_ms),
+        settle: settle(until, expected_ms),
         holds: Vec::new(),
     })
 }

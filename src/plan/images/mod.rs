@@ -327,17 +327,25 @@ fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
 
 /// How long what is on its way may take.
 fn awaited_ms(draft: &Draft<'_>, object: &Object) -> Millis {
-    let seen =
-        object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id)?.present().copied());
-    if seen.is_some_and(|seen| seen.state == ImageState::Importing) {
-        draft.input.pace.import_ms
-    } else {
-        draft.input.pace.capture_ms
+    let pace = &draft.input.pace;
+    let seen = object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id)?.present().copied());
+    match seen.map(|seen| &seen.state) {
+        Some(ImageState::Importing) => pace.import_ms,
+        Some(ImageState::Syncing) => pace.copy_ms,
+        Some(
+            ImageState::Normal
+            | ImageState::Creating
+            | ImageState::CreateFailed
+            | ImageState::ImportFailed
+            | ImageState::Other(_),
+        )
+        | None => pace.capture_ms,
     }
 }
 
 /// Takes what is gone out of the state.
 pub(in crate::plan) fn forget(draft: &mut Draft<'_>, object: &Object, reason: Reason, needs: Vec<Need>) -> StepId {
+    draft.forgotten.insert(object.full_addr());
     let gone = matches!(reason, Reason::Vanished | Reason::CreationFailed);
     let expect = gone.then(|| Fact::Gone { region: object.region.clone(), id: object.cloud_id.clone() });
     let detail = detail(vec![reason], Vec::new());
@@ -505,10 +513,10 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             } else {
                 Reason::OldVersion
             };
-            // Vanished or failed copies of the current version were dealt with where it was planned.
-            let same_version = current.as_ref().is_some_and(|(v, _)| key.0.as_ref() == Some(v));
+            // What vanished or failed of the current version was dealt with where that was planned; what an interrupted
+            // run left of captures before it was not.
             let dealt_with = match found(draft, object) {
-                Found::Gone => same_version,
+                Found::Gone => draft.forgotten.contains(&object.full_addr()),
                 Found::Failed => is_current,
                 Found::UnderWay | Found::Usable(_) => false,
             };
