@@ -328,7 +328,8 @@ fn await_copy(draft: &mut Draft<'_>, object: &Object) -> StepId {
 /// How long what is on its way may take.
 fn awaited_ms(draft: &Draft<'_>, object: &Object) -> Millis {
     let pace = &draft.input.pace;
-    let seen = object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id)?.present().copied());
+    let seen =
+        object.cloud_id.image().and_then(|id| draft.input.observed.image(&object.region, id)?.present().copied());
     match seen.map(|seen| &seen.state) {
         Some(ImageState::Importing) => pace.import_ms,
         Some(ImageState::Syncing) => pace.copy_ms,
