@@ -1,6 +1,7 @@
 //! The wire protocol: what is let through, strict parameters, paging.
 
 use fleetwright::cloud::cvm::transport::HttpRequest;
+use fleetwright::cloud::embedded::settings::LISTED_LATE_MS;
 use fleetwright::cloud::embedded::{Injection, Settings, credentials};
 use serde_json::json;
 
@@ -201,6 +202,11 @@ fn the_first_read_may_leave_new_things_out() {
     let image = world.capture(&id, "golden");
     assert!(world.image(&image).is_null());
     assert_eq!(world.image(&image)["ImageState"], "NORMAL");
+    // No list lags behind for ever.
+    let id = world.launch(1, json!({}))[0].clone();
+    let image = world.capture(&id, "golden-2");
+    world.wait(LISTED_LATE_MS);
+    assert_eq!((world.state(&id).as_str(), &world.image(&image)["ImageState"]), ("RUNNING", &json!("NORMAL")));
 }
 
 #[test]

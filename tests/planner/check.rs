@@ -7,11 +7,11 @@ use fleetwright::diagnostic::{SourceMap, codes};
 use fleetwright::model::desired::Desired;
 use fleetwright::model::ids::{CloudId, ImageId, Region};
 use fleetwright::model::limits::Limits;
-use fleetwright::model::observed::Seen;
+use fleetwright::model::observed::{InstanceState, Seen};
 use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
 use fleetwright::report::diagnostics::render;
 
-use crate::world::{World, desired};
+use crate::world::{World, desired, fleet};
 
 /// An image that is captured, copied, shared, and run from.
 fn config(version: &str, count: u32) -> Desired {
@@ -182,4 +182,30 @@ fn what_is_only_over_may_have_failed() {
             }
         }
     });
+}
+
+/// Nobody misses those that are off, however many: they change first, and together.
+#[test]
+fn instances_that_are_off_already_are_replaced_together() {
+    let mut world = World::new(Limits::EMBEDDED);
+    let first = world.plan(&desired(&fleet(4, 1, "one"))).expect("a plan");
+    world.apply(&first);
+    world.see_everything();
+    let seen = world.observed.by_region.values_mut().flat_map(|region| region.instances.values_mut());
+    for one in seen.take(3) {
+        if let Seen::Present(one) = one {
+            one.state = InstanceState::Stopped;
+        }
+    }
+    let wanted = desired(&fleet(4, 1, "two"));
+    let mut plan = world.plan(&wanted).expect("a plan");
+    let terminated: Vec<usize> = of_action(&mut plan, "TerminateInstances").map(|step| step.targets.len()).collect();
+    assert_eq!(terminated.iter().sum::<usize>(), 4);
+    assert_eq!(terminated.last(), Some(&1), "the one that serves goes last, and alone: {terminated:?}");
+    // It may not go before the others are back.
+    for step in of_action(&mut plan, "TerminateInstances") {
+        step.needs.clear();
+    }
+    let found = found(&world, &wanted, &plan);
+    assert!(found.iter().any(|message| message.contains("instances out of service at once")), "{found:#?}");
 }

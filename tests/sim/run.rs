@@ -14,7 +14,7 @@ use super::cover::Cover;
 use super::hands::Failure;
 use super::script::{Atom, RUNS, Script, Verb};
 use super::shop::Shop;
-use super::watch::{Watch, serving};
+use super::watch::{Watch, idle, serving};
 use crate::crash::wire::{Fate, Trap, Wire};
 use crate::crash::world::{faults_but_shares, holds, leaks, state};
 use crate::kit::{GZ, counts};
@@ -179,7 +179,9 @@ impl Teller {
         let fewest = match verb {
             Some(Verb::Destroy | Verb::DestroyPart(_)) => 0,
             Some(Verb::Part(_) | Verb::Saved | Verb::Refresh) | None => {
-                before.min(self.shop.serving()).saturating_sub(self.shop.most)
+                // Those that stay may be the ones that somebody switched off.
+                let stay = self.shop.serving().saturating_sub(idle(&self.rig));
+                before.min(stay).saturating_sub(self.shop.most)
             }
         };
         self.watch.expect(fewest);

@@ -82,6 +82,14 @@ pub(crate) fn serving(rig: &Rig) -> usize {
     held.into_iter().flat_map(|held| held.instances.values()).filter(|one| serves(FLEET, one)).count()
 }
 
+/// How many instances of the fleet are switched off, which is left as it is where somebody else did it.
+pub(crate) fn idle(rig: &Rig) -> usize {
+    let holdings = rig.holdings();
+    let held = holdings.of(OWNER, GZ);
+    let ours = held.into_iter().flat_map(|held| held.instances.values()).filter(|one| one.name.starts_with(FLEET));
+    ours.filter(|one| one.state == "STOPPED").count()
+}
+
 fn serves(fleet: &str, one: &InstanceHeld) -> bool {
     one.name.starts_with(fleet) && one.state == "RUNNING" && one.booted
 }

@@ -30,7 +30,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Whether answers are shuffled: their order is undocumented (1.10).
     pub shuffle: bool,
-    /// Whether the first DescribeInstances or DescribeImages that would list a new thing leaves it out (4.6).
+    /// Whether the first DescribeInstances or DescribeImages that would list a new thing leaves it out (4.6), within
+    /// [`LISTED_LATE_MS`].
     pub empty_first_read: bool,
     /// Whether a copy bears its source's description (inferred).
     pub copy_carries_description: bool,
@@ -77,6 +78,8 @@ pub struct Settings {
     pub image_fee_in_instance_price: bool,
 }
 
+/// How long lists lag behind at most, where they do: what is older than this is listed. Assumed: no text has it.
+pub const LISTED_LATE_MS: Millis = 30_000;
 /// How long a failed launch is listed, before it drops out by itself: it cannot be terminated.
 pub const LAUNCH_FAILED_LISTED_MS: Millis = 3_600_000;
 /// How long a prepaid instance stays in the recycle bin, before it drops out by itself (2.2: up to seven days).

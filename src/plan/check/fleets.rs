@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ancestors;
 use crate::cloud::call::{Arg, Body, InstanceAttr, StepId};
 use crate::model::addr::Block;
-use crate::model::ids::InstanceId;
+use crate::model::ids::{CloudId, InstanceId};
 use crate::model::observed::{Instance, InstanceState, Seen};
 use crate::model::recorded::Object;
 use crate::model::spec::{ObjectSpec, Power};
 use crate::plan::input::PlanInput;
-use crate::plan::types::{Do, Effect, Plan, Step};
+use crate::plan::types::{Do, Effect, Plan, Step, Target};
 
 /// Above this many instances of a fleet that are out of service in turn, nobody counts how many are at once.
 const MAX_DISRUPTED: usize = 500;
@@ -167,10 +167,12 @@ fn in_their_zones(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
 struct Outage {
     from: StepId,
     to: StepId,
+    /// Whether it served before: nobody misses one that was off already.
+    served: bool,
 }
 
-/// Never more are taken out of service at once than the config allows: of those that are away when one goes, each has to
-/// come back later than that.
+/// Never more are taken out of service at once than the config allows: of those that are away when one that serves goes,
+/// each has to come back later than that.
 fn available(
     plan: &Plan,
     input: &PlanInput<'_>,
@@ -197,7 +199,8 @@ fn available(
         let away = |mine: &BTreeSet<usize>| {
             before.iter().enumerate().filter(|(n, other)| !mine.contains(n) && other.is_subset(mine)).count()
         };
-        let worst = before.iter().map(away).max().unwrap_or(0);
+        let served = before.iter().zip(&outages).filter(|(_, outage)| outage.served);
+        let worst = served.map(|(mine, _)| away(mine)).max().unwrap_or(0);
         if worst > most {
             wrong.push(format!("{block}: {worst} instances out of service at once, and {most} are allowed"));
         }
@@ -214,9 +217,10 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
             let Some(slot) = target.addr.slot else { continue };
             let key = (&target.addr.block, slot);
             if goes || away.contains_key(&key) {
-                let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id });
+                let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
                 outage.from = outage.from.min(step.id);
                 outage.to = outage.to.max(step.id);
+                outage.served |= goes && !is_off(target, known);
             }
             if returns {
                 back.insert(key);
@@ -230,6 +234,13 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
         }
     }
     by_fleet
+}
+
+/// Whether what a step is about was seen switched off.
+fn is_off(target: &Target, known: &Known<'_>) -> bool {
+    let id = target.id.as_ref().and_then(Arg::known).and_then(CloudId::instance);
+    let seen = id.and_then(|id| known.seen.get(id));
+    seen.is_some_and(|seen| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping))
 }
 
 /// Whether a step takes its targets out of service, and whether it brings them back.

@@ -533,6 +533,11 @@ impl Cloud for Tapped {
                 resume_unwind(Box::new(Crash))
             }
             Fate::Refused(class, code, times) => {
+                // That something is not there is no refusal of a read, but an answer, and this cloud does not lie.
+                let (class, code) = match (&call.body, class) {
+                    (Body::Describe(_), Class::NotFound) => (Class::Transient, "InternalError"),
+                    _ => (class, code),
+                };
                 if times > 1 {
                     self.wire.lock().refusing.push((call.clone(), class, code, times - 1));
                 }

@@ -13,6 +13,7 @@ use crate::cloud::embedded::fixtures::{self, MARKET, MarketImage};
 use crate::cloud::embedded::ids::{self, Kind, mix, well_formed};
 use crate::cloud::embedded::instances::launch::known_type;
 use crate::cloud::embedded::refusal::{Done, refuse};
+use crate::cloud::embedded::settings::LISTED_LATE_MS;
 use crate::cloud::embedded::{tags, time_text};
 
 const FILTERS: [&str; 9] = [
@@ -96,11 +97,13 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
             && kind.is_none_or(|kind| runs_on(&entry.architecture, kind))
     });
     if cx.settings.empty_first_read {
-        let mut update = cx.db.prepare_cached("UPDATE image SET hidden = 0 WHERE n = ?1 AND hidden = 1")?;
+        let mut update =
+            cx.db.prepare_cached("UPDATE image SET hidden = 0 WHERE n = ?1 AND hidden = 1 AND created_ms > ?2")?;
+        let since_ms = cx.now - LISTED_LATE_MS;
         let mut shown = Vec::with_capacity(found.len());
         for (entry, image) in found {
             let hidden = match &image {
-                Some(image) if image.account == cx.account => update.execute([image.n])? > 0,
+                Some(image) if image.account == cx.account => update.execute([image.n, since_ms])? > 0,
                 Some(_) | None => false,
             };
             if !hidden {

@@ -19,6 +19,7 @@ use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::filters::{self, Asked};
 use crate::cloud::embedded::ids::{self, Kind, mix};
 use crate::cloud::embedded::refusal::{Done, refuse, required};
+use crate::cloud::embedded::settings::LISTED_LATE_MS;
 use crate::cloud::embedded::{tags, time_text};
 use crate::model::catalog;
 
@@ -231,10 +232,12 @@ fn candidates<'a>(cx: &Context<'_>, region: &str, asked: &'a [Asked], rest: &mut
 
 /// Leaves out what is listed for the first time; the next listing has it.
 fn show(cx: &Context<'_>, numbers: Vec<i64>) -> Done<Vec<i64>> {
-    let mut update = cx.db.prepare_cached("UPDATE instance SET hidden = 0 WHERE n = ?1 AND hidden = 1")?;
+    let mut update =
+        cx.db.prepare_cached("UPDATE instance SET hidden = 0 WHERE n = ?1 AND hidden = 1 AND created_ms > ?2")?;
+    let since_ms = cx.now - LISTED_LATE_MS;
     let mut shown = Vec::with_capacity(numbers.len());
     for n in numbers {
-        if update.execute([n])? == 0 {
+        if update.execute([n, since_ms])? == 0 {
             shown.push(n);
         }
     }
