@@ -99,6 +99,22 @@ impl Deed {
     }
 }
 
+/// Somebody else's imports, so many, that failed: they hold their places until their owner deletes them.
+pub(crate) fn failed_imports(rig: &Rig, many: usize) {
+    for n in 0..many {
+        let name = format!("theirs-failed-{n}");
+        rig.cloud().inject(Injection::ImportFails { name: name.clone(), reason: "InternalError".into() });
+        let body = json!({
+            "ImageName": name, "Architecture": "x86_64", "OsType": "CentOS", "OsVersion": "7",
+            "ImageUrl": "https://files-1250000000.cos.ap-guangzhou.myqcloud.com/theirs.qcow2",
+        });
+        let answer = rig.ask(OWNER, GZ, "ImportImage", &body);
+        assert!(answer.get("Error").is_none(), "{answer}");
+    }
+    // However long an import takes, it is over by then.
+    rig.wait_ms(if many > 0 { 24 * 3_600_000 } else { 0 });
+}
+
 impl Failure {
     pub(crate) const KINDS: usize = 9;
 

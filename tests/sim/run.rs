@@ -11,7 +11,7 @@ use fleetwright::cli::Exit;
 use fleetwright::store::{SqliteStore, Store};
 
 use super::cover::Cover;
-use super::hands::Failure;
+use super::hands::{Failure, failed_imports};
 use super::script::{Atom, RUNS, Script, Verb};
 use super::shop::Shop;
 use super::watch::{Watch, idle, serving};
@@ -73,6 +73,7 @@ impl Teller {
     fn new(script: &Script, on_the_way: fn(&str)) -> Self {
         let shop = Shop::start(script.tight);
         let rig = Rig::with(&[("shop.yaml", &shop.text()), ("boot.sh", &shop.boot())], script.settings());
+        failed_imports(&rig, script.failed_images);
         let wire = Wire::new(None);
         wire.remember();
         let watch = Watch::new(script.tight);
@@ -86,7 +87,10 @@ impl Teller {
             start: shop.clone(),
             shop,
             serial: 0,
-            story: format!("seed {}, remote {}, {:?}\n", script.seed, script.remote, script.tight),
+            story: format!(
+                "seed {}, remote {}, {:?}, {} failed images of others\n",
+                script.seed, script.remote, script.tight, script.failed_images
+            ),
             cover: Cover::default(),
             clear_sight: true,
             fails_yet: false,
@@ -124,10 +128,11 @@ impl Teller {
 
     fn round(&mut self, atoms: &[&Atom]) -> Result<(), String> {
         self.cover.rounds += 1;
-        self.clear_sight = true;
+        // Where reads still lag since the round before, this one does not begin with a clear sight.
+        self.clear_sight = !self.wire.lags(&self.rig);
         let mut verb = None;
         let mut shop = self.shop.clone();
-        let mut faultless = true;
+        let mut faultless = self.clear_sight;
         for atom in atoms {
             match atom {
                 Atom::Edit(edit) => shop = shop.edited(*edit),
@@ -234,6 +239,7 @@ impl Teller {
             Some(ran) => {
                 self.overhear(&ran);
                 self.quiet(&ran)?;
+                self.truly_failed()?;
                 if room.is_some() && format!("{}{}", ran.out, ran.err).contains("disk is full") {
                     self.cover.full += 1;
                 }
@@ -283,6 +289,26 @@ impl Teller {
         }
         if ran.err.contains("self-check") {
             return Err(format!("the second opinion differs:\n{}{}", ran.out, ran.err));
+        }
+        Ok(())
+    }
+
+    /// What the state has as failed, the cloud does not have as well: one of a batch fails by itself.
+    fn truly_failed(&self) -> Result<(), String> {
+        if !self.rig.dir().join("state").join("default.db").exists() {
+            return Ok(());
+        }
+        let state = state(&self.rig);
+        let holdings = self.rig.holdings();
+        let rows = state["objects"].as_array().into_iter().flatten().filter(|row| row["status"] == "failed");
+        for row in rows {
+            let word = |key: &str| row[key].as_str().unwrap_or_default();
+            let Some(held) = holdings.of(OWNER, word("region")) else { continue };
+            let runs = held.instances.get(word("id")).is_some_and(|one| one.state == "RUNNING");
+            let normal = held.images.get(word("id")).is_some_and(|image| image.state == "NORMAL");
+            if runs || normal {
+                return Err(format!("{} is failed in the state, and {} is well", word("address"), word("id")));
+            }
         }
         Ok(())
     }
@@ -339,6 +365,7 @@ impl Teller {
             self.overhear(&ran);
             self.say(&format!("apply: {:?}", ran.exit));
             self.quiet(&ran)?;
+            self.truly_failed()?;
             self.unbroken()?;
             self.within_quotas(mark, &ran)?;
             match ran.exit {
@@ -475,7 +502,7 @@ fn belongs(atom: &Atom, to: usize) -> bool {
 /// Whether the program then sees another world than there is, or one that still changes.
 fn blurs(fate: Fate) -> bool {
     match fate {
-        Fate::Stale(_) | Fate::Unlisted | Fate::Late(_) | Fate::SilentLate(_) => true,
+        Fate::Stale(_) | Fate::Unlisted(_) | Fate::Late(_) | Fate::SilentLate(_) => true,
         Fate::NotSent
         | Fate::AnswerLost
         | Fate::Refused(..)

@@ -115,6 +115,8 @@ pub(crate) struct Script {
     /// Whether requests may outlive the process that made them.
     pub(crate) remote: bool,
     pub(crate) tight: Tight,
+    /// How many images of others are there from the start whose import failed: they hold their place.
+    pub(crate) failed_images: usize,
     /// What happens, each with the number of its round. A round without anything is passed over.
     pub(crate) atoms: Vec<(usize, Atom)>,
 }
@@ -132,12 +134,14 @@ impl Script {
             accounts_per_image: [50, 3, 2][dice.roll(3)],
             instances_per_zone: [1000, 8, 5][dice.roll(3)],
         };
+        // Room for one image is left in any case.
+        let failed_images = if tight.images_per_region < 10 { Dice(seed ^ 0xfa11).of(&[0, 0, 1, 2]) } else { 0 };
         let mut atoms = Vec::new();
         // The very first apply is the first round.
         for round in 0..2 + dice.roll(4) {
             scene(&mut dice, round, remote, &mut atoms);
         }
-        Self { seed, remote, tight, atoms }
+        Self { seed, remote, tight, failed_images, atoms }
     }
 
     /// The cloud that it plays in.
@@ -277,7 +281,7 @@ fn fate(dice: &mut Dice, remote: bool) -> Fate {
         6 => Fate::SilentNever,
         7 => Fate::SilentDone,
         8 => Fate::Stale(1_000 + 1_000 * i64::try_from(dice.roll(20)).expect("small")),
-        9 => Fate::Unlisted,
+        9 => Fate::Unlisted(dice.of(&[0, 0, 10_000, 40_000])),
         10 => Fate::Late(when(dice)),
         11 => Fate::SilentLate(when(dice)),
         12 => Fate::CloudDies(false),

@@ -57,8 +57,9 @@ pub(crate) enum Fate {
     CloudDies(bool),
     /// A read is answered as it was answered last, if that was no longer ago than this.
     Stale(Millis),
-    /// A read does not list yet what is young and was in no answer before.
-    Unlisted,
+    /// A read does not list yet what is young, though another answer had it; and from this call on, for so long, no
+    /// read lists what is young and was in no answer before.
+    Unlisted(Millis),
 }
 
 impl Fate {
@@ -72,7 +73,7 @@ impl Fate {
             Self::SilentNever | Self::SilentDone | Self::SilentLate(_) => "silent",
             Self::CloudDies(_) => "cloud dies",
             Self::Stale(_) => "stale",
-            Self::Unlisted => "unlisted",
+            Self::Unlisted(_) => "unlisted",
         }
     }
 
@@ -169,6 +170,8 @@ struct Inner {
     looks_on: Option<Box<LooksOn>>,
     /// The ids of all that was in an answer.
     listed: BTreeSet<String>,
+    /// Until when reads lag.
+    lags_until_ms: Millis,
     /// What became of which action.
     met: Vec<(&'static str, &'static str)>,
 }
@@ -215,6 +218,11 @@ impl Wire {
     /// From now on somebody looks on.
     pub(crate) fn watch(&self, looks_on: Option<Box<LooksOn>>) {
         self.lock().looks_on = looks_on;
+    }
+
+    /// Whether reads lag now.
+    pub(crate) fn lags(&self, rig: &Rig) -> bool {
+        rig.clock.now_ms() < self.lock().lags_until_ms
     }
 
     /// What became of which action since it was asked last.
@@ -427,9 +435,20 @@ impl Tapped {
         }
     }
 
-    /// An answer that does not list yet what is young and was in no answer before.
-    fn unlisted(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+    /// Makes a call where nothing is amiss with it, but reads may lag.
+    fn pass(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        let lags = self.clock.now_ms() < self.wire.lock().lags_until_ms;
+        if call.body.mutates() || !lags {
+            return self.make(call, signed_ms);
+        }
         let listed = self.wire.lock().listed.clone();
+        let result = self.unlisted(call, signed_ms, &listed);
+        self.note_listed(&result);
+        result
+    }
+
+    /// An answer that does not list yet what is young, but for these.
+    fn unlisted(&self, call: &Call, signed_ms: Millis, listed: &BTreeSet<String>) -> Result<Answer, Fault> {
         let mut answer = self.inner_call(call, signed_ms)?;
         let since = answer.cloud_ms - LISTED_MS;
         match &mut answer.reply {
@@ -521,7 +540,7 @@ impl Cloud for Tapped {
         if let Some(fault) = self.still_refused(call) {
             return Err(fault);
         }
-        let Some(fate) = fate else { return self.make(call, signed_ms) };
+        let Some(fate) = fate else { return self.pass(call, signed_ms) };
         match fate {
             Fate::NotSent => resume_unwind(Box::new(Crash)),
             Fate::AnswerLost => {
@@ -563,7 +582,14 @@ impl Cloud for Tapped {
                 Some(answer) => Ok(answer),
                 None => self.make(call, signed_ms),
             },
-            Fate::Unlisted => self.unlisted(call, signed_ms),
+            Fate::Unlisted(ms) => {
+                let until_ms = self.clock.now_ms() + ms;
+                {
+                    let mut inner = self.wire.lock();
+                    inner.lags_until_ms = inner.lags_until_ms.max(until_ms);
+                }
+                if mutates { self.make(call, signed_ms) } else { self.unlisted(call, signed_ms, &BTreeSet::new()) }
+            }
         }
     }
 
