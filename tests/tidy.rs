@@ -91,6 +91,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("clap_mangen", &["src/cli"]),
+    ("tokio", &["src/cloud/embedded/http.rs"]),
+    ("tokio_io_timeout", &["src/cloud/embedded/http.rs"]),
+    ("hyper", &["src/cloud/embedded/http.rs"]),
+    ("hyper_util", &["src/cloud/embedded/http.rs"]),
+    ("http_body_util", &["src/cloud/embedded/http.rs"]),
 ];
 
 const MOST_LINES: usize = 700;

@@ -229,12 +229,59 @@ pub(super) enum CloudCommand {
         #[arg(long)]
         auto_approve: bool,
     },
+    /// Serve an embedded cloud over HTTP to other programs: SDKs, tccli, terraform; until Ctrl-C or SIGTERM
+    ///
+    /// Once it listens, it prints its address as one line: `listening on http://127.0.0.1:PORT`
+    Serve(ServeArgs),
     /// Print an account's keys as shell exports, for other tools
     Credentials {
         /// A main account
         #[arg(long, value_name = "N", default_value = "100000000001")]
         account: String,
+        /// The file that the cloud is served from; it has to be an embedded cloud's
+        #[arg(long, value_name = "FILE")]
+        data: Option<PathBuf>,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ServeArgs {
+    /// Where to listen; port 0 lets the system choose one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(super) listen: std::net::SocketAddr,
+    /// Listen beyond this machine: its keys are known to everybody
+    #[arg(long)]
+    pub(super) allow_remote: bool,
+    /// Keep the cloud in this file, which is made where it is not there; silent: in memory
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: Option<PathBuf>,
+    /// How long operations take
+    #[arg(long, value_name = "PROFILE", default_value = "quick")]
+    pub(super) profile: Profile,
+    /// Enforce the limits in this file, which has the keys of `cloud.limits`
+    #[arg(long, value_name = "FILE")]
+    pub(super) limits: Option<PathBuf>,
+    /// Refuse more requests a second than the cloud's default rates, by action, region and account
+    #[arg(long)]
+    pub(super) rate_limits: bool,
+    /// Let things go wrong, drawn from a seed, at a rate such as 20% (10%): lost requests and answers, throttling, internal
+    /// errors, late failures, late listings
+    #[arg(long, value_name = "SEED[:RATE]", value_parser = super::serve::faults)]
+    pub(super) faults: Option<crate::cloud::embedded::Faults>,
+    /// Append a line of JSON for each request to this file: who asked for what, where, when, and what came of it
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Option<PathBuf>,
+}
+
+/// How long operations of a served cloud take.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// No time at all
+    Instant,
+    /// A second or two
+    Quick,
+    /// As long as the real cloud: minutes for an image
+    Realistic,
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,5 +1,7 @@
 //! `fleetwright cloud inspect`, `reset` and `credentials`: the embedded cloud, looked at from outside.
 
+use std::path::Path;
+
 use super::args::InspectArgs;
 use super::{Exit, Shell};
 use crate::cloud::embedded::inspect::Holding;
@@ -7,7 +9,7 @@ use crate::cloud::embedded::{self, Embedded, Holdings, OpenError, Settings, fixt
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::ids::{Region, Uin};
 use crate::model::naming::TAG_KEY;
-use crate::ops::{Problem, Site, cloud_file, open_problem};
+use crate::ops::{Problem, Site, cloud_file, open_problem, open_problem_of, path_word};
 use crate::report::inspect::{self, Inspect, InspectImage, InspectInstance, InspectOffer};
 
 fn problem(diagnostic: Diagnostic) -> Problem {
@@ -147,7 +149,25 @@ pub(super) fn reset(shell: &mut Shell<'_>, site: &Site, auto_approve: bool) -> R
     Ok(Exit::Done)
 }
 
-pub(super) fn credentials(shell: &mut Shell<'_>, account: &str) -> Result<Exit, Problem> {
+pub(super) fn credentials(
+    shell: &mut Shell<'_>,
+    site: &Site,
+    account: &str,
+    data: Option<&Path>,
+) -> Result<Exit, Problem> {
+    if let Some(data) = data {
+        let file = site.dir.join(data);
+        let shown = site.show(&file);
+        let again = format!("to start again with an empty cloud: rm {}", path_word(&shown));
+        if std::fs::symlink_metadata(&file).is_err() {
+            return Err(problem(
+                Diagnostic::error(codes::USAGE, format!("there is no {shown}"))
+                    .help(format!("name the file that `fleetwright cloud serve --data {}` serves", path_word(&shown))),
+            ));
+        }
+        Embedded::open(Some(&file), Settings::default())
+            .map_err(|error| open_problem_of(site, &file, &error, &again))?;
+    }
     let Some(keys) = embedded::credentials(account) else {
         return Err(problem(
             Diagnostic::error(codes::USAGE, format!("the embedded cloud has no keys of account {account:?}"))

@@ -16,6 +16,7 @@ mod plan;
 #[cfg(test)]
 mod reference;
 mod screen;
+mod serve;
 mod shell_help;
 mod show;
 mod show_run;
@@ -91,7 +92,10 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::Cloud { command: CloudCommand::Reset { auto_approve } } => {
             cloud::reset(&mut shell, &site, *auto_approve)
         }
-        Command::Cloud { command: CloudCommand::Credentials { account } } => cloud::credentials(&mut shell, account),
+        Command::Cloud { command: CloudCommand::Serve(options) } => serve::run(&mut shell, &site, options),
+        Command::Cloud { command: CloudCommand::Credentials { account, data } } => {
+            cloud::credentials(&mut shell, &site, account, data.as_deref())
+        }
     };
     let exit = match result {
         Ok(exit) => exit,
@@ -122,7 +126,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Explain { .. }
-        | Command::Cloud { command: CloudCommand::Credentials { .. } } => Ok(()),
+        | Command::Cloud { command: CloudCommand::Credentials { .. } | CloudCommand::Serve(_) } => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::language;
 use super::node::Pair;
-use super::read::Value;
+use super::read::{Faults, Value};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::desired::{CloudSpec, Latency, Provider};
 use crate::model::ids::{Name, Uin};
@@ -97,6 +97,21 @@ pub(super) fn cloud(cx: &mut Context<'_>, top: &[Pair]) -> Option<CloudSpec> {
         account: account?,
         limits: limits?,
     })
+}
+
+/// Limits that are a file by themselves.
+pub(super) fn limits_file(faults: &mut Faults, top: &[Pair]) -> LimitOverrides {
+    faults.check_keys(top, &language::LIMITS, &Path::default());
+    let mut limit = |key: &str| {
+        let pair = top.iter().find(|pair| pair.key == key && !pair.void)?;
+        let value = Value { node: &pair.value, key: pair.key_span, path: Path::of(&[key]) };
+        faults.number(&value, 1, u32::MAX)
+    };
+    LimitOverrides {
+        images_per_region: limit("images_per_region"),
+        accounts_per_image: limit("accounts_per_image"),
+        instances_per_zone: limit("instances_per_zone"),
+    }
 }
 
 fn limits(cx: &mut Context<'_>, value: &Value<'_>) -> Option<LimitOverrides> {

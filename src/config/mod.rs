@@ -36,6 +36,7 @@ use crate::model::addr::Kind;
 use crate::model::desired::{CloudSpec, Desired, Fleet, Image, Share};
 use crate::model::digest::{Digest, SecretKey, SecretSource, context as digest_context};
 use crate::model::ids::Name;
+use crate::model::limits::LimitOverrides;
 use crate::model::path::Path;
 use context::Context;
 use index::Index;
@@ -129,6 +130,24 @@ pub fn load(files: &ConfigFiles<'_>, env: &Name, key: &SecretKey) -> Loaded {
         digest,
     });
     Loaded { desired, diagnostics, sources, secret_texts: cx.secret_texts }
+}
+
+/// Reads limits out of a file of their own, with the keys of `cloud.limits`: what a served cloud is to enforce.
+///
+/// # Errors
+/// All that is wrong with it, and the file.
+pub fn limits(path: &str, bytes: Vec<u8>) -> Result<LimitOverrides, (Vec<Diagnostic>, SourceMap)> {
+    let files = ConfigFiles {
+        yaml: vec![(path.to_owned(), bytes)],
+        environments: BTreeSet::new(),
+        faults: Vec::new(),
+        others: Box::new(|_| Err(String::new())),
+    };
+    let mut faults = Faults { list: Vec::new(), last: false };
+    let parse::Parsed { top, sources, partial: _ } = parse::parse(&files, &mut faults);
+    let limits = cloud::limits_file(&mut faults, &top);
+    let diagnostics = in_order(faults.list, &sources);
+    if diagnostics.iter().any(Diagnostic::is_error) { Err((diagnostics, sources)) } else { Ok(limits) }
 }
 
 struct Blocks {

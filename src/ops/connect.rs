@@ -1,7 +1,7 @@
 //! The way to the cloud that a config names.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Problem, Site};
@@ -61,8 +61,14 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
 /// What a fault of the embedded cloud's file means to a person.
 #[must_use]
 pub fn open_problem(site: &Site, error: &OpenError) -> Problem {
-    let path = cloud_file(site);
-    let file = site.show(&path);
+    let reset = site.command("cloud reset");
+    open_problem_of(site, &cloud_file(site), error, &format!("to start again with an empty cloud: {reset}"))
+}
+
+/// The same of any file that an embedded cloud is to be in; `again` says how to start again without what is in it.
+#[must_use]
+pub fn open_problem_of(site: &Site, path: &Path, error: &OpenError, again: &str) -> Problem {
+    let file = site.show(path);
     // The fault names the file as the system does; people are told where it is from where they are.
     let why = error.to_string().replace(&path.display().to_string(), &file);
     if matches!(error, OpenError::Denied { .. }) {
@@ -72,11 +78,10 @@ pub fn open_problem(site: &Site, error: &OpenError) -> Problem {
                 .help(format!("check the owner and the permissions of {file} and of the directory that it is in")),
         );
     }
-    let reset = site.command("cloud reset");
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
             .why(format!("all that it holds is in {file}; nothing was changed"))
-            .help(format!("restore {file} from a backup; to start again with an empty cloud: {reset}")),
+            .help(format!("restore {file} from a backup; {again}")),
     )
 }
 

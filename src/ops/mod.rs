@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use asked::{asked, scope};
-pub use connect::{cloud_file, open_embedded, open_problem};
+pub use connect::{cloud_file, open_embedded, open_problem, open_problem_of};
 pub use history::{Prune, RunNumber, RunWhole, history, measured, prune, run, stays_from};
 pub use init::{Started, init};
 pub use load::{Config, expect_dir, validate};

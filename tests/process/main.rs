@@ -7,6 +7,7 @@ mod compare;
 mod kills;
 mod place;
 mod runners;
+mod serve;
 mod signals;
 mod sleepers;
 mod terminal;

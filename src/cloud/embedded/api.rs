@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::faults::Fault;
 use super::refusal::{Done, Refusal, refuse};
 use super::settings::{Injection, LogEntry, Settings};
 use super::{auth, images, instances, params, places, quotas, tags};
@@ -36,6 +37,8 @@ pub(crate) struct Context<'a> {
     pub(crate) region: Option<&'static RegionEntry>,
     /// Whether what was done is undone after all: a dry run.
     pub(crate) discard: bool,
+    /// What this request meets by chance.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Context<'_> {
@@ -58,6 +61,16 @@ impl Context<'_> {
     pub(crate) fn strike(&mut self, fits: impl Fn(&Injection) -> bool) -> Option<Injection> {
         let place = self.injections.iter().position(fits)?;
         Some(self.injections.remove(place))
+    }
+
+    /// Whether what is begun here fails later: by an injection that fits, or, once a request, by chance.
+    pub(crate) fn fails_later(&mut self, fits: impl Fn(&Injection) -> bool) -> bool {
+        self.strike(fits).is_some() || self.fault.take_if(|fault| *fault == Fault::FailsLater).is_some()
+    }
+
+    /// Whether what is made here is missing in the first list that would tell of it.
+    pub(crate) fn lists_late(&self) -> bool {
+        self.settings.empty_first_read || self.fault == Some(Fault::ListedLate)
     }
 
     /// The end of a dry run: nothing is kept (1.10).
@@ -152,6 +165,14 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
         }
     }
     refuse_if_injected(cx, action)?;
+    cx.fault = cx.settings.faults.and_then(|faults| faults.of(action, cx.requests));
+    match cx.fault {
+        // Nobody hears of it.
+        Some(Fault::RequestLost) => return refuse("InternalError", "the request was lost"),
+        Some(Fault::Throttled) => return refuse("RequestLimitExceeded", "a fault by chance: too many requests"),
+        Some(Fault::Internal) => return refuse("InternalError", "a fault by chance"),
+        Some(Fault::AnswerLost | Fault::FailsLater | Fault::ListedLate) | None => {}
+    }
     dispatch(cx, claim.service, action, request)
 }
 

@@ -16,7 +16,11 @@ pub struct Loopback {
 
 impl Transport for Loopback {
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        Ok(self.cloud.handle(self.clock.now_ms(), request))
+        let (response, entry) = self.cloud.serve(self.clock.now_ms(), request);
+        if entry.lost {
+            return Err(NoAnswer { message: "the connection was closed before an answer came".to_owned(), sent: true });
+        }
+        Ok(response)
     }
 
     fn outlives_us(&self) -> bool {

@@ -13,15 +13,18 @@
 //! [`accounts`], [`catalogue`] and [`fixtures`] say what exists from the start, [`settings`] what may be chosen,
 //! [`inspect`] what is there now. `api` lets requests in, `auth` checks signatures, `params` reads parameters,
 //! `images`, `instances`, `tags` and `quotas` hold the actions, [`prices`] says what things cost, `network` what exists
-//! from its first use, `machines` what machines do, [`imports`] what the name of a file tells of it.
+//! from its first use, `machines` what machines do, [`imports`] what the name of a file tells of it. [`http`] serves all
+//! of it to other programs, and [`faults`] makes them meet what can go wrong.
 
 pub mod accounts;
 mod api;
 mod auth;
 pub mod catalogue;
 mod db;
+pub mod faults;
 mod filters;
 pub mod fixtures;
+pub mod http;
 mod ids;
 mod images;
 pub mod imports;
@@ -46,6 +49,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use accounts::{Credentials, credentials};
 pub use catalogue::{default_subnet, default_vpc, public_image_id};
 pub use db::OpenError;
+pub use faults::Faults;
 pub use inspect::Holdings;
 pub use loopback::Loopback;
 pub use settings::{Injection, LogEntry, Settings};
@@ -53,7 +57,8 @@ pub use settings::{Injection, LogEntry, Settings};
 use super::cvm::transport::{HttpRequest, HttpResponse};
 use super::cvm::wire::{Envelope, answers::Accepted};
 use crate::model::Millis;
-use refusal::Done;
+use faults::Fault;
+use refusal::{Done, Refusal};
 
 /// A cloud in this binary.
 ///
@@ -126,9 +131,16 @@ impl Embedded {
         })
     }
 
-    /// Answers a request.
+    /// Answers a request, whether or not anybody gets to hear it.
     #[must_use]
     pub fn handle(&self, now_ms: Millis, request: &HttpRequest) -> HttpResponse {
+        self.serve(now_ms, request).0
+    }
+
+    /// Answers a request, and says what is to be noted of it. Where the note says that the answer was lost, nobody may
+    /// hear it.
+    #[must_use]
+    pub fn serve(&self, now_ms: Millis, request: &HttpRequest) -> (HttpResponse, LogEntry) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let now_ms = now_ms.clamp(0, LAST_MS);
@@ -142,37 +154,65 @@ impl Embedded {
             account: String::new(),
             code: None,
             request_id: ids::uuid(now_ms.cast_unsigned(), 0),
+            lost: false,
             body: if self.settings.log { String::from_utf8_lossy(body).into_owned() } else { String::new() },
         };
         let body = match serve(inner, &self.settings, request, &mut entry) {
             Ok(body) => body,
             Err(refusal) => {
                 entry.code = Some(refusal.code.clone());
-                let response = Accepted { error: Some(refusal.into_body()), request_id: entry.request_id.clone() };
-                serde_json::to_vec(&Envelope { response }).unwrap_or_default()
+                refused(refusal, &entry.request_id)
             }
         };
-        let ms = entry.ms;
         if self.settings.log {
-            inner.log.push(entry);
+            inner.log.push(entry.clone());
         }
         drop(guard);
-        let date = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        HttpResponse {
-            status: 200,
-            headers: vec![
-                // Exactly so: with a charset behind it the official SDK takes failures for successes (1.6).
-                ("Content-Type".to_owned(), "application/json".to_owned()),
-                ("Date".to_owned(), date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
-            ],
-            body,
-            cloud_ms: Some(ms),
-        }
+        (response(entry.ms, body), entry)
+    }
+
+    /// Refuses what is no request that could be looked at, with this code.
+    #[must_use]
+    pub fn refuse(&self, now_ms: Millis, code: &str, message: &str) -> (HttpResponse, LogEntry) {
+        let ms = self.lock().last_ms.max(now_ms.clamp(0, LAST_MS));
+        let request_id = ids::uuid(ms.cast_unsigned(), 1);
+        let body = refused(Refusal::new(code, message), &request_id);
+        let entry = LogEntry {
+            ms,
+            service: String::new(),
+            action: String::new(),
+            region: String::new(),
+            account: String::new(),
+            code: Some(code.to_owned()),
+            request_id,
+            lost: false,
+            body: String::new(),
+        };
+        (response(ms, body), entry)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Whatever a panic left behind, the transaction that it broke off was undone.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(refusal: Refusal, request_id: &str) -> Vec<u8> {
+    let response = Accepted { error: Some(refusal.into_body()), request_id: request_id.to_owned() };
+    serde_json::to_vec(&Envelope { response }).unwrap_or_default()
+}
+
+fn response(ms: Millis, body: Vec<u8>) -> HttpResponse {
+    let date = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    HttpResponse {
+        status: 200,
+        headers: vec![
+            // Exactly so: with a charset behind it the official SDK takes failures for successes (1.6).
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("Date".to_owned(), date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+        ],
+        body,
+        cloud_ms: Some(ms),
     }
 }
 
@@ -195,8 +235,10 @@ fn serve(inner: &mut Inner, settings: &Settings, request: &HttpRequest, entry: &
         account: 0,
         region: None,
         discard: false,
+        fault: None,
     };
     let outcome = api::answer(&mut cx, request, entry);
+    entry.lost = matches!(cx.fault, Some(Fault::RequestLost | Fault::AnswerLost));
     // The clock and the count of requests stay, whatever becomes of the rest.
     if outcome.is_err() || cx.discard {
         tx.prepare_cached("ROLLBACK TO act")?.execute([])?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::cloud::embedded::accounts::Credentials;
+use crate::cloud::embedded::faults::Faults;
 use crate::model::Millis;
 use crate::model::desired::Latency;
 use crate::model::limits::{Limits, Pace};
@@ -76,6 +77,8 @@ pub struct Settings {
     pub spot_taken_back_after_ms: Option<Millis>,
     /// Whether an image's fee shows in InstancePrice (9.15); else prices do not tell it.
     pub image_fee_in_instance_price: bool,
+    /// Faults by chance: lost requests and answers, throttling, internal errors, late failures, late listings.
+    pub faults: Option<Faults>,
 }
 
 /// How long lists lag behind at most, where they do: what is older than this is listed. Assumed: no text has it.
@@ -125,7 +128,13 @@ impl Settings {
             cam_roles: None,
             spot_taken_back_after_ms: None,
             image_fee_in_instance_price: true,
+            faults: None,
         }
+    }
+
+    /// Whether something new may be missing in the first list that would tell of it.
+    pub(crate) fn may_list_late(&self) -> bool {
+        self.empty_first_read || self.faults.is_some()
     }
 }
 
@@ -209,6 +218,8 @@ pub struct LogEntry {
     pub code: Option<String>,
     /// What the request was called.
     pub request_id: String,
+    /// Whether nobody got to hear the answer, by a fault that [`Settings::faults`] asked for.
+    pub lost: bool,
     /// The body, or the query of a GET.
     pub body: String,
 }

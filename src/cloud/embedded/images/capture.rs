@@ -99,7 +99,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     if r.dry_run == Some(true) {
         return cx.dry_run();
     }
-    let fails = cx.strike(|i| matches!(i, Injection::CaptureFails { name: wanted } if *wanted == name)).is_some();
+    let fails = cx.fails_later(|i| matches!(i, Injection::CaptureFails { name: wanted } if *wanted == name));
     let n = db::take_numbers(cx.db, Kind::Image, 1)?;
     let until = cx.now + cx.takes(cx.settings.pace.capture_ms, n);
     let image = Custom {
@@ -119,7 +119,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
         op_until: until,
         op_error: fails.then(|| "the disk could not be read".to_owned()),
         gone_ms: None,
-        hidden: cx.settings.empty_first_read,
+        hidden: cx.lists_late(),
         imported: false,
         encrypted: false,
     };

@@ -73,9 +73,9 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
     let mut image_set = Vec::with_capacity(to.len());
     let mut longest = cx.now;
     for entry in to {
-        let fails = cx
-            .strike(|i| matches!(i, Injection::CopyFails { name: n, region } if *n == name && region == entry.region))
-            .is_some();
+        let fails = cx.fails_later(
+            |i| matches!(i, Injection::CopyFails { name: n, region } if *n == name && region == entry.region),
+        );
         let n = db::take_numbers(cx.db, Kind::Image, 1)?;
         let until = cx.now + cx.takes(cx.settings.pace.copy_ms, n);
         longest = longest.max(until);
@@ -96,7 +96,7 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
             op_until: until,
             op_error: fails.then(|| "the copy broke off".to_owned()),
             gone_ms: None,
-            hidden: cx.settings.empty_first_read,
+            hidden: cx.lists_late(),
             imported: false,
             encrypted: encrypt,
         };

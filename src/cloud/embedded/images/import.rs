@@ -96,6 +96,7 @@ pub(crate) fn import(cx: &mut Context<'_>, r: ImportImage) -> Done<ImportImageAn
     let struck = cx.strike(|i| matches!(i, Injection::ImportFails { name: wanted, .. } if *wanted == name));
     let reason = match struck {
         Some(Injection::ImportFails { reason, .. }) => Some(reason),
+        _ if cx.fails_later(|_| false) => Some("the file could not be read to its end".to_owned()),
         _ => std::iter::once(&file)
             .chain(&data)
             .find_map(|file| failure(file, windows || force))
@@ -135,7 +136,7 @@ pub(crate) fn import(cx: &mut Context<'_>, r: ImportImage) -> Done<ImportImageAn
         op_until: until,
         op_error: reason,
         gone_ms: None,
-        hidden: cx.settings.empty_first_read,
+        hidden: cx.lists_late(),
         imported: true,
         encrypted: false,
     };

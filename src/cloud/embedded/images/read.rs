@@ -96,7 +96,7 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
                 .all(|found| image.as_ref().is_some_and(|image| found.contains(&ids::resource(Kind::Image, image.n))))
             && kind.is_none_or(|kind| runs_on(&entry.architecture, kind))
     });
-    if cx.settings.empty_first_read {
+    if cx.settings.may_list_late() {
         let mut update =
             cx.db.prepare_cached("UPDATE image SET hidden = 0 WHERE n = ?1 AND hidden = 1 AND created_ms > ?2")?;
         let since_ms = cx.now - LISTED_LATE_MS;

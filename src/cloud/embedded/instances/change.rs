@@ -37,9 +37,9 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
     spec.content = image.content.after(&image_id, data.as_deref().map(machines::digest));
     let script = Script::of(data.as_deref());
     spec.script = script.into();
-    let fails = cx.strike(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
+    let fails = cx.fails_later(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
     machine.begin(cx, Op::Reset, cx.settings.pace.reset_ms, Power::On)?;
-    if fails.is_some() {
+    if fails {
         machine.op_error = Some("the system disk could not be written".to_owned());
     } else {
         machine.next_spec = Some(spec.insert(cx.db, data.as_deref())?);

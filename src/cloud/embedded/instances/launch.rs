@@ -74,7 +74,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut r: RunInstances) -> Done<RunInstance
     let mut made = 0;
     for (((n, ordinal), name), address) in (first..).zip(0..).zip(names).zip(addresses) {
         let until = cx.now + cx.takes(cx.settings.pace.launch_ms, n);
-        let fails = cx.strike(|i| matches!(i, Injection::LaunchFails { name: wanted } if *wanted == name)).is_some();
+        let fails = cx.fails_later(|i| matches!(i, Injection::LaunchFails { name: wanted } if *wanted == name));
         let (ends_ms, ends_into, gone_ms) = match ending(cx, &spec, &name, until) {
             _ if fails => (None, End::Gone, Some(until + LAUNCH_FAILED_LISTED_MS)),
             Some((ends, into, gone)) => (Some(ends), into, Some(gone)),
@@ -102,7 +102,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut r: RunInstances) -> Done<RunInstance
             off_ms: script.off_at(until),
             gone_ms,
             address,
-            hidden: cx.settings.empty_first_read,
+            hidden: cx.lists_late(),
             ordinal,
             ends_ms,
             ends_into,

@@ -142,7 +142,7 @@ fn select(
         }
         numbers = fitting;
     }
-    if cx.settings.empty_first_read {
+    if cx.settings.may_list_late() {
         numbers = show(cx, numbers)?;
     }
     let total = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
