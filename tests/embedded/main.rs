@@ -10,6 +10,7 @@ mod imports;
 mod instances;
 mod limits;
 mod machines;
+mod neighbours;
 mod others;
 mod prices;
 mod protocol;

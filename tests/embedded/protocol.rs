@@ -32,9 +32,9 @@ fn what_is_not_served_has_its_code() {
 
     let known = credentials("100000000001").expect("a key");
     let secret = (known.secret_id.as_str(), known.secret_key.as_str());
-    let mut headers = sign(secret, START, "cbs", ("POST", "", b"{}"), "application/json");
-    headers.push(("X-TC-Action".to_owned(), "DescribeDisks".to_owned()));
-    headers.push(("X-TC-Version".to_owned(), "2017-03-12".to_owned()));
+    let mut headers = sign(secret, START, "cam", ("POST", "", b"{}"), "application/json");
+    headers.push(("X-TC-Action".to_owned(), "ListUsers".to_owned()));
+    headers.push(("X-TC-Version".to_owned(), "2019-01-16".to_owned()));
     assert_eq!(code(&world.send(&HttpRequest { headers, ..base })), "NoSuchProduct");
 }
 

@@ -101,7 +101,12 @@ impl World {
     /// A signed POST of account 1000000000`account`.
     pub(crate) fn request(&self, account: u32, region: &str, action: &str, body: &str) -> HttpRequest {
         let known = embedded::credentials(&uin(account)).expect("a fixed key");
-        let service = if action.ends_with("TagResources") { "tag" } else { "cvm" };
+        let service = match action {
+            "TagResources" | "UnTagResources" | "ModifyResourceTags" | "DescribeResourceTagsByResourceIds" => "tag",
+            "DescribeDisks" | "DescribeSnapshots" => "cbs",
+            "DescribeUsedIpAddress" => "vpc",
+            _ => "cvm",
+        };
         let version = if service == "tag" { "2018-08-13" } else { "2017-03-12" };
         let secret = (known.secret_id.as_str(), known.secret_key.as_str());
         let mut headers = sign(secret, self.now.get(), service, ("POST", "", body.as_bytes()), "application/json");

@@ -7,9 +7,9 @@ use rusqlite::Connection;
 use super::faults::Fault;
 use super::refusal::{Done, Refusal, refuse};
 use super::settings::{Injection, LogEntry, Settings};
-use super::{auth, images, instances, params, places, quotas, tags};
+use super::{auth, images, instances, neighbours, params, places, quotas, tagged, tags};
 use crate::cloud::cvm::transport::HttpRequest;
-use crate::cloud::cvm::wire::{Answer, CVM, Envelope, Request, TAG};
+use crate::cloud::cvm::wire::{Answer, CBS, CVM, Envelope, Request, TAG, VPC};
 use crate::model::Millis;
 use crate::model::catalog::{self, RegionEntry};
 
@@ -96,7 +96,9 @@ fn rate(action: &str) -> u32 {
         | "DescribeAccountQuota"
         | "DescribeImageFromFamily"
         | "TagResources"
-        | "UnTagResources" => 20,
+        | "UnTagResources"
+        | "ModifyResourceTags"
+        | "DescribeResourceTagsByResourceIds" => 20,
         // Of 2018; the present figure is unconfirmed (9.1).
         "DescribeImportImageOs" => 288,
         _ => 10,
@@ -143,6 +145,8 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
     let served = match claim.service {
         "cvm" => CVM.1,
         "tag" => TAG.1,
+        "cbs" => CBS.1,
+        "vpc" => VPC.1,
         other => return refuse("NoSuchProduct", format!("there is no service `{other}` here")),
     };
     if version != served {
@@ -153,7 +157,7 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
         name => {
             entry.region = name.to_owned();
             cx.region = catalog::find_region(name);
-            if cx.region.is_none() && claim.service == "cvm" {
+            if cx.region.is_none() && claim.service != TAG.0 {
                 return refuse("UnsupportedRegion", format!("there is no region `{name}`"));
             }
         }
@@ -225,6 +229,11 @@ fn dispatch(cx: &mut Context<'_>, service: &str, action: &str, request: &HttpReq
         ("cvm", "ModifyInstancesAttribute") => run(cx, request, instances::change::modify),
         ("tag", "TagResources") => run(cx, request, tags::tag),
         ("tag", "UnTagResources") => run(cx, request, tags::untag),
+        ("tag", "ModifyResourceTags") => run(cx, request, tagged::modify),
+        ("tag", "DescribeResourceTagsByResourceIds") => run(cx, request, tagged::of_resources),
+        ("cbs", "DescribeDisks") => run(cx, request, neighbours::disks),
+        ("cbs", "DescribeSnapshots") => run(cx, request, neighbours::snapshots),
+        ("vpc", "DescribeUsedIpAddress") => run(cx, request, neighbours::used_addresses),
         _ => refuse("InvalidAction", format!("`{service}` has no action `{action}` here")),
     }
 }
@@ -235,7 +244,7 @@ fn run<R: Request>(
     act: fn(&mut Context<'_>, R) -> Done<R::Answer>,
 ) -> Done<Vec<u8>> {
     // Whether DescribeRegions needs a region is unconfirmed (9.4); it makes no sense that it should.
-    if R::SERVICE == CVM.0 && R::ACTION != "DescribeRegions" {
+    if R::SERVICE != TAG.0 && R::ACTION != "DescribeRegions" {
         cx.region()?;
     }
     let parameters = params::parse::<R>(request)?;

@@ -32,6 +32,7 @@ pub mod inspect;
 mod instances;
 pub mod loopback;
 mod machines;
+mod neighbours;
 mod network;
 mod params;
 mod places;
@@ -39,6 +40,7 @@ pub mod prices;
 mod quotas;
 mod refusal;
 pub mod settings;
+mod tagged;
 mod tags;
 
 use std::path::Path;

@@ -19,7 +19,7 @@ const MAX_RESOURCES: usize = 10;
 /// The most tags of a request (7.1).
 const MAX_TAGS: usize = 10;
 /// The most tags of a resource (7).
-const MAX_ATTACHED: usize = 50;
+pub(super) const MAX_ATTACHED: usize = 50;
 /// The most keys of an account, and values of a key (7).
 const MAX_REGISTERED: i64 = 1000;
 /// The longest key and the longest value (9.19: sources differ).
@@ -81,7 +81,7 @@ fn key_exists(cx: &Context<'_>, key: &str) -> Done<bool> {
 }
 
 /// Remembers a key and a value, as far as the account's limits go.
-fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> Done<()> {
+pub(super) fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> Done<()> {
     let mut known = cx.db.prepare_cached("SELECT 1 FROM tag_value WHERE account = ?1 AND key = ?2 AND value = ?3")?;
     if known.exists(params![cx.account, key, value])? {
         return Ok(());
@@ -188,14 +188,14 @@ pub(crate) fn carriers_of_value(cx: &Context<'_>, region: &str, values: &[String
 
 /// A resource out of its six-part description, `qcs::cvm:<region>:uin/<account>:<prefix>/<id>`; the account may be
 /// left out (observed).
-struct Described {
-    region: String,
-    account: String,
-    prefix: String,
-    id: String,
+pub(super) struct Described {
+    pub(super) region: String,
+    pub(super) account: String,
+    pub(super) prefix: String,
+    pub(super) id: String,
 }
 
-fn described(text: &str) -> Done<Described> {
+pub(super) fn described(text: &str) -> Done<Described> {
     let wrong =
         || Refusal::new("InvalidParameterValue.ResourceDescriptionError", format!("`{text}` describes nothing"));
     let parts: Vec<&str> = text.split(':').collect();
@@ -218,7 +218,7 @@ fn described(text: &str) -> Done<Described> {
 }
 
 /// The number of a resource that is there, and the caller's.
-fn resource_of(cx: &Context<'_>, what: &Described) -> Done<Option<i64>> {
+pub(super) fn resource_of(cx: &Context<'_>, what: &Described) -> Done<Option<i64>> {
     if !what.account.is_empty() && what.account != uin(cx.account) {
         return Ok(None);
     }
@@ -269,7 +269,7 @@ fn resources(given: Option<Vec<String>>) -> Done<Vec<(String, Described)>> {
 }
 
 /// Checks a key of a request to the tag service.
-fn check_key(key: &str) -> Done<()> {
+pub(super) fn check_key(key: &str) -> Done<()> {
     if key.is_empty() {
         return refuse("InvalidParameterValue.TagKeyEmpty", "a tag's key is empty");
     }
@@ -285,7 +285,19 @@ fn check_key(key: &str) -> Done<()> {
     Ok(())
 }
 
-fn check_count(count: usize, name: &str) -> Done<()> {
+/// Checks a value of a request to the tag service.
+pub(super) fn check_value(value: &str) -> Done<()> {
+    if value.chars().count() > MAX_VALUE {
+        let code = "InvalidParameterValue.TagValueLengthExceeded";
+        return refuse(code, format!("a value has at most {MAX_VALUE} characters"));
+    }
+    if !legal(value) {
+        return refuse("InvalidParameterValue.TagValueCharacterIllegal", format!("`{value}` cannot be a tag's value"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_count(count: usize, name: &str) -> Done<()> {
     match count {
         0 => refuse("MissingParameter", format!("{name} is empty")),
         1..=MAX_TAGS => Ok(()),
@@ -304,14 +316,7 @@ pub(crate) fn tag(cx: &mut Context<'_>, r: TagResources) -> Done<TagResourcesAns
         if value.is_empty() {
             return refuse("InvalidParameterValue.TagValueEmpty", format!("the value of `{key}` is empty"));
         }
-        if value.chars().count() > MAX_VALUE {
-            let code = "InvalidParameterValue.TagValueLengthExceeded";
-            return refuse(code, format!("a value has at most {MAX_VALUE} characters"));
-        }
-        if !legal(&value) {
-            let code = "InvalidParameterValue.TagValueCharacterIllegal";
-            return refuse(code, format!("`{value}` cannot be a tag's value"));
-        }
+        check_value(&value)?;
         register(cx, &key, &value, "LimitExceeded.TagValue")?;
         if tags.insert(key.clone(), value).is_some() {
             return refuse("InvalidParameterValue.TagKeyDuplicate", format!("the key `{key}` is given twice"));

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::shapes::{
-    AccountQuotaOverview, FailedResource, Image, ImageOsList, Instance, InstanceAttributes, InstanceStatus,
-    InstanceTypeConfig, OsVersion, Price, RegionInfo, SharePermission, SyncImage, ZoneInfo,
+    AccountQuotaOverview, CloudDisk, DiskSnapshot, FailedResource, Image, ImageOsList, Instance, InstanceAttributes,
+    InstanceStatus, InstanceTypeConfig, IpAddressState, OsVersion, Price, RegionInfo, ResourceTag, SharePermission,
+    SyncImage, ZoneInfo,
 };
 use super::{Answer, ErrorBody};
 
@@ -82,4 +83,12 @@ answers! {
     DescribeInstanceTypeConfigsAnswer { instance_type_config_set: Vec<InstanceTypeConfig> }
     /// 7.1 and 7.2; names what failed, and is empty on full success.
     TagResourcesAnswer { failed_resources: Option<Vec<FailedResource>> }
+    /// DescribeResourceTagsByResourceIds
+    DescribeResourceTagsByResourceIdsAnswer { total_count: i64, offset: i64, limit: i64, tags: Vec<ResourceTag> }
+    /// DescribeDisks
+    DescribeDisksAnswer { total_count: i64, disk_set: Vec<CloudDisk> }
+    /// DescribeSnapshots
+    DescribeSnapshotsAnswer { total_count: i64, snapshot_set: Vec<DiskSnapshot> }
+    /// DescribeUsedIpAddress; an address that is not listed is free.
+    DescribeUsedIpAddressAnswer { ip_address_states: Vec<IpAddressState>, total_count: i64 }
 }

@@ -61,6 +61,10 @@ pub trait Answer: Serialize + DeserializeOwned + Default {
 pub const CVM: (&str, &str) = ("cvm", "2017-03-12");
 /// Service and version of the tag actions (API text 1.1).
 pub const TAG: (&str, &str) = ("tag", "2018-08-13");
+/// Service and version of the disks' actions, which other clients ask.
+pub const CBS: (&str, &str) = ("cbs", "2017-03-12");
+/// Service and version of the networks' actions, which other clients ask.
+pub const VPC: (&str, &str) = ("vpc", "2017-03-12");
 
 #[cfg(test)]
 mod tests {

@@ -4,18 +4,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::answers::{
-    Accepted, CreateImageAnswer, DescribeAccountQuotaAnswer, DescribeImageFromFamilyAnswer, DescribeImageQuotaAnswer,
-    DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeImportImageOsAnswer,
+    Accepted, CreateImageAnswer, DescribeAccountQuotaAnswer, DescribeDisksAnswer, DescribeImageFromFamilyAnswer,
+    DescribeImageQuotaAnswer, DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeImportImageOsAnswer,
     DescribeInstanceTypeConfigsAnswer, DescribeInstancesAnswer, DescribeInstancesAttributesAnswer,
-    DescribeInstancesStatusAnswer, DescribeRegionsAnswer, DescribeZonesAnswer, ImportImageAnswer,
+    DescribeInstancesStatusAnswer, DescribeRegionsAnswer, DescribeResourceTagsByResourceIdsAnswer,
+    DescribeSnapshotsAnswer, DescribeUsedIpAddressAnswer, DescribeZonesAnswer, ImportImageAnswer,
     InquiryPriceRunInstancesAnswer, RunInstancesAnswer, SyncImagesAnswer, TagResourcesAnswer,
 };
 use super::shapes::{
     ActionTimer, CpuTopology, DataDisk, EnhancedService, Filter, ImportImageDataDisk, InstanceChargePrepaid,
     InstanceMarketOptions, InternetAccessible, LaunchTemplate, LoginSettings, Metadata, NetworkInterface, Placement,
-    ServiceTag, SystemDisk, TagSpecification, VirtualPrivateCloud,
+    ServiceTag, SystemDisk, TagKeyObject, TagSpecification, VirtualPrivateCloud,
 };
-use super::{CVM, Request, TAG};
+use super::{CBS, CVM, Request, TAG, VPC};
 
 macro_rules! requests {
     ($api:expr; $($(#[$doc:meta])* $name:ident -> $answer:ty { $($(#[$attr:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
@@ -246,4 +247,33 @@ requests! { TAG;
     TagResources -> TagResourcesAnswer { resource_list: Vec<String>, tags: Vec<ServiceTag> }
     /// 7.2
     UnTagResources -> TagResourcesAnswer { resource_list: Vec<String>, tag_keys: Vec<String> }
+    /// 7.3
+    ModifyResourceTags -> Accepted { resource: String, replace_tags: Vec<ServiceTag>, delete_tags: Vec<TagKeyObject> }
+    /// The tags of resources, as other clients ask for them.
+    DescribeResourceTagsByResourceIds -> DescribeResourceTagsByResourceIdsAnswer {
+        service_type: String,
+        resource_prefix: String,
+        resource_ids: Vec<String>,
+        resource_region: String,
+        offset: i64,
+        limit: i64,
+    }
+}
+
+requests! { CBS;
+    /// Disks of instances, and those that outlived them.
+    DescribeDisks -> DescribeDisksAnswer { disk_ids: Vec<String>, offset: i64, limit: i64 }
+    /// Snapshots of images.
+    DescribeSnapshots -> DescribeSnapshotsAnswer { snapshot_ids: Vec<String>, offset: i64, limit: i64 }
+}
+
+requests! { VPC;
+    /// Which of some addresses are taken.
+    DescribeUsedIpAddress -> DescribeUsedIpAddressAnswer {
+        vpc_id: String,
+        subnet_id: String,
+        ip_addresses: Vec<String>,
+        offset: i64,
+        limit: i64,
+    }
 }

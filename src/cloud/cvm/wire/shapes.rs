@@ -30,6 +30,8 @@ macro_rules! answered {
 optional! {
     /// Filter (3.1): several are joined by AND, the values of one by OR.
     Filter { name: String, values: Vec<String> }
+    /// A tag that goes, of ModifyResourceTags (7.3).
+    TagKeyObject { tag_key: String }
     /// Tag of CVM (3.1).
     Tag { key: String, value: String }
     /// TagSpecification (3.1).
@@ -168,6 +170,39 @@ optional! {
 }
 
 answered! {
+    /// A tag of one resource, of the tag service.
+    ResourceTag { tag_key: String, tag_value: String, resource_id: String }
+    /// A disk, of the disks' service.
+    CloudDisk {
+        disk_id: String,
+        disk_name: String,
+        disk_size: i64,
+        disk_type: String,
+        disk_usage: String,
+        disk_state: String,
+        encrypt: bool,
+        delete_with_instance: bool,
+        throughput_performance: i64,
+        kms_key_id: String,
+        attached: bool,
+        instance_id: String,
+    }
+    /// A snapshot, of the disks' service.
+    DiskSnapshot {
+        snapshot_id: String,
+        snapshot_name: String,
+        disk_usage: String,
+        disk_size: i64,
+        snapshot_state: String,
+    }
+    /// An address that is taken, of the networks' service.
+    IpAddressState {
+        vpc_id: String,
+        subnet_id: String,
+        ip_address: String,
+        resource_type: String,
+        resource_id: String,
+    }
     /// Snapshot (3.1).
     Snapshot { snapshot_id: String, disk_usage: String, disk_size: i64 }
     /// Image (3.1).
