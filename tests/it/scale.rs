@@ -120,6 +120,33 @@ fn a_round_that_failed_holds_up_the_next_and_nothing_that_is_done_is_called_skip
     failing.settle();
 }
 
+/// Three rounds of one; the first stays off. What was not switched off is not switched on, which would look as if it was
+/// changed.
+#[test]
+fn nothing_goes_on_after_one_that_could_not_be_switched_on_again() {
+    let text = config(3).replace("max_unavailable: 100", "max_unavailable: 1");
+    let rig = world(&text);
+    rig.settle();
+    rig.edit(SHOP, "S5.MEDIUM4", "S5.LARGE8");
+    let mark = rig.mark();
+    rig.cloud().inject(Injection::Refuse {
+        action: "StartInstances".into(),
+        code: "InvalidParameterValue".into(),
+        times: 1,
+    });
+    let told = rig.run("apply --auto-approve").expect(Exit::Failed);
+    let calls = rig.calls(mark);
+    let count = |action: &str| calls.get(action).copied().unwrap_or(0);
+    assert_eq!(
+        (count("StopInstances"), count("ResetInstancesType"), count("StartInstances")),
+        (1, 1, 1),
+        "{}{}",
+        told.out,
+        told.err
+    );
+    rig.settle();
+}
+
 /// Two fleets of so many in all, in which everything changes at once: one gets another image, of the other every second
 /// instance is called something else, and all get another tag, and there are to be more of it.
 fn plan_of_much(count: usize, renamed: impl Fn(usize) -> String) -> String {

@@ -7,6 +7,7 @@ use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::embedded::Embedded;
 use fleetwright::cloud::embedded::inspect::InstanceHeld;
 use fleetwright::model::Millis;
+use fleetwright::model::naming::TAG_KEY;
 
 use crate::crash::wire::LooksOn;
 use crate::kit::GZ;
@@ -86,12 +87,18 @@ pub(crate) fn serving(rig: &Rig) -> usize {
 pub(crate) fn idle(rig: &Rig) -> usize {
     let holdings = rig.holdings();
     let held = holdings.of(OWNER, GZ);
-    let ours = held.into_iter().flat_map(|held| held.instances.values()).filter(|one| one.name.starts_with(FLEET));
+    let ours = held.into_iter().flat_map(|held| held.instances.values()).filter(|one| belongs(FLEET, one));
     ours.filter(|one| one.state == "STOPPED").count()
 }
 
+/// Whether an instance is one of a fleet: by what its name begins with or, where somebody renamed it, by its tag.
+fn belongs(fleet: &str, one: &InstanceHeld) -> bool {
+    let block = fleet.trim_end_matches('-').replacen('-', "/", 1).replacen('-', "/fleet.", 1);
+    one.name.starts_with(fleet) || one.tags.get(TAG_KEY) == Some(&block)
+}
+
 fn serves(fleet: &str, one: &InstanceHeld) -> bool {
-    one.name.starts_with(fleet) && one.state == "RUNNING" && one.booted
+    belongs(fleet, one) && one.state == "RUNNING" && one.booted
 }
 
 impl Seen {

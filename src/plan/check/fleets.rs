@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ancestors;
 use crate::cloud::call::{Arg, Body, InstanceAttr, StepId};
-use crate::model::addr::Block;
-use crate::model::ids::{CloudId, InstanceId};
+use crate::model::addr::{Addr, Block};
+use crate::model::ids::InstanceId;
 use crate::model::observed::{Instance, InstanceState, Seen};
 use crate::model::recorded::Object;
 use crate::model::spec::{ObjectSpec, Power};
@@ -18,7 +18,18 @@ const MAX_DISRUPTED: usize = 500;
 /// Instances that calls act on, by their ids.
 struct Known<'a> {
     recorded: BTreeMap<&'a InstanceId, &'a Object>,
+    /// The ids of the same, by address and generation.
+    ids: BTreeMap<(&'a Addr, u32), &'a InstanceId>,
     seen: BTreeMap<&'a InstanceId, &'a Instance>,
+}
+
+impl Known<'_> {
+    /// Whether what a step is about was seen switched off. Its id may be told by an earlier step: the state has it.
+    fn is_off(&self, target: &Target) -> bool {
+        let id = self.ids.get(&(&target.addr, target.generation));
+        let seen = id.and_then(|id| self.seen.get(*id));
+        seen.is_some_and(|seen| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping))
+    }
 }
 
 /// Looks for what must never happen to an instance.
@@ -26,11 +37,11 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     let acted_on = acted_on(plan);
     let rows = input.recorded.objects.iter();
     let listed = input.observed.by_region.values().flat_map(|region| region.instances.values());
+    let recorded: BTreeMap<&InstanceId, &Object> =
+        rows.filter_map(|row| Some((row.cloud_id.instance()?, row))).filter(|(id, _)| acted_on.contains(id)).collect();
     let known = Known {
-        recorded: rows
-            .filter_map(|row| Some((row.cloud_id.instance()?, row)))
-            .filter(|(id, _)| acted_on.contains(id))
-            .collect(),
+        ids: recorded.iter().map(|(id, row)| ((&row.addr, row.generation), *id)).collect(),
+        recorded,
         seen: listed
             .filter_map(Seen::present)
             .filter(|seen| acted_on.contains(&seen.id))
@@ -220,7 +231,7 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
                 let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
                 outage.from = outage.from.min(step.id);
                 outage.to = outage.to.max(step.id);
-                outage.served |= goes && !is_off(target, known);
+                outage.served |= goes && !known.is_off(target);
             }
             if returns {
                 back.insert(key);
@@ -234,13 +245,6 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
         }
     }
     by_fleet
-}
-
-/// Whether what a step is about was seen switched off.
-fn is_off(target: &Target, known: &Known<'_>) -> bool {
-    let id = target.id.as_ref().and_then(Arg::known).and_then(CloudId::instance);
-    let seen = id.and_then(|id| known.seen.get(id));
-    seen.is_some_and(|seen| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping))
 }
 
 /// Whether a step takes its targets out of service, and whether it brings them back.

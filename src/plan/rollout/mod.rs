@@ -409,7 +409,7 @@ fn one_group<'a>(
         let resets = rolling.strategy(work) == Some(Strategy::Reset);
         let stopped = stops.contains_key(&work.slot);
         if work.diff.takes(Takes::Resize) {
-            needs.extend(stops.get(&work.slot).map(|step| Need::Success(*step)));
+            needs.extend(stops.get(&work.slot).map(|(step, _)| Need::Success(*step)));
             let parts = if stopped && work.stays_off() { Parts::from([Part::Powered]) } else { Parts::new() };
             let step = power::resize(draft, rolling, work, needs.clone(), &parts);
             needs = vec![Need::Success(step)];
@@ -423,7 +423,7 @@ fn one_group<'a>(
         }
         note_change(draft, rolling, work, if resets { Action::Reset } else { Action::Update });
     }
-    let start: BTreeMap<u32, Output> = power::start(draft, rolling, &started).into_iter().collect();
+    let start: BTreeMap<u32, Output> = power::start(draft, rolling, &started, &stops).into_iter().collect();
     last_of.extend(start.iter().map(|(slot, output)| (*slot, *output)));
     for work in &kept {
         let resets = rolling.strategy(work) == Some(Strategy::Reset);

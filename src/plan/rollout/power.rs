@@ -74,14 +74,14 @@ pub(super) fn after_reset(work: &Work<'_>) -> Parts {
     parts
 }
 
-/// Stops what runs and is to get another type: a running instance may be refused (API text 5.10). Answers which step
-/// stops which slot.
+/// Stops what runs and is to get another type: a running instance may be refused (API text 5.10). Answers which output
+/// tells that a slot was stopped.
 pub(super) fn stop(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     resized: &[&Work<'_>],
     gate: &[Need],
-) -> BTreeMap<u32, StepId> {
+) -> BTreeMap<u32, Output> {
     let running: Vec<&&Work<'_>> = resized.iter().filter(|work| work.runs()).collect();
     let mut stopped = BTreeMap::new();
     for chunk in running.chunks(MAX_BATCH) {
@@ -105,7 +105,7 @@ pub(super) fn stop(
             settle: settle(Until::Stopped, draft.input.pace.power_ms),
             holds: Vec::new(),
         });
-        stopped.extend(chunk.iter().map(|work| (work.slot, step)));
+        stopped.extend(chunk.iter().zip(0..).map(|(work, n)| (work.slot, (step, n))));
     }
     stopped
 }
@@ -142,11 +142,13 @@ pub(super) fn resize(
 /// InstanceChargeType of what is paid in advance.
 const PREPAID: &str = "PREPAID";
 
-/// Starts what was stopped for a change, at most a group at a time.
+/// Starts what was stopped for a change, at most a group at a time. What could not be stopped is not started either: it
+/// runs, and that it does must not look as if its change was over.
 pub(super) fn start(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     stopped: &[(&Work<'_>, Vec<Need>)],
+    stops: &BTreeMap<u32, Output>,
 ) -> Vec<(u32, Output)> {
     let mut outputs = Vec::new();
     for chunk in stopped.chunks(MAX_BATCH) {
@@ -160,11 +162,16 @@ pub(super) fn start(
             }
             None => Effect::Nothing,
         };
+        let target = |work: &Work<'_>| {
+            let target = known(work.row, effect(work));
+            let id = stops.get(&work.slot).map(|(step, n)| Arg::Output { step: *step, target: *n });
+            Target { id: id.or_else(|| target.id.clone()), ..target }
+        };
         // One that could not get its new type is started all the same: it was running before.
         let step = draft.step(NewStep {
             needs: chunk.iter().flat_map(|(_, needs)| needs).map(|need| Need::Over(need.step())).collect(),
             does,
-            targets: chunk.iter().map(|(work, _)| known(work.row, effect(work))).collect(),
+            targets: chunk.iter().map(|(work, _)| target(work)).collect(),
             expect: vec![Fact::Instances { region, ids: chunk.iter().map(|(work, _)| work.seen.id.clone()).collect() }],
             settle: settle(Until::Running, draft.input.pace.power_ms),
             holds: Vec::new(),
