@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::InspectArgs;
+use super::serve::ANOTHER_FILE;
 use super::{Exit, Shell};
 use crate::cloud::embedded::inspect::Holding;
 use crate::cloud::embedded::{self, Embedded, Holdings, OpenError, Settings, fixtures};
@@ -158,7 +159,6 @@ pub(super) fn credentials(
     if let Some(data) = data {
         let file = site.dir.join(data);
         let shown = site.show(&file);
-        let again = format!("to start again with an empty cloud: rm {}", path_word(&shown));
         if std::fs::symlink_metadata(&file).is_err() {
             return Err(problem(
                 Diagnostic::error(codes::USAGE, format!("there is no {shown}"))
@@ -166,7 +166,7 @@ pub(super) fn credentials(
             ));
         }
         Embedded::open(Some(&file), Settings::default())
-            .map_err(|error| open_problem_of(site, &file, &error, &again))?;
+            .map_err(|error| open_problem_of(site, &file, &error, ANOTHER_FILE))?;
     }
     let Some(keys) = embedded::credentials(account) else {
         return Err(problem(

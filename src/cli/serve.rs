@@ -16,10 +16,12 @@ use crate::config;
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::desired::Latency;
 use crate::model::limits::{LimitOverrides, Limits};
-use crate::ops::{Problem, Site, open_problem_of, path_word};
+use crate::ops::{Problem, Site, open_problem_of};
 
 /// Of a thousand requests, so many meet a fault where nobody says how many.
 const FAULTS_PER_MILLE: u16 = 100;
+/// What to do where a file is no cloud's: it may be anything, and is not to be deleted on our word.
+pub(super) const ANOTHER_FILE: &str = "or name another file with --data";
 /// What a client says that it asks for is noted up to here.
 const MOST_NOTED: usize = 100;
 
@@ -69,11 +71,8 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ServeArgs) -> Resul
         ..Settings::new(latency, Limits::EMBEDDED.with(limits), seed)
     };
     let data = data.as_ref().map(|data| site.dir.join(data));
-    let cloud = Embedded::open(data.as_deref(), settings).map_err(|error| {
-        let file = data.clone().unwrap_or_default();
-        let again = format!("to start again with an empty cloud: rm {}", path_word(&site.show(&file)));
-        open_problem_of(site, &file, &error, &again)
-    })?;
+    let cloud = Embedded::open(data.as_deref(), settings)
+        .map_err(|error| open_problem_of(site, &data.clone().unwrap_or_default(), &error, ANOTHER_FILE))?;
     let log = log.as_ref().map(|file| Log::open(site, file)).transpose()?.map(Arc::new);
     let listener = TcpListener::bind(listen).map_err(|error| {
         problem(
