@@ -102,11 +102,14 @@ pub(super) fn cloud(cx: &mut Context<'_>, top: &[Pair]) -> Option<CloudSpec> {
 /// Limits that are a file by themselves.
 pub(super) fn limits_file(faults: &mut Faults, top: &[Pair]) -> LimitOverrides {
     faults.check_keys(top, &language::LIMITS, &Path::default());
-    let mut limit = |key: &str| {
+    overrides(|key| {
         let pair = top.iter().find(|pair| pair.key == key && !pair.void)?;
         let value = Value { node: &pair.value, key: pair.key_span, path: Path::of(&[key]) };
         faults.number(&value, 1, u32::MAX)
-    };
+    })
+}
+
+fn overrides(mut limit: impl FnMut(&'static str) -> Option<u32>) -> LimitOverrides {
     LimitOverrides {
         images_per_region: limit("images_per_region"),
         accounts_per_image: limit("accounts_per_image"),
@@ -116,10 +119,5 @@ pub(super) fn limits_file(faults: &mut Faults, top: &[Pair]) -> LimitOverrides {
 
 fn limits(cx: &mut Context<'_>, value: &Value<'_>) -> Option<LimitOverrides> {
     let fields = cx.faults.fields(value, &language::LIMITS)?;
-    let mut limit = |key| fields.get(key).and_then(|value| cx.faults.number(&value, 1, u32::MAX));
-    Some(LimitOverrides {
-        images_per_region: limit("images_per_region"),
-        accounts_per_image: limit("accounts_per_image"),
-        instances_per_zone: limit("instances_per_zone"),
-    })
+    Some(overrides(|key| fields.get(key).and_then(|value| cx.faults.number(&value, 1, u32::MAX))))
 }

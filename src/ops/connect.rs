@@ -65,9 +65,9 @@ pub fn open_problem(site: &Site, error: &OpenError) -> Problem {
     open_problem_of(site, &cloud_file(site), error, &format!("to start again with an empty cloud: {reset}"))
 }
 
-/// The same of any file that an embedded cloud is to be in; `again` says how to start again without what is in it.
+/// The same of any file that an embedded cloud is to be in; `otherwise` says what helps beside a backup.
 #[must_use]
-pub fn open_problem_of(site: &Site, path: &Path, error: &OpenError, again: &str) -> Problem {
+pub fn open_problem_of(site: &Site, path: &Path, error: &OpenError, otherwise: &str) -> Problem {
     let file = site.show(path);
     // The fault names the file as the system does; people are told where it is from where they are.
     let why = error.to_string().replace(&path.display().to_string(), &file);
@@ -81,7 +81,7 @@ pub fn open_problem_of(site: &Site, path: &Path, error: &OpenError, again: &str)
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
             .why(format!("all that it holds is in {file}; nothing was changed"))
-            .help(format!("restore {file} from a backup; {again}")),
+            .help(format!("restore {file} from a backup; {otherwise}")),
     )
 }
 
