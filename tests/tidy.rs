@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("src/cloud/embedded", &["model", "diagnostic", "cloud"]),
     ("src/cloud/observe", &["model", "diagnostic", "cloud::call", "cloud::args"]),
     ("src/plan", &["model", "diagnostic", "graph", "diff", "cloud::call"]),
-    ("src/store", &["model", "diagnostic", "plan", "cloud::call"]),
+    ("src/store", &["model", "diagnostic", "plan", "cloud::call", "cloud::budget"]),
     ("src/apply", &["model", "diagnostic", "plan", "cloud", "store"]),
     ("src/apply/engine", ENGINE),
     ("src/ops", &["model", "diagnostic", "graph", "diff", "config", "cloud", "plan", "store", "apply"]),
@@ -36,8 +36,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The engine has no driver, no clock and no cloud in reach.
-const ENGINE: &[&str] =
-    &["model", "diagnostic", "plan", "store", "cloud::call", "cloud::args", "apply::events", "apply::evidence"];
+const ENGINE: &[&str] = &[
+    "model",
+    "diagnostic",
+    "plan",
+    "store",
+    "cloud::call",
+    "cloud::args",
+    "cloud::budget",
+    "apply::events",
+    "apply::evidence",
+];
 
 const EVERYTHING: &[&str] =
     &["model", "diagnostic", "graph", "diff", "config", "cloud", "plan", "store", "apply", "ops", "report", "cli"];
@@ -58,6 +67,7 @@ const PURE: &[&str] = &[
     "src/cloud/query.rs",
     "src/cloud/answer.rs",
     "src/cloud/args.rs",
+    "src/cloud/budget.rs",
     "src/report",
 ];
 
@@ -91,6 +101,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("clap_mangen", &["src/cli"]),
+    ("ureq", &["src/cloud/cvm/http.rs"]),
+    ("httpdate", &["src/cloud/cvm/http.rs"]),
     ("tokio", &["src/cloud/embedded/http.rs"]),
     ("tokio_io_timeout", &["src/cloud/embedded/http.rs"]),
     ("hyper", &["src/cloud/embedded/http.rs"]),

@@ -17,7 +17,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &K
 
 /// `fleetwright refresh`: only the state changes.
 pub(super) fn refresh(shell: &mut Shell<'_>, site: &Site, args: &RefreshArgs) -> Result<Exit, Problem> {
-    let RefreshArgs { scope, lock: _, auto_approve } = args;
+    let RefreshArgs { scope, lock: _, reach: _, auto_approve } = args;
     let asked = Asked { scope: ops::scope(&scope.target, &scope.exclude)?, ..Asked::default() };
     let plan = PlanOptions { refresh_only: true, asked, ..PlanOptions::default() };
     plan_and_apply(shell, site, plan, *auto_approve, scope_words(scope))

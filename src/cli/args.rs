@@ -144,6 +144,20 @@ pub(super) struct LockArgs {
     pub(super) lock_timeout: crate::model::Millis,
 }
 
+/// How the cloud is spoken to.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(super) struct ReachArgs {
+    /// Sign with the keys of this profile of tccli, in place of the config's and of the environment's
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// Append a line of JSON for each request to this file: action, region, time taken, attempt, what came of it
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace: Option<PathBuf>,
+    /// With --trace: requests and answers, too, without what is secret in them
+    #[arg(long, requires = "trace")]
+    pub(super) trace_bodies: bool,
+}
+
 #[derive(clap::Args, Debug)]
 pub(super) struct StateRmArgs {
     /// What to forget: `fleet.web[3]`, or `fleet.web` for all of its slots
@@ -264,6 +278,10 @@ pub(super) struct ServeArgs {
     /// Refuse more requests a second than the cloud's default rates, by action, region and account
     #[arg(long)]
     pub(super) rate_limits: bool,
+    /// By how many seconds the time of a signature may be off; less than five minutes is for tests that cannot wait for so
+    /// long
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(super) signature_window: u16,
     /// Let things go wrong, drawn from a seed, at a rate such as 20% (10%): lost requests and answers, throttling, internal
     /// errors, late failures, late listings
     #[arg(long, value_name = "SEED[:RATE]", value_parser = super::serve::faults)]
@@ -308,6 +326,8 @@ pub(super) struct Planning {
     /// How many calls are made at once
     #[arg(long, value_name = "N", default_value_t = MOST_CALLS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) parallelism: u16,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -368,6 +388,8 @@ pub(super) struct RefreshArgs {
     pub(super) scope: ScopeArgs,
     #[command(flatten)]
     pub(super) lock: LockArgs,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
@@ -391,6 +413,8 @@ pub(super) struct DriftArgs {
     pub(super) adopt: Vec<String>,
     #[command(flatten)]
     pub(super) lock: LockArgs,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
     /// Do not ask
     #[arg(long, requires = "adopt")]
     pub(super) auto_approve: bool,
@@ -452,6 +476,34 @@ impl Args {
         }
     }
 
+    /// How the cloud is spoken to; `None` of those that do not speak to it.
+    pub(super) fn reach(&self) -> Option<&ReachArgs> {
+        match &self.command {
+            Command::Plan(args) => Some(&args.planning.reach),
+            Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(DestroyArgs { apply: args, .. }) => {
+                Some(&args.planning.reach)
+            }
+            Command::Refresh(args) => Some(&args.reach),
+            Command::Drift(args) => Some(&args.reach),
+            Command::Validate
+            | Command::Show { .. }
+            | Command::History { .. }
+            | Command::State { .. }
+            | Command::Init(_)
+            | Command::Graph { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Explain { .. }
+            | Command::ForceUnlock(_)
+            | Command::Cloud { .. } => None,
+        }
+    }
+
+    /// The profile whose keys are to sign.
+    pub(super) fn profile(&self) -> Option<String> {
+        self.reach().and_then(|reach| reach.profile.clone())
+    }
+
     /// How long a lock is waited for; those that take none do not wait.
     pub(super) fn lock_timeout_ms(&self) -> crate::model::Millis {
         let lock = match &self.command {
@@ -490,7 +542,7 @@ mod tests {
         let apply = command.find_subcommand("apply").expect("apply");
         let options = apply.get_arguments().map(|arg| arg.get_id().as_str());
         // These say how a plan is carried out, whichever it is.
-        let harmless = ["file", "parallelism", "auto_approve", "lock_timeout"];
+        let harmless = ["file", "parallelism", "auto_approve", "lock_timeout", "profile", "trace", "trace_bodies"];
         let planning: Vec<&str> = options.filter(|id| !harmless.contains(id) && *id != "help").collect();
         for id in &planning {
             assert!(PLANNING_ONLY.contains(id), "{id} does not conflict with FILE");

@@ -21,6 +21,7 @@ mod shell_help;
 mod show;
 mod show_run;
 mod state;
+mod trace;
 mod validate;
 mod watching;
 mod world;
@@ -28,13 +29,16 @@ mod world;
 pub use exit::Exit;
 pub use world::{Terminals, Typed, Window, World, interrupts, real_world};
 
+use std::sync::Arc;
+
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::cloud::cvm::trace::Tracer;
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::Millis;
 use crate::model::ids::Name;
-use crate::ops::{Problem, Site, Waiter};
+use crate::ops::{Problem, Reach, Site, Waiter};
 use crate::report::document::Document;
 use crate::report::style::Style;
 use crate::store::Lease;
@@ -54,7 +58,11 @@ pub fn run(mut world: World<'_>) -> Exit {
             .help("name it like this: -e staging");
         return shell.fail(&Problem { diagnostics: vec![fault], sources: SourceMap::default() });
     }
-    let site = shell.site(chdir, Name::new(env.as_str()), &args);
+    let tracer = match trace::open(&shell.world, chdir, &args) {
+        Ok(tracer) => tracer,
+        Err(problem) => return shell.fail(&problem),
+    };
+    let site = shell.site(chdir, Name::new(env.as_str()), &args, tracer.clone());
     if let Err(problem) = there(&site, &args.command) {
         return shell.fail(&problem);
     }
@@ -101,6 +109,9 @@ pub fn run(mut world: World<'_>) -> Exit {
         Ok(exit) => exit,
         Err(problem) => shell.fail(&problem),
     };
+    if let Some(fault) = tracer.and_then(|tracer| trace::fault(&tracer)) {
+        shell.diagnostics(&[fault], &SourceMap::default());
+    }
     shell.end(exit)
 }
 
@@ -169,7 +180,8 @@ impl<'a> Shell<'a> {
         Self { world, json: args.json, verbose: args.verbose > 0, out, talk, unwritten: None }
     }
 
-    fn site(&mut self, chdir: &std::path::Path, env: Name, args: &Args) -> Site {
+    fn site(&mut self, chdir: &std::path::Path, env: Name, args: &Args, tracer: Option<Arc<Tracer>>) -> Site {
+        let reach = Reach { env: self.world.env.clone(), profile: args.profile(), tracer };
         let world = &mut self.world;
         Site {
             dir: world.cwd.join(chdir),
@@ -182,6 +194,7 @@ impl<'a> Shell<'a> {
             stop: std::sync::Arc::clone(&world.stop),
             lock_timeout_ms: args.lock_timeout_ms(),
             parallelism: args.parallelism(),
+            reach,
             hooks: std::mem::take(&mut world.hooks),
         }
     }

@@ -11,7 +11,7 @@ use crate::store::Lease;
 const LOOK: &str = "drift --orphans";
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &DriftArgs) -> Result<Exit, Problem> {
-    let DriftArgs { orphans: _, adopt, auto_approve, lock: _ } = args;
+    let DriftArgs { orphans: _, adopt, auto_approve, lock: _, reach: _ } = args;
     if adopt.is_empty() { look(shell, site) } else { take_in(shell, site, adopt, *auto_approve) }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 
 /// What the arguments ask for.
 pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> Result<PlanOptions, Problem> {
-    let Planning { cancel_undeclared_shares, refresh, parallelism: _ } = planning;
+    let Planning { cancel_undeclared_shares, refresh, parallelism: _, reach: _ } = planning;
     let KindArgs { scope: ScopeArgs { target, exclude }, destroy, refresh_only, replace, upgrade } = kind;
     Ok(PlanOptions {
         destroy: *destroy,

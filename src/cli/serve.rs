@@ -14,6 +14,7 @@ use crate::cloud::embedded::http::{Bounds, Note, Server, is_local};
 use crate::cloud::embedded::{Embedded, Faults, LogEntry, Settings};
 use crate::config;
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
+use crate::model::Millis;
 use crate::model::desired::Latency;
 use crate::model::limits::{LimitOverrides, Limits};
 use crate::ops::{Problem, Site, open_problem_of};
@@ -47,7 +48,7 @@ pub(super) fn faults(text: &str) -> Result<Faults, String> {
 }
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ServeArgs) -> Result<Exit, Problem> {
-    let ServeArgs { listen, allow_remote, data, profile, limits, rate_limits, faults, log } = args;
+    let ServeArgs { listen, allow_remote, data, profile, limits, rate_limits, signature_window, faults, log } = args;
     if !is_local(listen) && !allow_remote {
         return Err(problem(
             Diagnostic::error(codes::USAGE, format!("{listen} can be reached from other machines"))
@@ -67,6 +68,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ServeArgs) -> Resul
     let seed = (site.entropy)().iter().take(8).fold(0_u64, |seed, byte| (seed << 8) | u64::from(*byte));
     let settings = Settings {
         rate_limits: *rate_limits,
+        signature_window_ms: Millis::from(*signature_window) * 1000,
         faults: *faults,
         ..Settings::new(latency, Limits::EMBEDDED.with(limits), seed)
     };

@@ -6,11 +6,13 @@
 
 mod answer;
 pub mod args;
+pub mod budget;
 pub mod call;
 pub mod clock;
 pub mod cvm;
 pub mod embedded;
 pub mod observe;
+pub mod paced;
 mod query;
 
 use crate::model::Millis;

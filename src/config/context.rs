@@ -13,6 +13,7 @@ use crate::model::addr::{Block, Kind};
 use crate::model::catalog;
 use crate::model::desired::Tags;
 use crate::model::digest::{Digest, SecretKey};
+use crate::model::endpoint::Endpoint;
 use crate::model::ids::{Name, Region, Uin, Zone};
 use crate::model::naming::TAG_KEY;
 use crate::model::path::Path;
@@ -22,6 +23,8 @@ use crate::model::path::Path;
 pub(super) struct Cloud {
     pub(super) region: Option<Region>,
     pub(super) account: Option<Uin>,
+    /// Which hosts are asked, where that is not this program.
+    pub(super) endpoint: Option<Endpoint>,
 }
 
 /// `trusted_owners`, as far as other blocks need it.
@@ -208,7 +211,16 @@ impl<'a> Context<'a> {
             let all = catalog::REGIONS.iter().map(|entry| entry.region);
             self.tell(unlisted(value, codes::UNKNOWN_REGION, "region", text, all));
         }
-        Some(Region::new(text))
+        let region = Region::new(text);
+        if self.cloud.endpoint.as_ref().is_some_and(|endpoint| !endpoint.serves(&region)) {
+            let fault = value
+                .fault(codes::CONFLICT, format!("`{text}` is no region of the finance cloud"))
+                .why("`endpoint: finance` reaches its own regions and no others: they are apart from the rest")
+                .help("name a region that ends in `-fsi`, such as `ap-shanghai-fsi`, or another `endpoint`");
+            self.tell(fault);
+            return None;
+        }
+        Some(region)
     }
 
     /// A zone of a region, where the region is known.

@@ -35,8 +35,17 @@ pub(super) static TOP: Keys = Keys {
 
 pub(super) static CLOUD: Keys = Keys {
     what: "`cloud`",
-    known: &["provider", "region", "account", "latency", "limits"],
-    later: &["profile", "endpoint"],
+    known: &[
+        "provider",
+        "region",
+        "account",
+        "latency",
+        "limits",
+        "endpoint",
+        "profile",
+        "signature_window_s",
+        "settle_s",
+    ],
     hints: &[
         ("secret_id", "credentials never stand in a config: anyone who reads it could use them"),
         ("secret_key", "credentials never stand in a config: anyone who reads it could use them"),

@@ -180,6 +180,7 @@ codes! {
     UNWRITABLE "unwritable" Failed "A file or a directory cannot be written."
     STORE "store" Failed "The state cannot be read or written."
     CLOUD "cloud" Failed "The cloud refused, or could not be reached."
+    NO_KEYS "no-keys" Failed "There are no keys to sign with, or none that can be used."
     PARTIAL_PLAN "partial-plan" Failed "A plan is about a part of config and state only: the command line names which."
     CANNOT_ADOPT "cannot-adopt" Failed "Something in the cloud cannot be taken into the state: it is none of ours, of no use, or it cannot be told which place it has."
     IN_DOUBT "in-doubt" Failed "Whether a call took effect cannot be told by this program alone."

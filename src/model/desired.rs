@@ -8,6 +8,7 @@ use super::Millis;
 use super::addr::Kind;
 use super::attrs::FleetAttr;
 use super::digest::{Digest, SecretRef};
+use super::endpoint::Endpoint;
 use super::ids::{ImageId, InstanceId, InstanceType, Name, PlacementGroupId, Region, Uin, Version, Zone};
 use super::limits::LimitOverrides;
 use super::path::Path;
@@ -53,22 +54,39 @@ pub struct CloudSpec {
 }
 
 /// Whose API is spoken to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Provider {
     /// The cloud in this binary.
     Embedded {
         /// How long its operations take.
         latency: Latency,
     },
+    /// Tencent Cloud, or a server that answers like it.
+    Tencent(Tencent),
+}
+
+/// How the real cloud is reached. No keys: those never stand in a config.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tencent {
+    /// By which hosts.
+    pub endpoint: Endpoint,
+    /// Whose keys, by the name of a profile of `tccli`.
+    pub profile: Option<String>,
+    /// How long its operations are expected to take: what polls are spaced by.
+    pub latency: Latency,
+    /// How long it accepts a signature; the real cloud five minutes (API text 1.4), a server for tests perhaps less.
+    pub signature_window_ms: Millis,
+    /// How long it may take to list what it accepted; `None`: as long as is assumed of the real cloud.
+    pub settle_ms: Option<Millis>,
 }
 
 impl Provider {
     /// What a state and a lock file call the endpoint.
     #[must_use]
-    pub fn endpoint(self) -> &'static str {
+    pub fn endpoint(&self) -> &str {
         match self {
             Self::Embedded { .. } => "embedded",
+            Self::Tencent(tencent) => tencent.endpoint.name(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod attrs;
 pub mod catalog;
 pub mod desired;
 pub mod digest;
+pub mod endpoint;
 pub mod ids;
 pub mod label;
 pub mod limits;

@@ -10,13 +10,13 @@ use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
 use crate::apply::events::{Outcome, Progress};
-use crate::cloud::SIGNATURE_WINDOW_MS;
 use crate::config::ConfigFiles;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::model::digest::{Digest, context};
+use crate::model::ids::Uin;
 use crate::model::recorded::RunId;
-use crate::plan::{Plan, VISIBLE_MS};
+use crate::plan::Plan;
 use crate::store::{Fence, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
 
 /// How long the cloud is trusted to remember a client token; it is not documented.
@@ -172,8 +172,14 @@ impl<'a> Held<'a> {
         self.store.commit(self.fence(), records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
     }
 
-    fn drive(&mut self, engine: Engine<'_>, connected: &Connected, watcher: &mut dyn Watcher) -> Outcome {
-        drive(
+    fn drive(
+        &mut self,
+        engine: Engine<'_>,
+        account: &Uin,
+        connected: &Connected,
+        watcher: &mut dyn Watcher,
+    ) -> Outcome {
+        let outcome = drive(
             engine,
             Ports {
                 cloud: Arc::clone(&connected.cloud),
@@ -190,7 +196,13 @@ impl<'a> Held<'a> {
                 workers: self.site.parallelism,
                 travel: self.site.hooks.travel.as_deref(),
             },
-        )
+        );
+        let learned = connected.learned(account);
+        if !learned.is_empty() {
+            // What it is good for is speed: a run that cannot write it has worse to tell.
+            drop(self.store.commit(self.fence(), &learned));
+        }
+        outcome
     }
 }
 
@@ -203,12 +215,13 @@ fn apply_fresh(
     let stored = state(site)?;
     let config = load(site, files, &stored.recorded.lineage)?;
     // The embedded cloud's file is made only when something is done to it.
-    let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
+    let looking = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, false)?;
     let planned = plan_with(site, &options.plan, stored, config, looking)?;
     if let Some(over) = ask(site, &planned, watcher)? {
         return Ok(over);
     }
-    let connected = connect(site, &planned.config.desired.cloud, Arc::clone(&planned.config.secrets), true)?;
+    let (cloud, secrets) = (&planned.config.desired.cloud, Arc::clone(&planned.config.secrets));
+    let connected = connect(site, cloud, secrets, &planned.stored.taught, true)?;
     let store = made(site, &planned.plan)?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
     let result = match is_fresh(&mut held, &planned.plan) {
@@ -265,7 +278,7 @@ fn apply_held(
 ) -> Result<Applied, Problem> {
     let mut stored = held.load()?;
     let config = load(site, files, &stored.recorded.lineage)?;
-    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), true)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, true)?;
     if !stored.open.is_empty() {
         let outcome = recover(site, held, stored, &connected, config.desired.digest, watcher)?;
         // What failed for good is no longer in doubt: the plan looks what is left of it.
@@ -284,18 +297,19 @@ fn apply_held(
 /// How long after its signature a request may still be executed, of those that the journal has as sent. Over loopback
 /// none outlives its process; but whoever lost the lock, and is not known to be gone, may only be asleep.
 fn window_ms(connected: &Connected, stored: &Stored) -> Millis {
-    if connected.cloud.outlives_us() || !stored.displaced.is_empty() { SIGNATURE_WINDOW_MS } else { 0 }
+    if connected.cloud.outlives_us() || !stored.displaced.is_empty() { connected.window_ms } else { 0 }
 }
 
-fn settings(site: &Site, connected: &Connected, account: &crate::model::ids::Uin, run: RunId) -> Settings {
+fn settings(site: &Site, connected: &Connected, account: &Uin, run: RunId) -> Settings {
     Settings {
         run,
         account: account.clone(),
         seed: (site.entropy)(),
-        visible_ms: VISIBLE_MS,
-        window_ms: if connected.cloud.outlives_us() { SIGNATURE_WINDOW_MS } else { 0 },
+        visible_ms: connected.settle_ms,
+        window_ms: if connected.cloud.outlives_us() { connected.window_ms } else { 0 },
         token_horizon_ms: TOKEN_HORIZON_MS,
         most_calls: MOST_CALLS,
+        budgets: connected.budgets.clone(),
         fresh_ms: FRESH_MS,
         observed_ms: 0,
         cloud_offset_ms: 0,
@@ -325,7 +339,7 @@ fn recover(
     };
     let set = Settings { window_ms: window_ms(connected, &stored), ..settings(site, connected, &account, run) };
     let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);
-    let outcome = held.drive(engine, connected, watcher);
+    let outcome = held.drive(engine, &account, connected, watcher);
     held.end_run(run, &outcome);
     watcher.recovered(&outcome);
     Ok(outcome)
@@ -357,7 +371,7 @@ pub(super) fn execute(
         ..settings(site, connected, &plan.origin.account, run)
     };
     let engine = Engine::run(set, plan, stored.next_op);
-    let outcome = held.drive(engine, connected, watcher);
+    let outcome = held.drive(engine, &plan.origin.account, connected, watcher);
     held.end_run(run, &outcome);
     Ok(Applied::Ran(outcome))
 }

@@ -4,20 +4,48 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::reach::{keys, way};
 use super::{Problem, Site};
-use crate::cloud::cvm::client::CvmClient;
+use crate::cloud::budget::{Budgets, Rates};
+use crate::cloud::cvm::client::{CvmClient, Hosts};
+use crate::cloud::cvm::http::Http;
 use crate::cloud::cvm::sign::{Credentials, SecretText};
 use crate::cloud::embedded::{self, Embedded, Loopback, OpenError, Settings};
-use crate::cloud::{Cloud, Secrets};
+use crate::cloud::paced::Paced;
+use crate::cloud::{Cloud, SIGNATURE_WINDOW_MS, Secrets};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::desired::{CloudSpec, Latency, Provider};
+use crate::model::Millis;
+use crate::model::desired::{CloudSpec, Latency, Provider, Tencent};
+use crate::model::ids::Uin;
 use crate::model::limits::{Limits, Pace};
+use crate::plan::VISIBLE_MS;
+use crate::store::{Record, Taught};
 
 /// A cloud, and what is known of it beforehand.
 pub(super) struct Connected {
     pub(super) cloud: Arc<dyn Cloud>,
     pub(super) limits: Limits,
     pub(super) pace: Pace,
+    /// How long after its signature a request may still be executed.
+    pub(super) window_ms: Millis,
+    /// How long the cloud may take to list what it accepted.
+    pub(super) settle_ms: Millis,
+    /// How many changes a second it takes; reads are paced on their way.
+    pub(super) budgets: Budgets,
+    /// What paces reads, where anything does.
+    paced: Option<Arc<Paced>>,
+}
+
+impl Connected {
+    /// What refusals of reads have taught since this was asked last.
+    pub(super) fn learned(&self, account: &Uin) -> Vec<Record> {
+        let learned = self.paced.iter().flat_map(|paced| paced.learned());
+        learned
+            .map(|(action, region, learned)| {
+                Record::Budget(Taught { account: account.clone(), region, action: action.to_owned(), learned })
+            })
+            .collect()
+    }
 }
 
 /// The host that the embedded cloud is signed for.
@@ -37,7 +65,10 @@ pub fn open_embedded(site: &Site, spec: &CloudSpec, write: bool) -> Result<Arc<E
     if let Some(embedded) = &site.hooks.embedded {
         return Ok(Arc::clone(embedded));
     }
-    let Provider::Embedded { latency } = spec.provider;
+    let latency = match &spec.provider {
+        Provider::Embedded { latency } => *latency,
+        Provider::Tencent(_) => Latency::default(),
+    };
     let seed = (site.entropy)().iter().take(8).fold(0_u64, |seed, byte| (seed << 8) | u64::from(*byte));
     let settings = Settings::new(latency, Limits::EMBEDDED.with(spec.limits), seed);
     let file = cloud_file(site);
@@ -90,9 +121,49 @@ pub(super) fn connect(
     site: &Site,
     spec: &CloudSpec,
     secrets: Arc<dyn Secrets>,
+    taught: &[Taught],
     write: bool,
 ) -> Result<Connected, Problem> {
-    let Provider::Embedded { latency } = spec.provider;
+    let client = match &spec.provider {
+        Provider::Embedded { .. } => embedded_client(site, spec, secrets, write)?,
+        Provider::Tencent(tencent) => remote_client(site, &spec.account, tencent, secrets)?,
+    };
+    let (limits, pace, window_ms, settle_ms) = match &spec.provider {
+        Provider::Embedded { latency } => {
+            let own = site.hooks.embedded.as_ref().map(|embedded| embedded.settings().pace);
+            (Limits::EMBEDDED, own.unwrap_or(pace(*latency)), SIGNATURE_WINDOW_MS, VISIBLE_MS)
+        }
+        Provider::Tencent(Tencent { endpoint: _, profile: _, latency, signature_window_ms, settle_ms }) => {
+            (Limits::TENCENT, pace(*latency), *signature_window_ms, settle_ms.unwrap_or(VISIBLE_MS))
+        }
+    };
+    let rates = match &spec.provider {
+        Provider::Embedded { .. } => Rates::None,
+        Provider::Tencent(_) => Rates::Documented,
+    };
+    let ours = taught.iter().filter(|taught| taught.account == spec.account);
+    let budgets =
+        Budgets::new(rates, ours.map(|taught| (taught.action.clone(), taught.region.clone(), taught.learned)));
+    let client: Arc<dyn Cloud> = Arc::new(client.traced(site.reach.tracer.clone()));
+    let paced = match rates {
+        Rates::Documented => Some(Arc::new(Paced::new(Arc::clone(&client), Arc::clone(&site.clock), budgets.clone()))),
+        Rates::None => None,
+    };
+    let client = paced.clone().map_or(client, |paced| paced);
+    let cloud = match &site.hooks.cloud {
+        Some(wrap) => wrap(client),
+        None => client,
+    };
+    Ok(Connected { cloud, limits: limits.with(spec.limits), pace, window_ms, settle_ms, budgets, paced })
+}
+
+/// A client of the embedded cloud.
+fn embedded_client(
+    site: &Site,
+    spec: &CloudSpec,
+    secrets: Arc<dyn Secrets>,
+    write: bool,
+) -> Result<CvmClient, Problem> {
     let embedded = open_embedded(site, spec, write)?;
     let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
         Problem::of(
@@ -105,16 +176,28 @@ pub(super) fn connect(
         secret_key: SecretText::new(credentials.secret_key),
         token: None,
     };
-    let pace = if site.hooks.embedded.is_some() { embedded.settings().pace } else { pace(latency) };
-    let limits = Limits::EMBEDDED.with(spec.limits);
     let transport = Arc::new(Loopback { cloud: embedded, clock: Arc::clone(&site.clock) });
     let keys = BTreeMap::from([(spec.account.clone(), credentials)]);
-    let client: Arc<dyn Cloud> = Arc::new(CvmClient::new(transport, EMBEDDED_HOST, keys, secrets));
-    let cloud = match &site.hooks.cloud {
-        Some(wrap) => wrap(client),
-        None => client,
-    };
-    Ok(Connected { cloud, limits, pace })
+    Ok(CvmClient::new(transport, EMBEDDED_HOST, keys, secrets))
+}
+
+/// A client of the real cloud, or of a server that answers like it.
+fn remote_client(
+    site: &Site,
+    account: &Uin,
+    tencent: &Tencent,
+    secrets: Arc<dyn Secrets>,
+) -> Result<CvmClient, Problem> {
+    let keys = keys(site, tencent)?;
+    let way = way(site, &tencent.endpoint);
+    let transport = Http::new(&way).map_err(|why| {
+        Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the proxy that the environment names cannot be used: {why}"))
+                .help("put HTTPS_PROXY, HTTP_PROXY or ALL_PROXY right, or unset it"),
+        )
+    })?;
+    let keys = BTreeMap::from([(account.clone(), keys.credentials)]);
+    Ok(CvmClient::new(Arc::new(transport), Hosts::Of(tencent.endpoint.clone()), keys, secrets))
 }
 
 fn pace(latency: Latency) -> Pace {

@@ -83,6 +83,7 @@ pub(super) fn fresh(lineage: Lineage) -> Stored {
         next_op: crate::model::recorded::OpId(1),
         ids_ever: std::collections::BTreeSet::new(),
         displaced: Vec::new(),
+        taught: Vec::new(),
     }
 }
 

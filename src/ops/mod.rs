@@ -16,6 +16,7 @@ mod orphans;
 mod plan;
 mod planfile;
 mod prices;
+mod reach;
 mod secrets;
 mod state;
 
@@ -32,6 +33,7 @@ pub use lock::{Waiter, break_lock, lease};
 pub use orphans::{Adopting, Looked, TakingIn, adopt, claims, look_for_orphans};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
+pub use reach::Reach;
 pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 
 use crate::apply::driver::{StopFlag, Travel};
@@ -65,6 +67,8 @@ pub struct Site {
     pub lock_timeout_ms: Millis,
     /// How many calls are made at once.
     pub parallelism: usize,
+    /// How the real cloud is reached.
+    pub reach: Reach,
     /// What tests put in between.
     pub hooks: Hooks,
 }

@@ -85,7 +85,7 @@ pub fn look_for_orphans(site: &Site) -> Result<Looked, Problem> {
 }
 
 fn look(site: &Site, config: Config, stored: Stored) -> Result<Looked, Problem> {
-    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, false)?;
     let needs = Needs::of_orphans(&config.desired, &stored.recorded);
     let observed = observe(site, &connected.cloud, needs)?.observed;
     Ok(Looked { under_way: under_way(&stored), config, stored, observed, holder: None })

@@ -19,7 +19,7 @@ use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, VISIBLE_MS, looked_at, nothing_of};
+use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, looked_at, nothing_of};
 use crate::store::Stored;
 
 /// What the command line asks for.
@@ -62,7 +62,7 @@ pub fn plan(site: &Site, options: &PlanOptions) -> Result<Planned, Problem> {
     let files = files(site)?;
     let stored = state(site)?;
     let config = load(site, &files, &stored.recorded.lineage)?;
-    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), false)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, false)?;
     plan_with(site, options, stored, config, connected)
 }
 
@@ -91,8 +91,8 @@ pub(super) fn plan_with(
                 asked: &options.asked,
                 cancel_undeclared_shares: options.cancel_undeclared_shares,
                 from_memory: options.from_memory,
-                visible_ms: VISIBLE_MS,
-                lag_ms: if connected.cloud.outlives_us() { VISIBLE_MS } else { 0 },
+                visible_ms: connected.settle_ms,
+                lag_ms: if connected.cloud.outlives_us() { connected.settle_ms } else { 0 },
             },
         })
     };

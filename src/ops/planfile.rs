@@ -111,7 +111,8 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
     let cloud = &config.desired.cloud;
     // The embedded cloud's file is made only when something is done to it.
     let there = cloud_file(site).exists();
-    let mut connected = connect(site, cloud, Arc::clone(&config.secrets), there)?;
+    let taught = stored.as_ref().map_or_else(Vec::new, |stored| stored.taught.clone());
+    let mut connected = connect(site, cloud, Arc::clone(&config.secrets), &taught, there)?;
     let facts = known_now(&plan);
     let sight = observe(site, &connected.cloud, needs_of(cloud, &facts))?;
     let moved = facts_moved(&facts, &sight, &again);
@@ -120,7 +121,7 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
     }
     plan.notes = notes(site, &plan, &config.desired)?;
     if !plan.is_empty() && !there {
-        connected = connect(site, cloud, Arc::clone(&config.secrets), true)?;
+        connected = connect(site, cloud, Arc::clone(&config.secrets), &taught, true)?;
     }
     let stored = match stored {
         Some(stored) => stored,

@@ -4,6 +4,7 @@
 //! file; `state/README.md` describes its tables. Beside the writer only the heartbeat of the same process writes: by a
 //! [`LockRow`], which touches the lock's row and nothing else.
 
+mod budget;
 mod fault;
 mod files;
 mod history;
@@ -23,7 +24,7 @@ pub use lock::LockRow;
 pub use packed::Packed;
 pub use record::{
     DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
-    Stays, Tally, TargetOutcome,
+    Stays, Tally, TargetOutcome, Taught,
 };
 pub use sqlite::SqliteStore;
 
@@ -49,6 +50,8 @@ pub struct Stored {
     /// Who lost the lock while operations were open, without giving it back, and was not known to be gone when it was
     /// taken last: somebody who is only asleep may still send what is in the journal as sent.
     pub displaced: Vec<Holder>,
+    /// How many calls the cloud took, where it took fewer than were made.
+    pub taught: Vec<Taught>,
 }
 
 /// Proof of holding the lock: grows with every holder.

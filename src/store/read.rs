@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::budget::taught;
 use super::fault::{Res, Trouble};
 use super::journal::{self, address};
 use super::lock::displaced;
@@ -84,7 +85,7 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
     };
     let open = journal::open(&tx, &mut specs)?;
     let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
-    Ok(Stored { recorded, open, next_op: next_op(&tx)?, ids_ever, displaced: displaced(&tx)? })
+    Ok(Stored { recorded, open, next_op: next_op(&tx)?, ids_ever, displaced: displaced(&tx)?, taught: taught(&tx)? })
 }
 
 /// The first id that no operation has, nor had before old ones went.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::packed::Packed;
+use crate::cloud::budget::Learned;
 use crate::cloud::call::{Fault, StepId};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
-use crate::model::ids::{CloudId, ImageId, Region, RequestId, Version};
+use crate::model::ids::{CloudId, ImageId, Region, RequestId, Uin, Version};
 use crate::model::recorded::{Object, OpId, Origin, RunId, Status, VersionRecord};
 use crate::model::spec::ObjectSpec;
 use crate::plan::{Counts, Step};
@@ -95,9 +96,24 @@ pub struct OpRecord {
     pub outcomes: Vec<Option<TargetOutcome>>,
 }
 
+/// How many calls of an action the cloud took, as one of its refusals taught.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Taught {
+    /// Whose calls.
+    pub account: Uin,
+    /// Where.
+    pub region: Region,
+    /// Of which action.
+    pub action: String,
+    /// How many, and when.
+    pub learned: Learned,
+}
+
 /// One change of the state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
+    /// The cloud took fewer calls than were made.
+    Budget(Taught),
     /// A new operation, `intended`.
     Intend(Box<OpRecord>),
     /// The bytes are about to leave.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Record;
+use super::budget::teach;
 use super::fault::{Res, Trouble, broken};
 use super::journal::words;
 use super::read::edges;
@@ -62,6 +63,7 @@ impl<'a> Writer<'a> {
             Record::Edges(edges) => self.edges(edges),
             Record::Origin(origin) => self.origin(origin),
             Record::Took { action, region, ms } => self.took(action, region, *ms),
+            Record::Budget(learned) => teach(self.conn, learned),
         }
     }
 

@@ -115,11 +115,11 @@ fn the_loopback_hands_bytes_over() {
     assert!(!way.outlives_us());
     let world = World::new(quick());
     let request = world.request(1, GZ, "RunInstances", &base(1).to_string());
-    let response = way.send(&request).expect("an answer");
+    let response = way.send(&request, true).expect("an answer");
     assert_eq!(response.cloud_ms, Some(START));
     assert_eq!(texts(&answer(&response)["InstanceIdSet"]).len(), 1);
     clock.wait_until(START + 301_000);
-    let response = way.send(&request).expect("an answer");
+    let response = way.send(&request, true).expect("an answer");
     assert_eq!(code(&answer(&response)), "AuthFailure.SignatureExpire");
 }
 

@@ -304,8 +304,8 @@ struct Garbler {
 }
 
 impl Transport for Garbler {
-    fn send(&self, request: &HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let mut answer = self.inner.send(request)?;
+    fn send(&self, request: &HttpRequest, _: bool) -> Result<HttpResponse, NoAnswer> {
+        let mut answer = self.inner.send(request, true)?;
         (self.change.lock().unwrap_or_else(PoisonError::into_inner))(&mut answer.body);
         Ok(answer)
     }

@@ -24,6 +24,7 @@ mod plan_files;
 mod progress;
 mod quotas;
 mod refresh;
+mod remote;
 mod rig;
 mod scale;
 mod scope;
@@ -34,5 +35,6 @@ mod states;
 mod traps;
 mod verbs;
 mod walks;
+mod wire;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -23,8 +23,13 @@ fn first_image(rig: &Rig, region: &str) -> String {
 
 #[test]
 fn trap_1_a_reset_that_fails_after_it_was_accepted_is_no_success() {
+    reset_that_fails_late(|rig| rig);
+}
+
+/// However the cloud is reached.
+pub(crate) fn reset_that_fails_late(way: impl Fn(Rig) -> Rig) {
     let reset = FLEET.replace("strategy: replace, max_unavailable: 2", "strategy: reset, max_unavailable: 5");
-    let rig = Rig::new(&[(SHOP, &reset), ("boot.sh", ONE)]);
+    let rig = way(Rig::new(&[(SHOP, &reset), ("boot.sh", ONE)]));
     rig.settle();
     rig.write("boot.sh", "#!/bin/sh\necho two\n");
     for n in 0..5 {
@@ -50,8 +55,13 @@ fn trap_2_an_image_given_by_hand_is_drift_whichever_it_is() {
 
 #[test]
 fn trap_3_a_launch_that_is_not_listed_at_once_is_neither_lost_nor_repeated() {
+    launch_that_is_listed_late(|rig| rig);
+}
+
+/// However the cloud is reached.
+pub(crate) fn launch_that_is_listed_late(way: impl Fn(Rig) -> Rig) {
     let settings = Settings { empty_first_read: true, ..quick() };
-    let rig = Rig::with(&[(SHOP, IMAGE), ("boot.sh", BOOT)], settings);
+    let rig = way(Rig::with(&[(SHOP, IMAGE), ("boot.sh", BOOT)], settings));
     let mark = rig.mark();
     rig.run("apply --auto-approve").expect(Exit::Done);
     assert_eq!(rig.mutations(mark).get("RunInstances"), Some(&2));
@@ -272,7 +282,12 @@ fn trap_8_a_shared_image_is_unshared_before_it_is_deleted() {
 
 #[test]
 fn trap_9_throttled_writes_are_made_again() {
-    let rig = Rig::new(&[(SHOP, IMAGE), ("boot.sh", BOOT)]);
+    throttled_writes(|rig| rig);
+}
+
+/// However the cloud is reached.
+pub(crate) fn throttled_writes(way: impl Fn(Rig) -> Rig) {
+    let rig = way(Rig::new(&[(SHOP, IMAGE), ("boot.sh", BOOT)]));
     for action in ["RunInstances", "CreateImage", "SyncImages", "ModifyImageSharePermission", "TagResources"] {
         let refusal = Injection::Refuse { action: action.into(), code: "RequestLimitExceeded".into(), times: 3 };
         rig.cloud().inject(refusal);
@@ -282,10 +297,10 @@ fn trap_9_throttled_writes_are_made_again() {
     assert_eq!(rig.mutations(mark).get("RunInstances"), Some(&2));
     rig.expect_no_changes();
     rig.expect_in_step();
-    let limited = Rig::with(
+    let limited = way(Rig::with(
         &[(SHOP, &FLEET.replace("count: 5", "count: 250")), ("boot.sh", ONE)],
         Settings { rate_limits: true, ..quick() },
-    );
+    ));
     limited.settle();
     limited.edit(SHOP, "app: web", "app: store");
     limited.change().took(&[("TagResources", 25)]);

@@ -31,7 +31,16 @@ struct Tally {
 
 #[test]
 fn two_hundred_kills_and_the_world_is_right_after_each() {
-    let seed = 20_261_123;
+    kills("in the same process", 20_261_123, Place::new);
+}
+
+/// Here a request can outlive the process that sent it: what is in doubt is waited out.
+#[test]
+fn two_hundred_kills_with_the_cloud_behind_http_and_the_world_is_right_after_each() {
+    kills("behind HTTP", 20_261_130, Place::served);
+}
+
+fn kills(what: &str, seed: u64, place: fn(&Wish) -> Place) {
     let tally = Mutex::new(Tally::default());
     let from = now_ms();
     thread::scope(|scope| {
@@ -39,13 +48,13 @@ fn two_hundred_kills_and_the_world_is_right_after_each() {
             let tally = &tally;
             scope.spawn(move || {
                 let latency = if lane < SLOW_LANES { "quick" } else { "instant" };
-                Lane::new(seed + lane, latency).go_on(tally);
+                Lane::new(seed + lane, latency, place).go_on(tally);
             });
         }
     });
     let Tally { kills, running, begun, amid, recovering, converged, wrong } = tally.into_inner().expect("no panic");
     print(&format!(
-        "kill -9: {kills} kills, {running} of a process that still ran, {begun} in the midst of a run, {amid} with \
+        "kill -9, the cloud {what}: {kills} kills, {running} of a process that still ran, {begun} in the midst of a run, {amid} with \
          operations open in the journal, {recovering} of them after another kill; converged {converged} times; \
          seed {seed}, {} s\n",
         (now_ms() - from) / 1000
@@ -65,10 +74,10 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(seed: u64, latency: &'static str) -> Self {
+    fn new(seed: u64, latency: &'static str, place: fn(&Wish) -> Place) -> Self {
         let wish = Wish::new(latency);
         let takes_ms = if latency == "quick" { 6_000 } else { 400 };
-        Self { seed, dice: Dice::new(seed), place: Place::new(&wish), wish, takes_ms }
+        Self { seed, dice: Dice::new(seed), place: place(&wish), wish, takes_ms }
     }
 
     fn go_on(&mut self, tally: &Mutex<Tally>) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use fleetwright::cloud::embedded::{Embedded, Holdings, Settings};
+use fleetwright::cloud::embedded::{Embedded, Holdings, Settings, credentials};
 use fleetwright::store::{SqliteStore, Store, Stored};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A builder, an image that is captured from it and copied, who may use it, and a fleet that runs from it.
 const CONFIG: &str = r#"project: shop
-cloud: { provider: embedded, latency: LATENCY, region: ap-guangzhou }
+cloud: { PROVIDER, latency: LATENCY, region: ap-guangzhou }
 images:
   ubuntu:
     public: { name: "Ubuntu Server 22.04 LTS 64bit" }
@@ -83,27 +83,60 @@ impl Dice {
 }
 
 /// A place to work in.
-pub(crate) struct Place(tempfile::TempDir);
+pub(crate) struct Place {
+    /// Whoever serves its cloud, where that is another process; it ends before the directory goes.
+    served: Option<Running>,
+    /// How the config reaches the cloud.
+    provider: String,
+    dir: tempfile::TempDir,
+}
+
+/// How long a served cloud accepts a signature, and how soon it lists what is new. The real cloud's five minutes are too long
+/// for a test that may have to wait for them.
+const WINDOW_S: u32 = 5;
+const SETTLE_S: u32 = 1;
 
 impl Place {
     pub(crate) fn new(wish: &Wish) -> Self {
         // Where there is a directory in memory, no disk is waited for.
         let memory = Path::new("/dev/shm");
         let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let place = Self(made.or_else(|_| tempfile::tempdir()).expect("a directory"));
+        let dir = made.or_else(|_| tempfile::tempdir()).expect("a directory");
+        let place = Self { served: None, provider: "provider: embedded".to_owned(), dir };
+        place.ask_for(wish);
+        place
+    }
+
+    /// A place whose cloud is another process, and reached over HTTP.
+    pub(crate) fn served(wish: &Wish) -> Self {
+        let mut place = Self::new(wish);
+        std::fs::create_dir(place.dir().join("state")).expect("a directory");
+        let (latency, data) = (wish.latency, "state/cloud.db");
+        let serve = format!("cloud serve --profile {latency} --data {data} --signature-window {WINDOW_S}");
+        let mut served = place.start(&serve);
+        assert!(served.until(|said| said.contains("listening on http://")), "{}", served.said());
+        let said = served.said();
+        let endpoint = said.lines().find_map(|line| line.strip_prefix("listening on ")).expect("an address");
+        place.provider = format!(
+            "provider: tencent, endpoint: \"{endpoint}\", account: \"{OWNER}\", signature_window_s: {WINDOW_S}, \
+             settle_s: {SETTLE_S}"
+        );
+        place.served = Some(served);
         place.ask_for(wish);
         place
     }
 
     /// A copy of a place in which nobody works.
     pub(crate) fn fork(&self) -> Self {
-        let fork = Self(tempfile::tempdir_in(self.dir().parent().expect("a parent")).expect("a directory"));
+        assert!(self.served.is_none(), "a server stays where it is");
+        let dir = tempfile::tempdir_in(self.dir().parent().expect("a parent")).expect("a directory");
+        let fork = Self { served: None, provider: self.provider.clone(), dir };
         copy_all(self.dir(), fork.dir());
         fork
     }
 
     pub(crate) fn dir(&self) -> &Path {
-        self.0.path()
+        self.dir.path()
     }
 
     pub(crate) fn state_file(&self) -> PathBuf {
@@ -115,6 +148,7 @@ impl Place {
         let Wish { latency, count, script, copied, partners, tag } = wish;
         let accounts: Vec<String> = (0..*partners).map(|n| format!("\"10000000000{}\"", n + 2)).collect();
         let config = CONFIG
+            .replace("PROVIDER", &self.provider)
             .replace("LATENCY", latency)
             .replace("COUNT", &count.to_string())
             .replace("REGIONS", if *copied { "ap-guangzhou, ap-shanghai" } else { "ap-guangzhou" })
@@ -129,6 +163,8 @@ impl Place {
     pub(crate) fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetwright"));
         command.args(args.split_whitespace()).current_dir(self.dir()).stdin(Stdio::null()).env("NO_COLOR", "1");
+        let keys = credentials(OWNER).expect("keys");
+        command.env("TENCENTCLOUD_SECRET_ID", keys.secret_id).env("TENCENTCLOUD_SECRET_KEY", keys.secret_key);
         command
     }
 

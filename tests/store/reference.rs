@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleetwright::cloud::budget::FORGOTTEN_MS;
 use fleetwright::model::recorded::{OpId, Recorded};
-use fleetwright::store::{OpRecord, OpState, Record, Stored};
+use fleetwright::store::{OpRecord, OpState, Record, Stored, Taught};
 
 use crate::samples;
 
@@ -11,12 +12,13 @@ pub(crate) struct Reference {
     pub(crate) recorded: Recorded,
     pub(crate) ops: BTreeMap<OpId, OpRecord>,
     handed_out: BTreeSet<String>,
+    taught: Vec<Taught>,
 }
 
 impl Reference {
     pub(crate) fn new() -> Self {
         let recorded = Recorded::empty(samples::lineage());
-        Self { recorded, ops: BTreeMap::new(), handed_out: BTreeSet::new() }
+        Self { recorded, ops: BTreeMap::new(), handed_out: BTreeSet::new(), taught: Vec::new() }
     }
 
     pub(crate) fn is_open(op: &OpRecord) -> bool {
@@ -102,6 +104,13 @@ impl Reference {
             Record::Edges(all) => *edges = all.clone(),
             Record::Origin(of) => *origin = Some(of.clone()),
             Record::Took { .. } => {}
+            Record::Budget(taught) => {
+                let same = |other: &Taught| {
+                    (&other.account, &other.region, &other.action) == (&taught.account, &taught.region, &taught.action)
+                };
+                self.taught.retain(|other| !same(other) && taught.learned.at_ms - other.learned.at_ms < FORGOTTEN_MS);
+                self.taught.push(taught.clone());
+            }
         }
         objects.sort_by(|a, b| (&a.addr, a.generation).cmp(&(&b.addr, b.generation)));
         versions.sort_by(|a, b| (&a.block, &a.version, a.generation).cmp(&(&b.block, &b.version, b.generation)));
@@ -114,6 +123,13 @@ impl Reference {
             ids_ever.clone_from(&self.handed_out);
             ids_ever.extend(self.recorded.objects.iter().map(|object| object.cloud_id.to_string()));
         }
-        Stored { recorded: self.recorded.clone(), open, next_op: self.next_op(), ids_ever, displaced: Vec::new() }
+        Stored {
+            recorded: self.recorded.clone(),
+            open,
+            next_op: self.next_op(),
+            ids_ever,
+            displaced: Vec::new(),
+            taught: self.taught.clone(),
+        }
     }
 }

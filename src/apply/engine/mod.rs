@@ -21,6 +21,7 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{Outcome, Progress};
+use crate::cloud::budget::Budgets;
 use crate::cloud::call::{Body, Call, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
@@ -57,13 +58,6 @@ enum After {
     Recorded(StepId),
 }
 
-/// How often calls of one action in one region may be made, as the cloud's refusals teach.
-#[derive(Default)]
-struct Rate {
-    not_before: Millis,
-    backoff_ms: Millis,
-}
-
 /// The engine.
 pub struct Engine<'p> {
     set: Settings,
@@ -84,13 +78,15 @@ pub struct Engine<'p> {
     afters: BTreeMap<Seq, Vec<After>>,
     calls: BTreeMap<CallId, Purpose>,
     queue: BTreeSet<(Millis, OpId)>,
+    /// What is due, and waits until the budget of its action and region takes another call.
+    waiting: BTreeMap<(&'static str, Region), BTreeSet<OpId>>,
     looks: BTreeSet<(Millis, OpId)>,
     look_calls: BTreeMap<CallId, Call>,
     /// Mutating calls that are sent, or about to be.
     in_flight: usize,
     /// What is to be told with this event's commands.
     told: Vec<Progress>,
-    rates: BTreeMap<(&'static str, Region), Rate>,
+    budgets: Budgets,
     watches: BTreeMap<WatchKey, Watch>,
     due: BTreeMap<Group, BTreeSet<(Millis, WatchKey)>>,
     outputs: BTreeMap<(StepId, u32), CloudId>,
@@ -140,6 +136,7 @@ impl<'p> Engine<'p> {
     fn new(set: Settings, next_op: OpId) -> Self {
         Self {
             facts: Facts::seen_at(set.observed_ms),
+            budgets: set.budgets.clone(),
             set,
             plan: &[],
             changes: &[],
@@ -158,11 +155,11 @@ impl<'p> Engine<'p> {
             afters: BTreeMap::new(),
             calls: BTreeMap::new(),
             queue: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             looks: BTreeSet::new(),
             look_calls: BTreeMap::new(),
             in_flight: 0,
             told: Vec::new(),
-            rates: BTreeMap::new(),
             watches: BTreeMap::new(),
             due: BTreeMap::new(),
             outputs: BTreeMap::new(),
@@ -260,7 +257,7 @@ impl<'p> Engine<'p> {
     fn finished(&self) -> bool {
         let idle = self.calls.is_empty() && self.afters.is_empty();
         let all_done = self.steps_left == 0 && self.ops_left == 0;
-        idle && (all_done || (self.stop.is_some() && self.queue.is_empty()))
+        idle && (all_done || (self.stop.is_some() && self.queue.is_empty() && self.waiting.is_empty()))
     }
 
     fn end(&mut self, out: &mut Vec<Command>) {
@@ -323,34 +320,44 @@ impl<'p> Engine<'p> {
         now + self.set.cloud_offset_ms
     }
 
-    fn rate(&mut self, call: &Call) -> &mut Rate {
-        self.rates.entry((call.body.action(), call.region.clone())).or_default()
-    }
-
     /// Sends what is journalled as intended, as far as rates and the number of calls under way allow.
     fn send_queued(&mut self, now: Millis) {
         if self.stop.is_some() {
             // Intended, or refused and not sent again: nothing is in doubt.
             self.queue.clear();
+            self.waiting.clear();
             return;
         }
-        let due: Vec<(Millis, OpId)> = self.queue.range(..=(now, OpId(i64::MAX))).copied().collect();
-        for (at, id) in due {
-            let busy = self.in_flight >= self.set.most_calls;
-            let Some(op) = self.ops.get(&id) else { continue };
-            let Some(call) = op.call().cloned() else { continue };
-            let not_before = self.rate(&call).not_before;
-            if not_before > now {
-                self.queue.remove(&(at, id));
-                self.queue.insert((not_before, id));
-                continue;
-            }
-            if busy {
-                break;
-            }
+        let keys: Vec<(&'static str, Region)> = self.waiting.keys().cloned().collect();
+        for key in keys {
+            self.send_waiting(now, &key);
+        }
+        while self.in_flight < self.set.most_calls {
+            let Some((at, id)) = self.queue.first().copied().filter(|(at, _)| *at <= now) else { break };
             self.queue.remove(&(at, id));
+            let Some(call) = self.ops.get(&id).and_then(Op::call) else { continue };
+            let key = (call.body.action(), call.region.clone());
+            self.waiting.entry(key.clone()).or_default().insert(id);
+            self.send_waiting(now, &key);
+        }
+    }
+
+    /// Sends what waits for a budget, as far as it goes.
+    fn send_waiting(&mut self, now: Millis, key: &(&'static str, Region)) {
+        let (action, region) = key;
+        while self.in_flight < self.set.most_calls && self.budgets.free_at(now, action, region) <= now {
+            let Some(id) = self.waiting.get_mut(key).and_then(BTreeSet::pop_first) else { break };
+            self.budgets.made(now, action, region);
             self.mark_sent(now, id);
         }
+        if self.waiting.get(key).is_some_and(BTreeSet::is_empty) {
+            self.waiting.remove(key);
+        }
+    }
+
+    /// When a budget takes the next call of those that wait for one.
+    fn next_free(&self, now: Millis) -> Option<Millis> {
+        self.waiting.keys().map(|(action, region)| self.budgets.free_at(now, action, region)).min()
     }
 
     fn schedule(&mut self, now: Millis, out: &mut Vec<Command>) {
@@ -360,9 +367,10 @@ impl<'p> Engine<'p> {
         }
         let busy = self.in_flight >= self.set.most_calls;
         let queued = self.queue.first().map(|(at, _)| *at).filter(|_| !busy);
+        let free = self.next_free(now).filter(|_| !busy);
         let polls = self.next_poll();
         let looks = self.looks.first().map(|(at, _)| *at);
-        let next = [queued, polls, looks].into_iter().flatten().min();
+        let next = [queued, free, polls, looks].into_iter().flatten().min();
         let Some(next) = next else { return };
         let next = next.max(now);
         if self.wake.is_none_or(|wake| wake != next || wake <= now) {

@@ -184,12 +184,7 @@ impl Engine<'_> {
     pub(super) fn replied(&mut self, now: Millis, id: OpId, result: Result<Answer, Fault>, out: &mut Vec<Command>) {
         self.in_flight -= 1;
         match result {
-            Ok(answer) => {
-                if let Some(call) = self.ops.get(&id).and_then(Op::call).cloned() {
-                    self.rate(&call).backoff_ms = 0;
-                }
-                self.accept(now, id, answer);
-            }
+            Ok(answer) => self.accept(now, id, answer),
             Err(fault) if fault.executed == Executed::Unknown => {
                 self.tell_retry(id, &fault, 0, out);
                 self.doubt(now, id, out);

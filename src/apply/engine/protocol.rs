@@ -1,6 +1,7 @@
 //! What the engine is told, what it asks for, and what it goes by.
 
 use crate::apply::events::{Outcome, Progress};
+use crate::cloud::budget::Budgets;
 use crate::cloud::call::{Answer, Call, Fault};
 use crate::model::Millis;
 use crate::model::ids::Uin;
@@ -68,7 +69,7 @@ pub struct Settings {
     pub run: RunId,
     /// As whom.
     pub account: Uin,
-    /// What client tokens are made from; never used twice.
+    /// What client tokens are made from, and what waits are drawn from; never used twice.
     pub seed: [u8; 32],
     /// How long the cloud may take to list what it accepted.
     pub visible_ms: Millis,
@@ -84,6 +85,8 @@ pub struct Settings {
     pub observed_ms: Millis,
     /// Cloud time less local time.
     pub cloud_offset_ms: Millis,
+    /// How many calls a second the cloud takes.
+    pub budgets: Budgets,
     /// How often a call that was refused for a passing reason is made again.
     pub most_tries: u32,
 }

@@ -6,17 +6,22 @@ use crate::cloud::call::{Arg, Body, Class, Fault};
 use crate::model::Millis;
 use crate::model::recorded::OpId;
 use crate::plan::Do;
-use crate::store::{OpState, Record};
+use crate::store::{OpState, Record, Taught};
 
 /// Backoff after a refusal: doubled each time, within these bounds.
 const FIRST_BACKOFF_MS: Millis = 250;
 const MOST_BACKOFF_MS: Millis = 20_000;
 
-fn backoff(tries: u32) -> Millis {
-    (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS)
-}
-
 impl Engine<'_> {
+    /// How long to wait before the next attempt: twice as long each time, and between half of that and all of it by chance,
+    /// so that those that were refused together do not come back together.
+    fn backoff(&self, id: OpId, tries: u32) -> Millis {
+        let whole = (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS);
+        let drawn = blake3::keyed_hash(&self.set.seed, &[id.0.to_le_bytes().as_slice(), &tries.to_le_bytes()].concat());
+        let byte = drawn.as_bytes().first().copied().unwrap_or(0);
+        whole / 2 + whole / 2 * i64::from(byte) / 255
+    }
+
     /// The cloud said no: again later, for what is left, or not at all.
     pub(super) fn refused(&mut self, now: Millis, id: OpId, fault: Fault, out: &mut Vec<Command>) {
         let most = self.set.most_tries;
@@ -26,16 +31,21 @@ impl Engine<'_> {
         let (tries, in_doubt) = (op.tries, op.doubt.ever());
         match fault.class {
             Class::Throttled if tries <= most => {
-                let wait = backoff(tries);
-                let rate = self.rate(&call);
-                rate.backoff_ms = (rate.backoff_ms * 2).clamp(FIRST_BACKOFF_MS, MOST_BACKOFF_MS);
-                rate.not_before = now + rate.backoff_ms;
+                let wait = self.backoff(id, tries);
+                if let Some(learned) = self.budgets.refused(now, call.body.action(), &call.region) {
+                    self.write(Record::Budget(Taught {
+                        account: call.account.clone(),
+                        region: call.region.clone(),
+                        action: call.body.action().to_owned(),
+                        learned,
+                    }));
+                }
                 self.tell_retry(id, &fault, wait, out);
                 self.enqueue(id, now + wait);
             }
             Class::Busy if call.body.batch() > 1 && self.isolate(now, id, &fault) => {}
             Class::Busy | Class::Transient | Class::Clock if tries <= most => {
-                let wait = backoff(tries + 1);
+                let wait = self.backoff(id, tries + 1);
                 self.tell_retry(id, &fault, wait, out);
                 self.enqueue(id, now + wait);
             }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use crate::cloud::call::{Answer, Call, Class, Fault};
 use crate::cloud::{Cloud, Secrets};
 use crate::model::Millis;
-use crate::model::ids::Uin;
+use crate::model::endpoint::Endpoint;
+use crate::model::ids::{Region, Uin};
 
 use super::decode::decode;
 use super::encode::encode;
 use super::fault;
 use super::sign::{Credentials, Envelope, headers};
+use super::trace::{Exchange, Tracer};
 use super::transport::{HttpRequest, Transport};
 
 /// A client of a CVM endpoint.
@@ -21,21 +23,50 @@ use super::transport::{HttpRequest, Transport};
 /// - Keys are used to sign and nothing else; no fault holds one.
 pub struct CvmClient {
     transport: Arc<dyn Transport>,
-    host: String,
+    hosts: Hosts,
     credentials: BTreeMap<Uin, Credentials>,
     secrets: Arc<dyn Secrets>,
+    tracer: Option<Arc<Tracer>>,
+}
+
+/// Who is asked.
+pub enum Hosts {
+    /// One host, for every service and region.
+    One(String),
+    /// Those of an endpoint.
+    Of(Endpoint),
+}
+
+impl From<&str> for Hosts {
+    fn from(host: &str) -> Self {
+        Self::One(host.to_owned())
+    }
+}
+
+impl Hosts {
+    fn host(&self, service: &str, region: Option<&Region>) -> String {
+        match self {
+            Self::One(host) => host.clone(),
+            Self::Of(endpoint) => endpoint.host(service, region),
+        }
+    }
 }
 
 impl CvmClient {
-    /// A client of the endpoint behind `transport`, which answers to `host` for every service. Calls are signed with
-    /// their account's credentials.
+    /// A client of the hosts behind `transport`. Calls are signed with their account's credentials.
     pub fn new(
         transport: Arc<dyn Transport>,
-        host: impl Into<String>,
+        hosts: impl Into<Hosts>,
         credentials: BTreeMap<Uin, Credentials>,
         secrets: Arc<dyn Secrets>,
     ) -> Self {
-        Self { transport, host: host.into(), credentials, secrets }
+        Self { transport, hosts: hosts.into(), credentials, secrets, tracer: None }
+    }
+
+    /// The same, and each request is told to `tracer`.
+    #[must_use]
+    pub fn traced(self, tracer: Option<Arc<Tracer>>) -> Self {
+        Self { tracer, ..self }
     }
 }
 
@@ -47,9 +78,10 @@ impl Cloud for CvmClient {
             return Err(fault::unsendable(Class::Auth, message));
         };
         let out = encode(call, &*self.secrets)?;
+        let host = self.hosts.host(out.service, out.region.as_ref());
         let envelope = Envelope {
             service: out.service,
-            host: &self.host,
+            host: &host,
             action: out.action,
             version: out.version,
             region: out.region.as_ref().map(|region| region.as_str()),
@@ -63,10 +95,18 @@ impl Cloud for CvmClient {
             headers,
             body: out.body,
         };
-        match self.transport.send(&request) {
-            Ok(response) => decode(call, &response, signed_ms),
-            Err(error) => Err(fault::no_answer(call.body.mutates(), &error)),
+        let changes = call.body.mutates();
+        let began_ms = self.tracer.as_ref().map(|tracer| tracer.now_ms());
+        let response = self.transport.send(&request, changes);
+        let result = match &response {
+            Ok(response) => decode(call, response, signed_ms),
+            Err(error) => Err(fault::no_answer(changes, error)),
+        };
+        if let (Some(tracer), Some(began_ms)) = (&self.tracer, began_ms) {
+            let (host, body, response) = (host.as_str(), request.body.as_slice(), response.as_ref());
+            tracer.note(&Exchange { call, host, body, began_ms, response, result: &result });
         }
+        result
     }
 
     fn outlives_us(&self) -> bool {
@@ -91,7 +131,7 @@ mod tests {
     }
 
     impl Transport for Script {
-        fn send(&self, request: &HttpRequest) -> Result<HttpResponse, NoAnswer> {
+        fn send(&self, request: &HttpRequest, _: bool) -> Result<HttpResponse, NoAnswer> {
             self.sent.lock().unwrap().push(request.clone());
             self.answer.clone()
         }

@@ -1,4 +1,5 @@
-//! The way to a CVM endpoint: bytes out, bytes in. Loopback today; HTTPS has its place here.
+//! The way to a CVM endpoint: bytes out, bytes in. Over the network ([`Http`](super::http::Http)), or to the embedded
+//! cloud in the same process.
 
 use crate::model::Millis;
 
@@ -50,11 +51,12 @@ pub struct NoAnswer {
 
 /// A way to an endpoint.
 pub trait Transport: Send + Sync {
-    /// Sends one request and waits for its answer.
+    /// Sends one request and waits for its answer. `changes`: whether it changes anything, and so is in doubt where it is
+    /// lost.
     ///
     /// # Errors
     /// No answer came; the error says whether the request may have arrived.
-    fn send(&self, request: &HttpRequest) -> Result<HttpResponse, NoAnswer>;
+    fn send(&self, request: &HttpRequest, changes: bool) -> Result<HttpResponse, NoAnswer>;
 
     /// Whether a request may still arrive after this process is gone, and a read may tell what was there before the last
     /// write.

@@ -128,7 +128,7 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
         return refuse("UnsupportedProtocol", "only POST and GET are served");
     }
     let claim = auth::claim(request)?;
-    let known = auth::verify(&claim, request, cx.now, &cx.settings.credentials)?;
+    let known = auth::verify(&claim, request, cx.now, cx.settings)?;
     cx.account = known.account.as_str().parse().unwrap_or_default();
     entry.account = known.account.as_str().to_owned();
     entry.service = claim.service.to_owned();

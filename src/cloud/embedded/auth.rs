@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::{self, Credentials};
 use super::refusal::{Done, refuse};
-use crate::cloud::SIGNATURE_WINDOW_MS;
+use super::settings::Settings;
 use crate::cloud::cvm::transport::HttpRequest;
 use crate::model::Millis;
 
@@ -57,12 +57,7 @@ fn parse(header: &str) -> Option<Claim<'_>> {
 }
 
 /// Checks a claim, in the order of the API text: date, time, secret id, signature, token.
-pub(crate) fn verify(
-    claim: &Claim<'_>,
-    request: &HttpRequest,
-    now: Millis,
-    extra: &[Credentials],
-) -> Done<Credentials> {
+pub(crate) fn verify(claim: &Claim<'_>, request: &HttpRequest, now: Millis, settings: &Settings) -> Done<Credentials> {
     let Some(seconds) = request.header("X-TC-Timestamp").and_then(|text| text.parse::<i64>().ok()) else {
         return refuse("MissingParameter", "the header X-TC-Timestamp is required, in seconds");
     };
@@ -70,10 +65,11 @@ pub(crate) fn verify(
     if claim.date != date {
         return refuse("AuthFailure.InvalidAuthorization", "the scope's date is not the UTC date of X-TC-Timestamp");
     }
-    if (now.div_euclid(1000) - seconds).abs() > SIGNATURE_WINDOW_MS / 1000 {
-        return refuse("AuthFailure.SignatureExpire", "X-TC-Timestamp is more than five minutes off");
+    let window_s = settings.signature_window_ms / 1000;
+    if (now.div_euclid(1000) - seconds).abs() > window_s {
+        return refuse("AuthFailure.SignatureExpire", format!("X-TC-Timestamp is more than {window_s} seconds off"));
     }
-    let Some(known) = accounts::find(extra, claim.secret_id) else {
+    let Some(known) = accounts::find(&settings.credentials, claim.secret_id) else {
         return refuse("AuthFailure.SecretIdNotFound", "the SecretId is not known");
     };
     let lowered = signature_fits(claim, request, seconds, &known, true);

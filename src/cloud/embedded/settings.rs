@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cloud::SIGNATURE_WINDOW_MS;
 use crate::cloud::embedded::accounts::Credentials;
 use crate::cloud::embedded::faults::Faults;
 use crate::model::Millis;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub seed: u64,
     /// Keys beside those of the fixed accounts.
     pub credentials: Vec<Credentials>,
+    /// By how much a signature's time may be off: five minutes (1.4), or less for tests that cannot wait for so long.
+    pub signature_window_ms: Millis,
     /// Whether the log of requests is kept.
     pub log: bool,
     /// Whether more requests than the default rates (1.8) are refused with RequestLimitExceeded. Counted by account,
@@ -103,6 +106,7 @@ impl Settings {
             limits,
             seed,
             credentials: Vec::new(),
+            signature_window_ms: SIGNATURE_WINDOW_MS,
             log: false,
             rate_limits: false,
             shuffle: true,

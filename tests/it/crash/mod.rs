@@ -259,6 +259,6 @@ fn table(report: &Report) -> String {
 }
 
 /// Past the test harness, which keeps what is printed to itself when all is well.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
 }
