@@ -50,6 +50,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Check the config, without state and cloud
     Validate,
+    /// See whether the cloud can be worked with from here: keys, endpoint, clock, regions, quotas, permissions; changes nothing
+    Doctor(ReachArgs),
     /// Show what apply would do; changes nothing
     Plan(PlanArgs),
     /// Plan, ask, and carry it out; or carry out a plan that was saved
@@ -462,7 +464,8 @@ impl Args {
                 args.planning.parallelism.into()
             }
             Command::Refresh(_) | Command::Drift(_) => MOST_CALLS.into(),
-            Command::Validate
+            Command::Doctor(_)
+            | Command::Validate
             | Command::Show { .. }
             | Command::History { .. }
             | Command::State { .. }
@@ -485,6 +488,7 @@ impl Args {
             }
             Command::Refresh(args) => Some(&args.reach),
             Command::Drift(args) => Some(&args.reach),
+            Command::Doctor(args) => Some(args),
             Command::Validate
             | Command::Show { .. }
             | Command::History { .. }
@@ -514,7 +518,8 @@ impl Args {
             Command::History { command: Some(HistoryCommand::Prune(args)), .. } => args.lock,
             Command::State { command: StateCommand::Rm(args) } => args.lock,
             Command::Drift(args) => args.lock,
-            Command::Plan(_)
+            Command::Doctor(_)
+            | Command::Plan(_)
             | Command::Validate
             | Command::Show { .. }
             | Command::History { .. }

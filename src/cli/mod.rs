@@ -5,6 +5,7 @@
 mod apply;
 mod args;
 mod cloud;
+mod doctor;
 mod exit;
 mod explain;
 mod force_unlock;
@@ -68,6 +69,7 @@ pub fn run(mut world: World<'_>) -> Exit {
     }
     let result = match &args.command {
         Command::Init(options) => init::run(&mut shell, site, options),
+        Command::Doctor(_) => doctor::run(&mut shell, &site),
         Command::Validate => validate::run(&mut shell, &site),
         Command::Plan(options) => plan::run(&mut shell, &site, options),
         Command::Apply(options) => match &options.file {
@@ -128,6 +130,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
         }
         Command::Init(_)
         | Command::Validate
+        | Command::Doctor(_)
         | Command::Plan(_)
         | Command::Apply(_)
         | Command::Destroy(_)

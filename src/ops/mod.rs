@@ -4,6 +4,7 @@
 mod apply;
 mod asked;
 mod connect;
+mod doctor;
 mod git;
 mod heartbeat;
 mod history;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub use apply::{Applied, ApplyOptions, Approval, Watcher, apply};
 pub use asked::{asked, scope};
 pub use connect::{cloud_file, open_embedded, open_problem, open_problem_of};
+pub use doctor::{Examined, Finding, Verdict, doctor};
 pub use history::{Prune, RunNumber, RunWhole, history, measured, prune, run, stays_from};
 pub use init::{Started, init};
 pub use load::{Config, expect_dir, validate};

@@ -2,6 +2,7 @@
 //! Every function here is pure: values in, text out. `docs/json.md` documents the JSON.
 
 pub mod diagnostics;
+pub mod doctor;
 pub mod document;
 pub mod events_json;
 pub mod explain;
