@@ -1,13 +1,13 @@
 //! RunInstances (API text 5.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::charge::{self, Charge};
-use super::{DiskSpec, End, Machine, Op, Power, Spec, names};
+use super::{DiskSpec, End, Machine, Op, Power, Spec, names, numbered_by};
 use crate::cloud::cvm::wire::answers::RunInstancesAnswer;
 use crate::cloud::cvm::wire::requests::RunInstances;
 use crate::cloud::cvm::wire::shapes::{DataDisk, InternetAccessible, LoginSettings, SystemDisk};
@@ -396,13 +396,27 @@ fn private_addresses(cx: &Context<'_>, asked: Vec<String>, count: i64) -> Done<V
         if text.parse::<std::net::Ipv4Addr>().is_err() {
             return refuse("InvalidParameter.InvalidIpFormat", format!("`{text}` is no address"));
         }
-        let mut taken =
-            cx.db.prepare_cached("SELECT 1 FROM instance WHERE address = ?1 AND account = ?2 AND region = ?3")?;
-        if taken.exists(params![text, cx.account, cx.region()?.region])? {
+        if is_taken(cx, text)? {
             return refuse("VpcIpIsUsed", format!("{text} is taken"));
         }
     }
+    if asked.iter().collect::<BTreeSet<_>>().len() < asked.len() {
+        return refuse("InvalidParameterValue.Duplicate", "an address is given twice");
+    }
     Ok(asked.into_iter().map(Some).collect())
+}
+
+/// Whether an instance has a private address: one that was asked for, or the one out of its number.
+fn is_taken(cx: &Context<'_>, address: &str) -> Done<bool> {
+    let region = cx.region()?.region;
+    let mut asked =
+        cx.db.prepare_cached("SELECT 1 FROM instance WHERE address = ?1 AND account = ?2 AND region = ?3")?;
+    if asked.exists(params![address, cx.account, region])? {
+        return Ok(true);
+    }
+    let Some(number) = numbered_by(address) else { return Ok(false) };
+    let holder = Machine::load(cx.db, number)?;
+    Ok(holder.is_some_and(|one| one.address.is_none() && one.account == cx.account && one.region == region))
 }
 
 /// Access from the internet; how it is paid for follows the instance, where that is not said (3.7).
