@@ -247,10 +247,21 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
     let placement = r.placement.as_ref();
     let some = |given: bool, code: &str, what: &str| if given { refuse(code, what) } else { Ok(()) };
     let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let odd = |prefix: &str, list: &[String]| list.iter().any(|id| !ids::well_formed(prefix, id));
+    some(
+        r.launch_template.as_ref().is_some_and(|template| odd("lt-", template.launch_template_id.as_slice())),
+        "InvalidParameterValue.LaunchTemplateIdMalformed",
+        "a launch template is lt-xxxxxxxx",
+    )?;
     some(
         r.launch_template.is_some(),
         "InvalidParameterValue.LaunchTemplateIdNotExisted",
         "there are no launch templates here",
+    )?;
+    some(
+        placement.is_some_and(|p| p.host_ids.iter().any(|hosts| odd("host-", hosts))),
+        "InvalidHostId.Malformed",
+        "a dedicated host is host-xxxxxxxx",
     )?;
     some(
         placement.is_some_and(|p| listed(&p.host_ids)),
@@ -428,6 +439,10 @@ fn internet(mut asked: InternetAccessible, charge: &Charge) -> Done<InternetAcce
         return refuse("InvalidParameterValue", format!("`{kind}` is no InternetChargeType"));
     }
     if let Some(id) = &asked.bandwidth_package_id {
+        if !ids::well_formed("bwp-", id) {
+            let code = "InvalidParameterValue.BandwidthPackageIdMalformed";
+            return refuse(code, format!("`{id}` is no bandwidth package: bwp-xxxxxxxx"));
+        }
         return refuse("InvalidParameterValue.BandwidthPackageIdNotFound", format!("there is no package `{id}`"));
     }
     let bandwidth = *asked.internet_max_bandwidth_out.get_or_insert(0);
