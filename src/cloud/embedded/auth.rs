@@ -76,7 +76,9 @@ pub(crate) fn verify(claim: &Claim<'_>, request: &HttpRequest, now: Millis, sett
     if !lowered && !signature_fits(claim, request, seconds, &known, false) {
         return refuse("AuthFailure.SignatureFailure", "the signature does not match");
     }
-    if known.token.is_some() && known.token.as_deref() != request.header("X-TC-Token") {
+    // Permanent keys have no token: whichever comes along with them is a wrong one.
+    let token = request.header("X-TC-Token").filter(|token| !token.is_empty());
+    if known.token.as_deref() != token {
         return refuse("AuthFailure.TokenFailure", "the session token is wrong or missing");
     }
     Ok(known)

@@ -87,14 +87,16 @@ fn parse_query<R: Request>(query: &str) -> Done<R> {
             return refuse("InvalidParameter", format!("`{name}` does not fit the other parameters"));
         }
     }
-    // A number or a truth value is a text here: it is read again where it is found to be wanted.
+    // A number or a truth value is a text here: it is read again where it is found to be wanted. The official SDK for
+    // Python writes `True`.
     for _ in 0..2000 {
         match read::<R, _>(root.clone())? {
             Ok(request) => return Ok(request),
             Err((path, message)) => {
                 let Some(place) = find(&mut root, &path) else { return refuse("InvalidParameter", message) };
                 let better = match &*place {
-                    Value::String(text) if text == "true" || text == "false" => Value::Bool(text == "true"),
+                    Value::String(text) if text.eq_ignore_ascii_case("true") => Value::Bool(true),
+                    Value::String(text) if text.eq_ignore_ascii_case("false") => Value::Bool(false),
                     Value::String(text) => match text.parse::<i64>() {
                         Ok(number) => Value::from(number),
                         Err(_) => return refuse("InvalidParameter", message),
@@ -185,6 +187,8 @@ mod tests {
         assert_eq!(read.limit, Some(5));
         let read: RunInstances = parse(&get("DataDisks.0.DiskSize=10&DryRun=true")).expect("parameters");
         assert_eq!(read.dry_run, Some(true));
+        let read: RunInstances = parse(&get("DisableApiTermination=False&DryRun=True")).expect("parameters");
+        assert_eq!((read.disable_api_termination, read.dry_run), (Some(false), Some(true)));
     }
 
     #[test]

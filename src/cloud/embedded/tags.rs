@@ -146,8 +146,11 @@ pub(crate) fn of_instances(db: &rusqlite::Connection, numbers: &[i64]) -> Done<B
 }
 
 /// The resources of the account in the region that carry one of some values of a key (no values: any).
-/// A key that nobody carries is refused (10.1, 10.3: the tag does not exist).
+/// A key that nobody carries is refused (10.1, 10.3: the tag does not exist), and so is one that nothing could carry.
 pub(crate) fn carriers(cx: &Context<'_>, region: &str, key: &str, values: Option<&[String]>) -> Done<BTreeSet<i64>> {
+    if !legal(key) {
+        return refuse("FailedOperation.IllegalTagKey", format!("`{key}` cannot be a tag's key"));
+    }
     let mut anybody = cx.db.prepare_cached("SELECT 1 FROM tag WHERE account = ?1 AND key = ?2 LIMIT 1")?;
     if !anybody.exists(params![cx.account, key])? {
         return refuse("InvalidParameterValue.TagKeyNotFound", format!("nothing carries the tag key `{key}`"));

@@ -1,13 +1,13 @@
 //! RunInstances (API text 5.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::charge::{self, Charge};
-use super::{DiskSpec, End, Machine, Op, Power, Spec, names};
+use super::{DiskSpec, End, Machine, Op, Power, Spec, names, numbered_by};
 use crate::cloud::cvm::wire::answers::RunInstancesAnswer;
 use crate::cloud::cvm::wire::requests::RunInstances;
 use crate::cloud::cvm::wire::shapes::{DataDisk, InternetAccessible, LoginSettings, SystemDisk};
@@ -247,10 +247,21 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
     let placement = r.placement.as_ref();
     let some = |given: bool, code: &str, what: &str| if given { refuse(code, what) } else { Ok(()) };
     let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let odd = |prefix: &str, list: &[String]| list.iter().any(|id| !ids::well_formed(prefix, id));
+    some(
+        r.launch_template.as_ref().is_some_and(|template| odd("lt-", template.launch_template_id.as_slice())),
+        "InvalidParameterValue.LaunchTemplateIdMalformed",
+        "a launch template is lt-xxxxxxxx",
+    )?;
     some(
         r.launch_template.is_some(),
         "InvalidParameterValue.LaunchTemplateIdNotExisted",
         "there are no launch templates here",
+    )?;
+    some(
+        placement.is_some_and(|p| p.host_ids.iter().any(|hosts| odd("host-", hosts))),
+        "InvalidHostId.Malformed",
+        "a dedicated host is host-xxxxxxxx",
     )?;
     some(
         placement.is_some_and(|p| listed(&p.host_ids)),
@@ -396,13 +407,27 @@ fn private_addresses(cx: &Context<'_>, asked: Vec<String>, count: i64) -> Done<V
         if text.parse::<std::net::Ipv4Addr>().is_err() {
             return refuse("InvalidParameter.InvalidIpFormat", format!("`{text}` is no address"));
         }
-        let mut taken =
-            cx.db.prepare_cached("SELECT 1 FROM instance WHERE address = ?1 AND account = ?2 AND region = ?3")?;
-        if taken.exists(params![text, cx.account, cx.region()?.region])? {
+        if is_taken(cx, text)? {
             return refuse("VpcIpIsUsed", format!("{text} is taken"));
         }
     }
+    if asked.iter().collect::<BTreeSet<_>>().len() < asked.len() {
+        return refuse("InvalidParameterValue.Duplicate", "an address is given twice");
+    }
     Ok(asked.into_iter().map(Some).collect())
+}
+
+/// Whether an instance has a private address: one that was asked for, or the one out of its number.
+fn is_taken(cx: &Context<'_>, address: &str) -> Done<bool> {
+    let region = cx.region()?.region;
+    let mut asked =
+        cx.db.prepare_cached("SELECT 1 FROM instance WHERE address = ?1 AND account = ?2 AND region = ?3")?;
+    if asked.exists(params![address, cx.account, region])? {
+        return Ok(true);
+    }
+    let Some(number) = numbered_by(address) else { return Ok(false) };
+    let holder = Machine::load(cx.db, number)?;
+    Ok(holder.is_some_and(|one| one.address.is_none() && one.account == cx.account && one.region == region))
 }
 
 /// Access from the internet; how it is paid for follows the instance, where that is not said (3.7).
@@ -414,6 +439,10 @@ fn internet(mut asked: InternetAccessible, charge: &Charge) -> Done<InternetAcce
         return refuse("InvalidParameterValue", format!("`{kind}` is no InternetChargeType"));
     }
     if let Some(id) = &asked.bandwidth_package_id {
+        if !ids::well_formed("bwp-", id) {
+            let code = "InvalidParameterValue.BandwidthPackageIdMalformed";
+            return refuse(code, format!("`{id}` is no bandwidth package: bwp-xxxxxxxx"));
+        }
         return refuse("InvalidParameterValue.BandwidthPackageIdNotFound", format!("there is no package `{id}`"));
     }
     let bandwidth = *asked.internet_max_bandwidth_out.get_or_insert(0);

@@ -340,6 +340,12 @@ fn dotted(first: u8, n: i64) -> String {
     format!("{first}.{}.{}.{}", (n >> 16) & 255, (n >> 8) & 255, n & 255)
 }
 
+/// Whose private address it is where none was asked for, among the first sixteen million instances.
+fn numbered_by(address: &str) -> Option<i64> {
+    let [10, high, middle, low] = address.parse::<std::net::Ipv4Addr>().ok()?.octets() else { return None };
+    Some(i64::from(u32::from_be_bytes([0, high, middle, low])))
+}
+
 impl Spec {
     /// What such an instance costs an hour.
     pub(crate) fn hourly(&self, region: &str, kind: &TypeEntry) -> Hourly {

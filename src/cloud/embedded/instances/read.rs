@@ -17,7 +17,7 @@ use crate::cloud::cvm::wire::shapes::{
 };
 use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::filters::{self, Asked};
-use crate::cloud::embedded::ids::{self, Kind, mix};
+use crate::cloud::embedded::ids::{self, Kind, mix, well_formed};
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::settings::LISTED_LATE_MS;
 use crate::cloud::embedded::{tags, time_text};
@@ -116,6 +116,7 @@ fn select(
     let region = cx.region()?.region;
     let ids = ids.unwrap_or_default();
     let asked = filters::parse(filters, &FILTERS, MAX_VALUES)?;
+    asked.iter().try_for_each(check_values)?;
     if ids.len() > MAX_IDS {
         return refuse(LIMIT_CODE, format!("at most {MAX_IDS} instances a request"));
     }
@@ -154,6 +155,37 @@ fn select(
         numbers.sort_by_key(|n| mix(salt, n.cast_unsigned()));
     }
     Ok((total, numbers.iter().filter_map(|n| loaded.remove(n)).collect()))
+}
+
+/// Refuses what cannot be a value of a filter, whether or not there is anything to be found (10.3).
+fn check_values(filter: &Asked) -> Done<()> {
+    let address = |text: &str| text.parse::<std::net::Ipv4Addr>().is_ok();
+    let uuid = |text: &str| {
+        let parts: Vec<&str> = text.split('-').collect();
+        parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+            && parts.iter().all(|part| part.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    for value in &filter.values {
+        let (good, code) = match filter.name.as_str() {
+            "vpc-id" => (well_formed("vpc-", value), "InvalidParameterValue.VpcIdMalformed"),
+            "subnet-id" => (well_formed("subnet-", value), "InvalidParameterValue.SubnetIdMalformed"),
+            "security-group-id" => (well_formed("sg-", value), "InvalidSgId.Malformed"),
+            "host-id" => (well_formed("host-", value), "InvalidHostId.Malformed"),
+            "uuid" => (uuid(value), "InvalidParameterValue.UuidMalformed"),
+            "private-ip-address" | "public-ip-address" => (address(value), "InvalidParameterValue.IPAddressMalformed"),
+            "ipv6-address" => {
+                (value.parse::<std::net::Ipv6Addr>().is_ok(), "InvalidParameterValue.IPv6AddressMalformed")
+            }
+            _ => continue,
+        };
+        if !good {
+            return refuse(code, format!("`{value}` is no value of the filter `{}`", filter.name));
+        }
+    }
+    if matches!(filter.name.as_str(), "creation-start-time" | "creation-end-time") {
+        creation(filter)?;
+    }
+    Ok(())
 }
 
 /// Numbers that may fit, by the filters that have an index; the others are left in `rest`.
