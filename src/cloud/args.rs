@@ -53,6 +53,29 @@ enum With {
 }
 
 impl Body {
+    /// Whether the cloud can check it without doing it (API text 1.10).
+    #[must_use]
+    pub fn has_dry_run(&self) -> bool {
+        match self {
+            Self::RunInstances(_)
+            | Self::CreateImage { .. }
+            | Self::SyncImages { .. }
+            | Self::ImportImage { .. }
+            | Self::DeleteImages { .. } => true,
+            Self::ShareImage { .. }
+            | Self::ModifyImage { .. }
+            | Self::TerminateInstances { .. }
+            | Self::StopInstances { .. }
+            | Self::StartInstances { .. }
+            | Self::ResetInstance { .. }
+            | Self::ResizeInstance { .. }
+            | Self::ModifyInstances { .. }
+            | Self::TagResources { .. }
+            | Self::UntagResources { .. }
+            | Self::Describe(_) => false,
+        }
+    }
+
     /// Whether it changes anything: the others only read.
     #[must_use]
     pub fn mutates(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::Launch;
+use super::call::{Body, Launch};
 use crate::model::ids::{ImageId, InstanceId, InstanceType};
 
 /// A read.
@@ -85,6 +85,8 @@ pub enum Query {
     ImportOs,
     /// What a launch would cost (InquiryPriceRunInstances): of one instance, with one name and no token.
     Price(Box<Launch>),
+    /// Whether the cloud would take a call: it is checked, and nothing is done (API text 1.10).
+    DryRun(Box<Body>),
     /// User data of instances, at most 100 (DescribeInstancesAttributes).
     UserData {
         /// The ids.
@@ -112,6 +114,7 @@ impl Query {
             Self::InstanceStates { .. } => "DescribeInstancesStatus",
             Self::ImportOs => "DescribeImportImageOs",
             Self::Price(_) => "InquiryPriceRunInstances",
+            Self::DryRun(body) => body.action(),
             Self::UserData { .. } => "DescribeInstancesAttributes",
         }
     }

@@ -245,6 +245,7 @@ fn describe(call: &Call, query: &Query, secrets: &dyn Secrets) -> Result<Outgoin
         }
         Query::ImportOs => pack(call, &DescribeImportImageOs::default()),
         Query::Price(launch) => pack(call, &price_of(launch, secrets)?),
+        Query::DryRun(body) => dry_run(call, body, secrets),
         Query::UserData { ids } => pack(
             call,
             &DescribeInstancesAttributes {
@@ -361,6 +362,20 @@ fn price_of(launch: &Launch, secrets: &dyn Secrets) -> Result<InquiryPriceRunIns
         instance_market_options: asked.instance_market_options,
         ..InquiryPriceRunInstances::default()
     })
+}
+
+/// A call that is only checked. It bears no token: that is for the one that is meant.
+fn dry_run(call: &Call, body: &Body, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
+    let mut body = body.clone();
+    if let Body::RunInstances(launch) = &mut body {
+        launch.token = None;
+    }
+    let out = encode(&Call { body, ..call.clone() }, secrets)?;
+    let strange = |_| fault::unsendable(Class::Invalid, format!("{} has no JSON form", out.action));
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&out.body).map_err(strange)?;
+    fields.insert("DryRun".to_owned(), true.into());
+    let body = serde_json::to_vec(&fields).map_err(strange)?;
+    Ok(Outgoing { body, ..out })
 }
 
 fn pack<R: Request>(call: &Call, request: &R) -> Result<Outgoing, Fault> {

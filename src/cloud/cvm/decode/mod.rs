@@ -32,6 +32,9 @@ use read::{Answered, List, Text};
 /// The answer of a tag filter whose key nobody carries: an empty list, not an error.
 const TAG_KEY_NOT_FOUND: &str = "InvalidParameterValue.TagKeyNotFound";
 
+/// A dry run of what would have worked, where that is told as an error.
+const DRY_RUN_WORKED: &str = "DryRunOperation";
+
 /// Decodes the answer to `call`. `signed_ms` stands in for the server's clock where the transport tells none.
 ///
 /// # Errors
@@ -145,6 +148,13 @@ impl<'a> Reading<'a> {
                     bandwidth: price.bandwidth_price.as_ref().map(item_price),
                 }))
             }),
+            // What would have worked is answered as one or the other; which, is unconfirmed (API text 9.3).
+            Query::DryRun(_) => match self.reply(|_: read::Accepted<'_>| Ok(Reply::Done)) {
+                Err(Fault { code: Some(code), request_id: Some(request_id), .. }) if code == DRY_RUN_WORKED => {
+                    Ok(Answer { reply: Reply::Done, request_id, cloud_ms: self.cloud_ms() })
+                }
+                other => other,
+            },
             Query::UserData { .. } => self.reply(|answer: read::Attributes<'_>| {
                 let mut data = BTreeMap::new();
                 for instance in &answer.instance_set.0 {
