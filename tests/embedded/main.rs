@@ -5,6 +5,7 @@ mod attributes;
 mod auth;
 mod charges;
 mod durable;
+mod faults;
 mod images;
 mod imports;
 mod instances;

@@ -201,7 +201,16 @@ pub enum Injection {
     },
 }
 
-/// A request that was answered.
+/// What nobody got to hear an answer for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// The request: nothing was done, and nothing refused.
+    Request,
+    /// The answer: what was done is done, as the rest of the entry says.
+    Answer,
+}
+
+/// A request that came in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogEntry {
     /// Cloud time.
@@ -218,8 +227,8 @@ pub struct LogEntry {
     pub code: Option<String>,
     /// What the request was called.
     pub request_id: String,
-    /// Whether nobody got to hear the answer, by a fault that [`Settings::faults`] asked for.
-    pub lost: bool,
+    /// What was lost on the way, by a fault that [`Settings::faults`] asked for: nobody gets to hear an answer.
+    pub lost: Option<Lost>,
     /// The body, or the query of a GET.
     pub body: String,
 }
