@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetwright::cloud::embedded::Embedded;
 use serde_json::{Value, json};
 
 use crate::world::{GZ, World, instant, with};
@@ -37,6 +38,21 @@ fn disks_are_those_of_instances_and_those_that_outlived_them() {
     assert_eq!(world.code_as(1, "ap-mars", "DescribeDisks", json!({})), "UnsupportedRegion");
     assert_eq!(world.code("DescribeDisks", json!({"Limit": 101})), "InvalidParameterValue");
     assert_eq!(world.code("DescribeDisks", json!({"Colour": 1})), "UnknownParameter");
+}
+
+#[test]
+fn what_was_not_asked_about_is_not_looked_at() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cloud.db");
+    let world = World::of(Embedded::open(Some(&path), instant()).expect("a cloud"));
+    let id = world.launch(1, json!({}))[0].clone();
+    let disk = world.instance(&id)["SystemDisk"]["DiskId"].clone();
+    // The rest of the fleet cannot be read any more.
+    world.launch(50, json!({}));
+    let file = rusqlite::Connection::open(&path).expect("the file");
+    file.execute("UPDATE spec SET body = 'broken' WHERE n > 1", []).expect("broken");
+    assert_eq!(world.code("DescribeDisks", json!({})), "InternalError");
+    assert_eq!(world.must("DescribeDisks", json!({"DiskIds": [disk]}))["TotalCount"], 1);
 }
 
 #[test]
