@@ -247,7 +247,7 @@ fn run<R: Request>(
     if R::SERVICE != TAG.0 && R::ACTION != "DescribeRegions" {
         cx.region()?;
     }
-    let parameters = params::parse::<R>(request)?;
+    let parameters = params::parse::<R>(request, cx.settings.numbers_may_be_text)?;
     let mut response = act(cx, parameters)?;
     response.set_request_id(cx.request_id.clone());
     Ok(serde_json::to_vec(&Envelope { response })?)

@@ -278,7 +278,7 @@ impl Reader {
                 "project-id" => filter.has("0"),
                 "host-id" | "dedicated-cluster-id" | "ipv6-address" => false,
                 "uuid" => filter.has(&ids::uuid(cx.seed, machine.n.unsigned_abs())),
-                // Whether the filter is fuzzy is unconfirmed (9.6); exact is the narrower reading.
+                "instance-name" if cx.settings.instance_name_is_fuzzy => filter.is_in(&machine.name),
                 "instance-name" => filter.has(&machine.name),
                 "instance-state" => filter.has(machine.state(cx.now, cx.settings).word()),
                 "private-ip-address" => filter.has(&machine.private_address()),
