@@ -6,8 +6,8 @@
 //! so a killed process leaves a consistent cloud behind, and processes may share a file.
 //!
 //! # What it does not have
-//! Dedicated hosts and clusters, launch templates, encrypted disks but for those of encrypted images, export, scheduled
-//! actions, local disks. Requests for them are refused with a documented code, never passed over.
+//! Dedicated hosts and clusters, launch templates, encrypted disks but for those of encrypted images, scheduled actions,
+//! local disks. Requests for them are refused with a documented code, never passed over.
 //!
 //! # Code map
 //! [`accounts`], [`catalogue`] and [`fixtures`] say what exists from the start, [`settings`] what may be chosen,

@@ -2,6 +2,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod copy;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod read;
 pub(crate) mod share;
