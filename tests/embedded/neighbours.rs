@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetwright::cloud::embedded::Embedded;
 use serde_json::{Value, json};
 
-use crate::world::{GZ, World, instant, with};
+use crate::world::{GZ, World, instant, merged, with};
 
 fn ids(list: &Value, key: &str) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().filter_map(|one| one[key].as_str().map(str::to_owned)).collect()
@@ -38,6 +38,25 @@ fn disks_are_those_of_instances_and_those_that_outlived_them() {
     assert_eq!(world.code_as(1, "ap-mars", "DescribeDisks", json!({})), "UnsupportedRegion");
     assert_eq!(world.code("DescribeDisks", json!({"Limit": 101})), "InvalidParameterValue");
     assert_eq!(world.code("DescribeDisks", json!({"Colour": 1})), "UnknownParameter");
+}
+
+#[test]
+fn a_disk_that_was_made_faster_says_so() {
+    let world = World::new(instant());
+    let disk = |more: Value| with(json!({"DataDisks": [merged(json!({"DiskSize": 500}), more)]}));
+    world.table(
+        "RunInstances",
+        &[
+            (disk(json!({"DiskType": "CLOUD_SSD", "ThroughputPerformance": 150})), "InvalidParameterValue"),
+            (disk(json!({"DiskType": "CLOUD_TSSD", "ThroughputPerformance": -1})), "InvalidParameterValue"),
+            (disk(json!({"DiskType": "CLOUD_TSSD", "BurstPerformance": true})), "UnsupportedOperation"),
+        ],
+    );
+    let fast = json!({"DataDisks": [{"DiskSize": 500, "DiskType": "CLOUD_HSSD", "ThroughputPerformance": 150}]});
+    let seen = world.instance(&world.launch(1, fast)[0])["DataDisks"][0].clone();
+    assert_eq!(seen["ThroughputPerformance"], 150);
+    let told = world.must("DescribeDisks", json!({"DiskIds": [seen["DiskId"]]}))["DiskSet"][0].clone();
+    assert_eq!(told["ThroughputPerformance"], 150);
 }
 
 #[test]

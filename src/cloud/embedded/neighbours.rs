@@ -83,6 +83,7 @@ pub(crate) fn disks(cx: &mut Context<'_>, r: DescribeDisks) -> Done<DescribeDisk
                 disk_state: "ATTACHED".to_owned(),
                 encrypt: place == 0 && spec.encrypted,
                 delete_with_instance: !disk.keep,
+                throughput_performance: disk.throughput,
                 attached: true,
                 instance_id: instance.clone(),
                 ..CloudDisk::default()

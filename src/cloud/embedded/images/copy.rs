@@ -70,7 +70,9 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
     }
     let name = r.image_name.filter(|name| !name.is_empty()).unwrap_or_else(|| source.name.clone());
     for entry in &to {
-        check_name(cx, &name, entry.region, None)?;
+        // For a name that is too long the action has the common code alone.
+        check_name(cx, &name, entry.region, None)
+            .map_err(|refusal| refusal.by(&[("InvalidParameterValue.TooLarge", "InvalidParameterValue")]))?;
         quotas::room_for_image(cx, entry.region)?;
     }
     if r.dry_run == Some(true) {

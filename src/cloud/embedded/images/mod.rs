@@ -25,6 +25,10 @@ const MAX_DESCRIPTION: usize = 256;
 /// The longest name of a family; its format is unconfirmed (9.8).
 const MAX_FAMILY: usize = 60;
 
+/// What actions on images answer about tags: they have no codes of their own for those that cannot be.
+const TAG_CODES: [(&str, &str); 2] =
+    [("FailedOperation.*", "InvalidParameterValue"), ("InvalidParameterValue.DuplicateTags", "InvalidParameterValue")];
+
 numbered! {
     /// What was last done to an image. The numbers are in files: only append.
     Op { Create, Copy, Source, Import }

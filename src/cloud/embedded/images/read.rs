@@ -133,7 +133,8 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
 pub(crate) fn from_family(cx: &mut Context<'_>, r: DescribeImageFromFamily) -> Done<DescribeImageFromFamilyAnswer> {
     let region = cx.region()?.region;
     let family = r.image_family.unwrap_or_default();
-    check_family(&family)?;
+    check_family(&family)
+        .map_err(|refusal| refusal.by(&[("InvalidParameterValue.InvalidImageFamily", "InvalidParameterValue")]))?;
     let mut image = None;
     if !family.is_empty() {
         let newest = Custom::all(cx.db, Some((cx.account, region)))?

@@ -320,6 +320,7 @@ impl Reader {
                 disk_id: Some(disk_id(place + 1)),
                 delete_with_instance: Some(!disk.keep),
                 encrypt: Some(false),
+                throughput_performance: (disk.throughput > 0).then_some(disk.throughput),
                 disk_name: disk.name.clone(),
                 ..DataDisk::default()
             })
