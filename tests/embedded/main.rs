@@ -4,6 +4,7 @@
 mod attributes;
 mod auth;
 mod charges;
+mod conformance;
 mod durable;
 mod exports;
 mod faults;
