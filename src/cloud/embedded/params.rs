@@ -26,7 +26,8 @@ pub(crate) fn parse<R: Request>(request: &HttpRequest, lenient: bool) -> Done<R>
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = read::<R, _>(&mut json)?;
-    if json.end().is_err() {
+    // What could not be read was not read to its end.
+    if read.is_ok() && json.end().is_err() {
         return refuse("InvalidParameter", "the body holds more than one JSON value");
     }
     let request = match read {
@@ -43,21 +44,24 @@ pub(crate) fn parse<R: Request>(request: &HttpRequest, lenient: bool) -> Done<R>
 
 /// What was read, unless a list was taken for an object.
 fn well_read<R: Request>(request: R, given: &Value) -> Done<R> {
-    match misread(given, &serde_json::to_value(&request)?) {
+    match misread(given, &serde_json::to_value(&request)?, "") {
         Some(name) => refuse("InvalidParameter", format!("`{name}`: invalid type: sequence, expected an object")),
         None => Ok(request),
     }
 }
 
-/// The name of a list that was read as an object: serde takes a list for the fields of a struct in their order.
-fn misread<'a>(given: &'a Value, read: &Value) -> Option<&'a str> {
+/// The path of a list that was read as an object: serde takes a list for the fields of a struct in their order.
+fn misread(given: &Value, read: &Value, path: &str) -> Option<String> {
+    let inner = |given: &Value, read: &Value, path: String| {
+        if given.is_array() != read.is_array() { Some(path) } else { misread(given, read, &path) }
+    };
     match (given, read) {
-        (Value::Array(given), Value::Array(read)) => given.iter().zip(read).find_map(|(given, read)| {
-            if given.is_array() != read.is_array() { Some("an entry of a list") } else { misread(given, read) }
-        }),
+        (Value::Array(given), Value::Array(read)) => (0..)
+            .zip(given.iter().zip(read))
+            .find_map(|(n, (given, read)): (usize, _)| inner(given, read, format!("{path}[{n}]"))),
         (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, given)| {
-            let read = read.get(name)?;
-            if given.is_array() != read.is_array() { Some(name.as_str()) } else { misread(given, read) }
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            inner(given, read.get(name)?, path)
         }),
         (
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_),

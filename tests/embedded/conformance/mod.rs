@@ -61,9 +61,11 @@ impl Stage {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    fn ask(&self, action: &Action, body: &Value) -> String {
+    /// The code of an answer, and what it says to people.
+    fn ask(&self, action: &Action, body: &Value) -> (String, String) {
         let request = self.world.request(1, GZ, &action.name, &self.named(body).to_string());
-        code(&self.world.send(&request))
+        let answer = self.world.send(&request);
+        (code(&answer), answer["Error"]["Message"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The same as a query.
@@ -114,13 +116,18 @@ fn try_all(action: &Action, cases: &[Case], wrong: &mut Vec<String>) {
     let mut stage = Stage::new();
     let held = |stage: &Stage| stage.world.cloud.holdings(stage.world.now.get()).expect("holdings");
     let before = held(&stage);
-    let look = |case: &Case, answered: String| {
+    let look = |case: &Case, (answered, message): (String, String)| {
         let Case { kind, about, body, expected } = case;
         let name = &action.name;
+        // Whoever is told that a parameter is wrong wants to know which.
+        let parameter = about.rsplit('.').next().unwrap_or_default();
+        let named = !matches!(*kind, "wrong type" | "unknown") || message.contains(parameter);
         if answered != *expected {
             Some(format!("{name} {about}, {kind}: {answered} instead of {expected}: {body}"))
+        } else if !may_answer(name, &answered) {
+            Some(format!("{name} {about}: {answered} is no code of this action"))
         } else {
-            (!may_answer(name, &answered)).then(|| format!("{name} {about}: {answered} is no code of this action"))
+            (!named).then(|| format!("{name} {about}, {kind}: `{message}` does not name it: {body}"))
         }
     };
     for case in refused {
@@ -140,7 +147,7 @@ fn try_all(action: &Action, cases: &[Case], wrong: &mut Vec<String>) {
             answered
         });
         if let Some(answered) = by_get.filter(|answered| answered != "ok") {
-            wrong.extend(look(case, format!("{answered} by GET")));
+            wrong.extend(look(case, (format!("{answered} by GET"), String::new())));
         }
         wrong.extend(look(case, stage.ask(action, &case.body)));
         if !changes_nothing(&action.name) {
