@@ -17,6 +17,8 @@ mod neighbours;
 mod others;
 mod prices;
 mod protocol;
+mod refusals;
+mod rules;
 mod settings;
 mod shares;
 mod sold;
