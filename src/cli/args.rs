@@ -341,6 +341,10 @@ pub(super) struct PlanArgs {
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) kind: KindArgs,
+    /// Ask the cloud about the plan what can be asked without changing anything: quotas, stock, dry runs; exits with 6 where
+    /// it would refuse something
+    #[arg(long, conflicts_with = "refresh_only")]
+    pub(super) preflight: bool,
     /// Exit with 2 where there is something to do, with 0 where there is not
     #[arg(long)]
     pub(super) detailed_exitcode: bool,

@@ -4,21 +4,26 @@ use std::path::Path;
 
 use super::args::{KindArgs, PlanArgs, Planning, ScopeArgs};
 use super::{Exit, Shell};
-use crate::ops::{self, PlanOptions, Planned, Problem, Site};
+use crate::ops::{self, Finding, PlanOptions, Planned, Problem, Site, Verdict};
 use crate::plan::Asked;
+use crate::report::doctor::Told;
 use crate::report::plan_json::Beside;
 use crate::report::plan_text::PlanOpts;
-use crate::report::{outside, plan_json, plan_text};
+use crate::report::{doctor, outside, plan_json, plan_text};
 
 pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result<Exit, Problem> {
     let planned = ops::plan(site, &options(shell, &args.planning, &args.kind)?)?;
-    show(shell, &planned);
+    let findings = if args.preflight { Some(ops::preflight(site, &planned)?) } else { None };
+    show(shell, &planned, findings.as_deref());
     if let Some(file) = &args.out {
         ops::write_plan(site, file, &planned.plan)?;
         if !shell.json {
             let command = ops::apply_command(site, file);
             shell.print(&format!("\nThe plan is saved. To carry out just this one:\n  {command}\n"));
         }
+    }
+    if findings.is_some_and(|findings| findings.iter().any(|finding| finding.verdict == Verdict::Bad)) {
+        return Ok(Exit::Infeasible);
     }
     let changes = args.detailed_exitcode && !planned.plan.is_empty();
     Ok(if changes { Exit::Changes } else { Exit::Done })
@@ -54,21 +59,29 @@ pub(super) fn drift(shell: &mut Shell<'_>, site: &Site) -> Result<Exit, Problem>
 
 /// What programs are told beside a plan.
 pub(super) fn beside(planned: &Planned) -> Beside<'_> {
-    Beside { estimate: planned.estimate.as_ref(), warnings: Some((&planned.config.warnings, &planned.config.sources)) }
+    Beside {
+        estimate: planned.estimate.as_ref(),
+        warnings: Some((&planned.config.warnings, &planned.config.sources)),
+        preflight: None,
+    }
 }
 
-/// The plan to standard output; warnings and notes beside it.
-pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned) {
+/// The plan to standard output, with what the cloud said about it where it was asked; warnings and notes beside it.
+pub(super) fn show(shell: &mut Shell<'_>, planned: &Planned, findings: Option<&[Finding]>) {
+    let told: Option<Vec<Told<'_>>> = findings.map(|findings| findings.iter().map(super::doctor::told).collect());
     let Planned { plan, config, texts, estimate, .. } = planned;
     let mut notes = config.warnings.clone();
     notes.extend(plan.notes.iter().cloned());
     if shell.json {
-        shell.print_json(&plan_json::plan(plan, beside(planned)));
+        shell.print_json(&plan_json::plan(plan, Beside { preflight: told.as_deref(), ..beside(planned) }));
         return;
     }
     shell.diagnostics(&notes, &config.sources);
     let opts = PlanOpts { texts: texts.clone(), estimate: estimate.clone(), verbose: shell.verbose };
-    let text = plan_text::plan(plan, shell.out, &opts);
+    let mut text = plan_text::plan(plan, shell.out, &opts);
+    if let Some(told) = told {
+        text.push_str(&format!("\nPreflight:\n\n{}", doctor::text(&told, shell.out)));
+    }
     shell.print(&text);
 }
 

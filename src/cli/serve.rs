@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::{Profile, ServeArgs};
 use super::{Exit, Shell};
 use crate::cloud::embedded::http::{Bounds, Note, Server, is_local};
-use crate::cloud::embedded::{Embedded, Faults, LogEntry, Settings};
+use crate::cloud::embedded::{Embedded, Faults, LogEntry, Lost, Settings};
 use crate::config;
 use crate::diagnostic::{Diagnostic, SourceMap, codes};
 use crate::model::Millis;
@@ -158,14 +158,19 @@ impl Log {
         let LogEntry { ms, service, action, region, account, code, request_id, lost, body: _ } = entry;
         let time = jiff::Timestamp::from_millisecond(*ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string();
         let short = |text: &str| text.chars().take(MOST_NOTED).collect::<String>();
+        let outcome = match (lost, code) {
+            (Some(Lost::Request), _) => "lost",
+            (Some(Lost::Answer) | None, Some(code)) => code,
+            (Some(Lost::Answer) | None, None) => "ok",
+        };
         let line = json!({
             "time": time,
             "service": service,
             "action": short(action),
             "region": short(region),
             "account": account,
-            "outcome": code.as_deref().unwrap_or("ok"),
-            "answered": !lost,
+            "outcome": outcome,
+            "answered": lost.is_none(),
             "request_id": request_id,
         });
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);

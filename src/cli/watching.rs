@@ -185,7 +185,7 @@ impl<'s, 'w> Watching<'s, 'w> {
 
     fn show(&mut self, now: Millis, planned: &Planned) {
         let Some(events) = &mut self.events else {
-            super::plan::show(self.shell, planned);
+            super::plan::show(self.shell, planned, None);
             return;
         };
         let lines = events.diagnostics(now, &planned.config.warnings, &planned.config.sources);

@@ -65,10 +65,21 @@ pub enum Reply {
     States(BTreeMap<InstanceId, InstanceState>),
     /// Systems that can be imported.
     ImportOs(ImportOs),
+    /// Whether types are sold, by zone, type and billing mode, and how the cloud calls what is left of them.
+    Stock(BTreeMap<(Zone, InstanceType, String), Sold>),
     /// What a launch would cost.
     Price(Price),
     /// User data of instances, decoded.
     UserData(BTreeMap<InstanceId, Vec<u8>>),
+}
+
+/// Whether a type is sold (InstanceTypeQuotaItem).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sold {
+    /// Whether it is sold at this moment (Status SELL).
+    pub sells: bool,
+    /// How much is left, in the cloud's words (StatusCategory), such as `EnoughStock`; maybe empty.
+    pub category: String,
 }
 
 /// A thing that could not be tagged.

@@ -14,7 +14,7 @@ use crate::model::spec::{
     Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, SlotNetwork, SystemDisk,
 };
 
-pub use super::answer::{Answer, Class, Executed, Fault, Page, Reply, TagFailure};
+pub use super::answer::{Answer, Class, Executed, Fault, Page, Reply, Sold, TagFailure};
 pub use super::query::Query;
 
 /// The number of a step in its plan.

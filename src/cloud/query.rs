@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{Body, Launch};
-use crate::model::ids::{ImageId, InstanceId, InstanceType};
+use crate::model::ids::{ImageId, InstanceId, InstanceType, Zone};
 
 /// A read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -85,6 +85,13 @@ pub enum Query {
     ImportOs,
     /// What a launch would cost (InquiryPriceRunInstances): of one instance, with one name and no token.
     Price(Box<Launch>),
+    /// What of these types is sold in these zones, at most 100 of each (DescribeZoneInstanceConfigInfos).
+    Stock {
+        /// The zones.
+        zones: Vec<Zone>,
+        /// The types.
+        types: Vec<InstanceType>,
+    },
     /// Whether the cloud would take a call: it is checked, and nothing is done (API text 1.10).
     DryRun(Box<Body>),
     /// User data of instances, at most 100 (DescribeInstancesAttributes).
@@ -114,6 +121,7 @@ impl Query {
             Self::InstanceStates { .. } => "DescribeInstancesStatus",
             Self::ImportOs => "DescribeImportImageOs",
             Self::Price(_) => "InquiryPriceRunInstances",
+            Self::Stock { .. } => "DescribeZoneInstanceConfigInfos",
             Self::DryRun(body) => body.action(),
             Self::UserData { .. } => "DescribeInstancesAttributes",
         }

@@ -48,11 +48,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(verdict: Verdict, topic: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(super) fn new(verdict: Verdict, topic: impl Into<String>, says: impl Into<String>) -> Self {
         Self { verdict, topic: topic.into(), says: says.into(), help: None }
     }
 
-    fn help(self, help: impl Into<String>) -> Self {
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 }

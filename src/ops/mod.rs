@@ -16,6 +16,7 @@ mod observe;
 mod orphans;
 mod plan;
 mod planfile;
+mod preflight;
 mod prices;
 mod reach;
 mod secrets;
@@ -35,6 +36,7 @@ pub use lock::{Waiter, break_lock, lease};
 pub use orphans::{Adopting, Looked, TakingIn, adopt, claims, look_for_orphans};
 pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
+pub use preflight::preflight;
 pub use reach::Reach;
 pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 

@@ -69,7 +69,7 @@ pub(super) fn price(
 }
 
 /// Puts questions, and those again that are refused for a moment only.
-fn ask(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
+pub(super) fn ask(site: &Site, cloud: &Arc<dyn Cloud>, calls: Vec<Call>) -> Vec<Answered> {
     let passes = |class| matches!(class, Class::Throttled | Class::Transient | Class::Transport);
     let mut answered: Vec<Answered> = Vec::new();
     make(site, cloud, &calls, |call, result| answered.push((call.clone(), result)));

@@ -91,6 +91,12 @@ pub fn text(told: &[Told<'_>], style: Style) -> String {
 /// The same as JSON.
 #[must_use]
 pub fn json(told: &[Told<'_>]) -> String {
+    let well = told.iter().all(|told| told.mark != Mark::Bad);
+    object! { "format" => FORMAT, "well" => well, "findings" => findings(told) }.pretty()
+}
+
+/// A list of findings.
+pub(super) fn findings(told: &[Told<'_>]) -> Node {
     let findings = told.iter().map(|Told { mark, topic, says, help }| {
         object! {
             "verdict" => mark.word(),
@@ -99,6 +105,5 @@ pub fn json(told: &[Told<'_>]) -> String {
             "help" => help.map_or(Node::Null, Node::from),
         }
     });
-    let well = told.iter().all(|told| told.mark != Mark::Bad);
-    object! { "format" => FORMAT, "well" => well, "findings" => Node::list(findings) }.pretty()
+    Node::list(findings)
 }

@@ -16,6 +16,7 @@ use crate::plan::{
 
 use super::cost;
 use super::diagnostics;
+use super::doctor::{self, Told};
 use super::document::{Document, document};
 use super::node::{Node, object};
 use super::words;
@@ -30,12 +31,14 @@ pub struct Beside<'a> {
     pub estimate: Option<&'a Estimate>,
     /// Warnings of the config that it was made from, and the config's text.
     pub warnings: Option<(&'a [Diagnostic], &'a SourceMap)>,
+    /// What the cloud said about it, where it was asked.
+    pub preflight: Option<&'a [Told<'a>]>,
 }
 
 /// The plan as JSON. Its changes and steps are made when they are written.
 #[must_use]
 pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
-    let Beside { estimate, warnings } = beside;
+    let Beside { estimate, warnings, preflight } = beside;
     let Plan {
         format: _,
         lineage,
@@ -102,6 +105,7 @@ pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
     .with("peaks", Node::list(peaks.iter().map(peak)))
     .with("assumptions", Node::list(assumptions))
     .with("notes", Node::list(notes.iter().map(note)))
+    .with("preflight", preflight.map_or(Node::Null, doctor::findings))
     .with("diagnostics", Node::list(warnings.map(Node::Json)))
 }
 

@@ -62,7 +62,7 @@ fn a_reset_may_name_the_host_and_grow_the_disk() {
         "ResetInstance",
         &[
             (reset(json!({"SystemDisk": {"DiskSize": 50}})), "InvalidParameterValue"),
-            (reset(json!({"SystemDisk": {"DiskSize": 4000}})), "InvalidParameterValue.Range"),
+            (reset(json!({"SystemDisk": {"DiskSize": 4000}})), "InvalidParameterValue"),
             (reset(json!({"SystemDisk": {"DiskType": "CLOUD_SSD"}})), "InvalidParameterValue"),
             (reset(json!({"HostName": "web-{R:1}"})), "InvalidParameterValue.IllegalHostName"),
             (reset(json!({"HostName": "fresh", "SystemDisk": {"DiskSize": 80}})), "ok"),

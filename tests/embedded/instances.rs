@@ -392,7 +392,7 @@ fn a_type_changes_when_the_instance_is_stopped_or_forced() {
     world.table(
         "ResetInstancesType",
         &[
-            (to("S5.HUGE"), "InvalidParameterValue.InstanceTypeNotFound"),
+            (to("S5.HUGE"), "ResourceNotFound.InvalidZoneInstanceType"),
             (to("SR1.MEDIUM2"), "UnsupportedOperation.UnsupportedChangeInstanceFamilyToARM"),
             (to("GN7.2XLARGE32"), "InvalidParameterValue.GPUInstanceFamily"),
             (to("S5.LARGE8"), "ok"),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use fleetwright::cloud::embedded::Embedded;
 use serde_json::{Value, json};
 
-use crate::world::{GZ, World, instant, with};
+use crate::world::{GZ, World, instant, merged, with};
 
 fn ids(list: &Value, key: &str) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().filter_map(|one| one[key].as_str().map(str::to_owned)).collect()
@@ -37,6 +38,40 @@ fn disks_are_those_of_instances_and_those_that_outlived_them() {
     assert_eq!(world.code_as(1, "ap-mars", "DescribeDisks", json!({})), "UnsupportedRegion");
     assert_eq!(world.code("DescribeDisks", json!({"Limit": 101})), "InvalidParameterValue");
     assert_eq!(world.code("DescribeDisks", json!({"Colour": 1})), "UnknownParameter");
+}
+
+#[test]
+fn a_disk_that_was_made_faster_says_so() {
+    let world = World::new(instant());
+    let disk = |more: Value| with(json!({"DataDisks": [merged(json!({"DiskSize": 500}), more)]}));
+    world.table(
+        "RunInstances",
+        &[
+            (disk(json!({"DiskType": "CLOUD_SSD", "ThroughputPerformance": 150})), "InvalidParameterValue"),
+            (disk(json!({"DiskType": "CLOUD_TSSD", "ThroughputPerformance": -1})), "InvalidParameterValue"),
+            (disk(json!({"DiskType": "CLOUD_TSSD", "BurstPerformance": true})), "UnsupportedOperation"),
+        ],
+    );
+    let fast = json!({"DataDisks": [{"DiskSize": 500, "DiskType": "CLOUD_HSSD", "ThroughputPerformance": 150}]});
+    let seen = world.instance(&world.launch(1, fast)[0])["DataDisks"][0].clone();
+    assert_eq!(seen["ThroughputPerformance"], 150);
+    let told = world.must("DescribeDisks", json!({"DiskIds": [seen["DiskId"]]}))["DiskSet"][0].clone();
+    assert_eq!(told["ThroughputPerformance"], 150);
+}
+
+#[test]
+fn what_was_not_asked_about_is_not_looked_at() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cloud.db");
+    let world = World::of(Embedded::open(Some(&path), instant()).expect("a cloud"));
+    let id = world.launch(1, json!({}))[0].clone();
+    let disk = world.instance(&id)["SystemDisk"]["DiskId"].clone();
+    // The rest of the fleet cannot be read any more.
+    world.launch(50, json!({}));
+    let file = rusqlite::Connection::open(&path).expect("the file");
+    file.execute("UPDATE spec SET body = 'broken' WHERE n > 1", []).expect("broken");
+    assert_eq!(world.code("DescribeDisks", json!({})), "InternalError");
+    assert_eq!(world.must("DescribeDisks", json!({"DiskIds": [disk]}))["TotalCount"], 1);
 }
 
 #[test]

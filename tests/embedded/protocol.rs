@@ -237,3 +237,37 @@ fn rates_are_kept_where_they_are_asked_for() {
     world.wait(1000);
     assert_eq!(world.code("DescribeImageQuota", json!({})), "ok");
 }
+
+#[test]
+fn each_action_has_its_rate() {
+    let world = World::new(Settings { rate_limits: true, ..instant() });
+    let forty = ["DescribeImages", "DescribeInstances", "DescribeInstancesStatus", "DescribeInstanceTypeConfigs"];
+    let twenty = ["DescribeRegions", "DescribeZones", "DescribeImageFromFamily", "ExportImages", "TagResources"];
+    let ten = [
+        "CreateImage",
+        "ModifyImageAttribute",
+        "ModifyImageSharePermission",
+        "DescribeImageSharePermission",
+        "DescribeImageQuota",
+        "SyncImages",
+        "ImportImage",
+        "DeleteImages",
+        "RunInstances",
+        "TerminateInstances",
+        "StartInstances",
+        "StopInstances",
+        "RebootInstances",
+        "ResetInstance",
+        "ModifyInstancesAttribute",
+        "ResetInstancesType",
+        "InquiryPriceRunInstances",
+        "InquiryPriceResetInstance",
+    ];
+    let all = forty.iter().map(|action| (*action, 40)).chain(twenty.iter().map(|action| (*action, 20)));
+    let all = all.chain(ten.iter().map(|action| (*action, 10)));
+    for (action, rate) in all.chain([("DescribeZoneInstanceConfigInfos", 40), ("DescribeImportImageOs", 288)]) {
+        // What is wrong with them is looked at when they are let in.
+        let let_in = (0..rate + 2).filter(|_| world.code(action, json!({"Colour": 1})) == "UnknownParameter").count();
+        assert_eq!(let_in, rate, "{action}");
+    }
+}

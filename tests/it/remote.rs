@@ -129,7 +129,7 @@ fn every_example_converges_where_rates_are_limited_and_where_a_fifth_of_all_goes
             let applies = settles(&rig, name);
             let log = rig.since(0);
             let refused = log.iter().filter(|entry| entry.code.is_some()).count();
-            let lost = log.iter().filter(|entry| entry.lost).count();
+            let lost = log.iter().filter(|entry| entry.lost.is_some()).count();
             print(&format!("{name}, {what}: {} calls, {refused} refused, {lost} lost, {applies} applies\n", log.len()));
             rig.expect_in_step();
         }

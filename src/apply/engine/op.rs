@@ -241,6 +241,7 @@ impl Engine<'_> {
             | Reply::States(_)
             | Reply::ImportOs(_)
             | Reply::Price(_)
+            | Reply::Stock(_)
             | Reply::UserData(_) => {}
         }
         if ids.is_empty() && unbound.is_empty() && op.makes_an_image() {

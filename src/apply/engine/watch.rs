@@ -210,6 +210,7 @@ impl Engine<'_> {
             | Reply::States(_)
             | Reply::ImportOs(_)
             | Reply::Price(_)
+            | Reply::Stock(_)
             | Reply::UserData(_) => (BTreeMap::new(), BTreeMap::new()),
         };
         for key in keys {

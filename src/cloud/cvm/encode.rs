@@ -16,9 +16,10 @@ use super::fault;
 use super::wire::requests::{
     CreateImage, DeleteImages, DescribeAccountQuota, DescribeImageQuota, DescribeImageSharePermission, DescribeImages,
     DescribeImportImageOs, DescribeInstanceTypeConfigs, DescribeInstances, DescribeInstancesAttributes,
-    DescribeInstancesStatus, DescribeRegions, DescribeZones, ImportImage, InquiryPriceRunInstances,
-    ModifyImageAttribute, ModifyImageSharePermission, ModifyInstancesAttribute, ResetInstance, ResetInstancesType,
-    RunInstances, StartInstances, StopInstances, SyncImages, TagResources, TerminateInstances, UnTagResources,
+    DescribeInstancesStatus, DescribeRegions, DescribeZoneInstanceConfigInfos, DescribeZones, ImportImage,
+    InquiryPriceRunInstances, ModifyImageAttribute, ModifyImageSharePermission, ModifyInstancesAttribute,
+    ResetInstance, ResetInstancesType, RunInstances, StartInstances, StopInstances, SyncImages, TagResources,
+    TerminateInstances, UnTagResources,
 };
 use super::wire::{Request, TAG, shapes};
 
@@ -245,6 +246,12 @@ fn describe(call: &Call, query: &Query, secrets: &dyn Secrets) -> Result<Outgoin
         }
         Query::ImportOs => pack(call, &DescribeImportImageOs::default()),
         Query::Price(launch) => pack(call, &price_of(launch, secrets)?),
+        Query::Stock { zones, types } => pack(
+            call,
+            &DescribeZoneInstanceConfigInfos {
+                filters: Some(vec![filter("zone", texts(zones)), filter("instance-type", texts(types))]),
+            },
+        ),
         Query::DryRun(body) => dry_run(call, body, secrets),
         Query::UserData { ids } => pack(
             call,

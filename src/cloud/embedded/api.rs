@@ -90,11 +90,13 @@ fn rate(action: &str) -> u32 {
         | "DescribeInstances"
         | "DescribeInstancesStatus"
         | "DescribeInstancesAttributes"
-        | "DescribeInstanceTypeConfigs" => 40,
+        | "DescribeInstanceTypeConfigs"
+        | "DescribeZoneInstanceConfigInfos" => 40,
         "DescribeRegions"
         | "DescribeZones"
         | "DescribeAccountQuota"
         | "DescribeImageFromFamily"
+        | "ExportImages"
         | "TagResources"
         | "UnTagResources"
         | "ModifyResourceTags"
@@ -202,12 +204,14 @@ fn dispatch(cx: &mut Context<'_>, service: &str, action: &str, request: &HttpReq
         ("cvm", "DescribeRegions") => run(cx, request, places::regions),
         ("cvm", "DescribeZones") => run(cx, request, places::zones),
         ("cvm", "DescribeInstanceTypeConfigs") => run(cx, request, places::types),
+        ("cvm", "DescribeZoneInstanceConfigInfos") => run(cx, request, places::sold),
         ("cvm", "DescribeImageQuota") => run(cx, request, quotas::image_quota),
         ("cvm", "DescribeAccountQuota") => run(cx, request, quotas::account_quota),
         ("cvm", "DescribeImages") => run(cx, request, images::read::describe),
         ("cvm", "DescribeImageFromFamily") => run(cx, request, images::read::from_family),
         ("cvm", "DescribeImportImageOs") => run(cx, request, images::import::systems),
         ("cvm", "ImportImage") => run(cx, request, images::import::import),
+        ("cvm", "ExportImages") => run(cx, request, images::export::export),
         ("cvm", "CreateImage") => run(cx, request, images::capture::create),
         ("cvm", "SyncImages") => run(cx, request, images::copy::sync),
         ("cvm", "ModifyImageAttribute") => run(cx, request, images::write::modify),
@@ -247,7 +251,7 @@ fn run<R: Request>(
     if R::SERVICE != TAG.0 && R::ACTION != "DescribeRegions" {
         cx.region()?;
     }
-    let parameters = params::parse::<R>(request)?;
+    let parameters = params::parse::<R>(request, cx.settings.numbers_may_be_text)?;
     let mut response = act(cx, parameters)?;
     response.set_request_id(cx.request_id.clone());
     Ok(serde_json::to_vec(&Envelope { response })?)

@@ -4,6 +4,7 @@
 //! one after the other, meets the same faults again.
 
 use super::ids::mix;
+use super::settings::Lost;
 
 /// How often something goes wrong, and what it is drawn from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +30,17 @@ pub(crate) enum Fault {
     FailsLater,
     /// What it makes is missing in the first list that would tell of it (API text 4.6).
     ListedLate,
+}
+
+impl Fault {
+    /// What is lost by it.
+    pub(crate) fn loses(self) -> Option<Lost> {
+        match self {
+            Self::RequestLost => Some(Lost::Request),
+            Self::AnswerLost => Some(Lost::Answer),
+            Self::Throttled | Self::Internal | Self::FailsLater | Self::ListedLate => None,
+        }
+    }
 }
 
 /// What reads meet: they begin nothing.

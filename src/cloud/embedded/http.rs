@@ -173,7 +173,7 @@ impl Server {
         let answered = spawn_blocking(move || {
             let (response, entry) = self.cloud.serve(self.clock.now_ms(), &request);
             (self.note)(&entry);
-            (response, entry.lost)
+            (response, entry.lost.is_some())
         });
         match answered.await {
             Ok((response, false)) => Ok(whole(response)),

@@ -117,18 +117,20 @@ impl File<'_> {
     }
 }
 
+/// Whether a text can be the name of a bucket: `<name>-<number>`.
+pub(crate) fn is_bucket(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.rsplit_once('-').is_some_and(|(name, number)| {
+        !name.is_empty() && name.chars().all(legal) && !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
+    })
+}
+
 /// Reads the address of a file; `None`: it is no COS link.
 pub(crate) fn read(url: &str) -> Option<File<'_>> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let (host, rest) = rest.split_once('/')?;
     let (bucket, region) = host.strip_suffix(".myqcloud.com")?.split_once(".cos.")?;
-    let (name, number) = bucket.rsplit_once('-')?;
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let good = !name.is_empty()
-        && name.chars().all(legal)
-        && !number.is_empty()
-        && number.chars().all(|c| c.is_ascii_digit())
-        && catalog::find_region(region).is_some();
+    let good = is_bucket(bucket) && catalog::find_region(region).is_some();
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     if !good || path.is_empty() || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return None;

@@ -17,7 +17,7 @@ pub struct Loopback {
 impl Transport for Loopback {
     fn send(&self, request: &HttpRequest, _: bool) -> Result<HttpResponse, NoAnswer> {
         let (response, entry) = self.cloud.serve(self.clock.now_ms(), request);
-        if entry.lost {
+        if entry.lost.is_some() {
             return Err(NoAnswer { message: "the connection was closed before an answer came".to_owned(), sent: true });
         }
         Ok(response)

@@ -6,8 +6,8 @@
 //! so a killed process leaves a consistent cloud behind, and processes may share a file.
 //!
 //! # What it does not have
-//! Dedicated hosts and clusters, launch templates, encrypted disks but for those of encrypted images, export, scheduled
-//! actions, local disks. Requests for them are refused with a documented code, never passed over.
+//! Dedicated hosts and clusters, launch templates, encrypted disks but for those of encrypted images, scheduled actions,
+//! local disks. Requests for them are refused with a documented code, never passed over.
 //!
 //! # Code map
 //! [`accounts`], [`catalogue`] and [`fixtures`] say what exists from the start, [`settings`] what may be chosen,
@@ -54,7 +54,7 @@ pub use db::OpenError;
 pub use faults::Faults;
 pub use inspect::Holdings;
 pub use loopback::Loopback;
-pub use settings::{Injection, LogEntry, Settings};
+pub use settings::{Injection, LogEntry, Lost, Settings};
 
 use super::cvm::transport::{HttpRequest, HttpResponse};
 use super::cvm::wire::{Envelope, answers::Accepted};
@@ -156,13 +156,14 @@ impl Embedded {
             account: String::new(),
             code: None,
             request_id: ids::uuid(now_ms.cast_unsigned(), 0),
-            lost: false,
+            lost: None,
             body: if self.settings.log { String::from_utf8_lossy(body).into_owned() } else { String::new() },
         };
         let body = match serve(inner, &self.settings, request, &mut entry) {
             Ok(body) => body,
             Err(refusal) => {
-                entry.code = Some(refusal.code.clone());
+                // What never arrived was not refused, either.
+                entry.code = (entry.lost != Some(Lost::Request)).then(|| refusal.code.clone());
                 refused(refusal, &entry.request_id)
             }
         };
@@ -187,7 +188,7 @@ impl Embedded {
             account: String::new(),
             code: Some(code.to_owned()),
             request_id,
-            lost: false,
+            lost: None,
             body: String::new(),
         };
         (response(ms, body), entry)
@@ -240,7 +241,7 @@ fn serve(inner: &mut Inner, settings: &Settings, request: &HttpRequest, entry: &
         fault: None,
     };
     let outcome = api::answer(&mut cx, request, entry);
-    entry.lost = matches!(cx.fault, Some(Fault::RequestLost | Fault::AnswerLost));
+    entry.lost = cx.fault.and_then(Fault::loses);
     // The clock and the count of requests stay, whatever becomes of the rest.
     if outcome.is_err() || cx.discard {
         tx.prepare_cached("ROLLBACK TO act")?.execute([])?;

@@ -181,14 +181,24 @@ pub(crate) fn placement_group(cx: &Context<'_>, asked: Option<Vec<String>>, coun
     Ok(Some(id.clone()))
 }
 
-/// Whether there is an access role of that name.
-pub(crate) fn check_role(cx: &Context<'_>, name: &str) -> Done<()> {
+/// Whether a text can be the name of an access role.
+fn names_a_role(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
-    if name.chars().count() > MAX_ROLE || !name.chars().all(legal) {
+    name.chars().count() <= MAX_ROLE && name.chars().all(legal)
+}
+
+/// Whether there is an access role of that name.
+pub(crate) fn has_role(cx: &Context<'_>, name: &str) -> bool {
+    names_a_role(name) && cx.settings.cam_roles.as_ref().is_none_or(|known| known.contains(name))
+}
+
+/// Refuses what is no name of an access role that there is.
+pub(crate) fn check_role(cx: &Context<'_>, name: &str) -> Done<()> {
+    if !names_a_role(name) {
         let text = format!("`{name}` is no name of a CAM role: at most {MAX_ROLE} letters, digits and + = , . @ _ -");
         return refuse("InvalidParameterValue.CamRoleNameMalformed", text);
     }
-    if cx.settings.cam_roles.as_ref().is_some_and(|known| !known.contains(name)) {
+    if !has_role(cx, name) {
         return refuse("AuthFailure.CamRoleNameAuthenticateFailed", format!("there is no CAM role `{name}`"));
     }
     Ok(())

@@ -11,8 +11,8 @@ use crate::cloud::cvm::wire::Request;
 const MAX_BODY: usize = 10 * 1024 * 1024;
 const MAX_QUERY: usize = 32 * 1024;
 
-/// Reads the parameters of an action.
-pub(crate) fn parse<R: Request>(request: &HttpRequest) -> Done<R> {
+/// Reads the parameters of an action. `lenient`: a text in JSON may stand for a number or a truth value.
+pub(crate) fn parse<R: Request>(request: &HttpRequest, lenient: bool) -> Done<R> {
     if request.method == "GET" {
         return parse_query(&request.query);
     }
@@ -26,26 +26,42 @@ pub(crate) fn parse<R: Request>(request: &HttpRequest) -> Done<R> {
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = read::<R, _>(&mut json)?;
-    if json.end().is_err() {
+    // What could not be read was not read to its end.
+    if read.is_ok() && json.end().is_err() {
         return refuse("InvalidParameter", "the body holds more than one JSON value");
     }
-    let request = read.map_err(|fault| Refusal::new("InvalidParameter", fault.1))?;
-    let given: Value = serde_json::from_slice(body)?;
-    match misread(&given, &serde_json::to_value(&request)?) {
+    let request = match read {
+        Err(_) if lenient => {
+            let Ok(given) = serde_json::from_slice(body) else {
+                return refuse("InvalidParameter", "the body is no JSON");
+            };
+            return read_texts(given);
+        }
+        read => read.map_err(|fault| Refusal::new("InvalidParameter", fault.1))?,
+    };
+    well_read(request, &serde_json::from_slice(body)?)
+}
+
+/// What was read, unless a list was taken for an object.
+fn well_read<R: Request>(request: R, given: &Value) -> Done<R> {
+    match misread(given, &serde_json::to_value(&request)?, "") {
         Some(name) => refuse("InvalidParameter", format!("`{name}`: invalid type: sequence, expected an object")),
         None => Ok(request),
     }
 }
 
-/// The name of a list that was read as an object: serde takes a list for the fields of a struct in their order.
-fn misread<'a>(given: &'a Value, read: &Value) -> Option<&'a str> {
+/// The path of a list that was read as an object: serde takes a list for the fields of a struct in their order.
+fn misread(given: &Value, read: &Value, path: &str) -> Option<String> {
+    let inner = |given: &Value, read: &Value, path: String| {
+        if given.is_array() != read.is_array() { Some(path) } else { misread(given, read, &path) }
+    };
     match (given, read) {
-        (Value::Array(given), Value::Array(read)) => given.iter().zip(read).find_map(|(given, read)| {
-            if given.is_array() != read.is_array() { Some("an entry of a list") } else { misread(given, read) }
-        }),
+        (Value::Array(given), Value::Array(read)) => (0..)
+            .zip(given.iter().zip(read))
+            .find_map(|(n, (given, read)): (usize, _)| inner(given, read, format!("{path}[{n}]"))),
         (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, given)| {
-            let read = read.get(name)?;
-            if given.is_array() != read.is_array() { Some(name.as_str()) } else { misread(given, read) }
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            inner(given, read.get(name)?, path)
         }),
         (
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_),
@@ -87,11 +103,15 @@ fn parse_query<R: Request>(query: &str) -> Done<R> {
             return refuse("InvalidParameter", format!("`{name}` does not fit the other parameters"));
         }
     }
-    // A number or a truth value is a text here: it is read again where it is found to be wanted. The official SDK for
-    // Python writes `True`.
+    read_texts(root)
+}
+
+/// Reads parameters among which a text may stand for a number or a truth value: it is read again where it is found to
+/// be wanted. The official SDK for Python writes `True`.
+fn read_texts<R: Request>(mut root: Value) -> Done<R> {
     for _ in 0..2000 {
         match read::<R, _>(root.clone())? {
-            Ok(request) => return Ok(request),
+            Ok(request) => return well_read(request, &root),
             Err((path, message)) => {
                 let Some(place) = find(&mut root, &path) else { return refuse("InvalidParameter", message) };
                 let better = match &*place {
@@ -109,7 +129,7 @@ fn parse_query<R: Request>(query: &str) -> Done<R> {
             }
         }
     }
-    refuse("InvalidParameter", "the query holds too many values")
+    refuse("InvalidParameter", "there are too many values")
 }
 
 fn put(place: &mut Value, segments: &[&str], value: String) -> bool {
@@ -181,19 +201,19 @@ mod tests {
     #[test]
     fn a_query_says_the_same_as_a_body() {
         let request = get("Filters.0.Name=image-name&Filters.0.Values.0=a+b%2Bc&Filters.0.Values.1=7&Limit=5");
-        let read: DescribeImages = parse(&request).expect("parameters");
+        let read: DescribeImages = parse(&request, false).expect("parameters");
         let filters = read.filters.expect("filters");
         assert_eq!(filters[0].values.as_deref(), Some(["a b+c".to_owned(), "7".to_owned()].as_slice()));
         assert_eq!(read.limit, Some(5));
-        let read: RunInstances = parse(&get("DataDisks.0.DiskSize=10&DryRun=true")).expect("parameters");
+        let read: RunInstances = parse(&get("DataDisks.0.DiskSize=10&DryRun=true"), false).expect("parameters");
         assert_eq!(read.dry_run, Some(true));
-        let read: RunInstances = parse(&get("DisableApiTermination=False&DryRun=True")).expect("parameters");
+        let read: RunInstances = parse(&get("DisableApiTermination=False&DryRun=True"), false).expect("parameters");
         assert_eq!((read.disable_api_termination, read.dry_run), (Some(false), Some(true)));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let wrong = |query: &str| parse::<DescribeImages>(&get(query)).expect_err(query);
+        let wrong = |query: &str| parse::<DescribeImages>(&get(query), false).expect_err(query);
         assert_eq!(wrong("Limit=x").code, "InvalidParameter");
         assert_eq!(wrong("Colour=x").code, "UnknownParameter");
         assert_eq!(wrong("Filters.1.Name=x").code, "InvalidParameter");

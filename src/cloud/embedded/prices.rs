@@ -94,16 +94,22 @@ pub(crate) fn hourly<'a>(
     disks: impl Iterator<Item = (&'a str, i64)>,
     content: &Content,
 ) -> Hourly {
-    let FamilyPrice { core, memory, gpu, .. } =
-        FAMILIES.iter().find(|row| row.family == kind.family).copied().unwrap_or(FAMILIES[0]);
     let cores = i64::from(kind.cpu);
     let disks: i64 = disks.map(|(name, gib)| gib * disk(name)).sum();
     let licensed = content.is_windows() && !content.imported && !is_mainland(region);
     Hourly {
-        kind: cores * core + i64::from(kind.memory_gib) * memory + i64::from(kind.gpu) * gpu,
+        kind: bare(kind).kind,
         rest: disks + if licensed { cores * WINDOWS } else { 0 },
         fee: content.fee_micros_per_hour,
     }
+}
+
+/// What a type costs an hour by itself, without disks and image.
+pub(crate) fn bare(kind: &TypeEntry) -> Hourly {
+    let FamilyPrice { core, memory, gpu, family: _ } =
+        FAMILIES.iter().find(|row| row.family == kind.family).copied().unwrap_or(FAMILIES[0]);
+    let kind = i64::from(kind.cpu) * core + i64::from(kind.memory_gib) * memory + i64::from(kind.gpu) * gpu;
+    Hourly { kind, rest: 0, fee: 0 }
 }
 
 fn disk(kind: &str) -> i64 {

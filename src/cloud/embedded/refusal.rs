@@ -19,6 +19,19 @@ impl Refusal {
         Self { code: code.into(), message: message.into() }
     }
 
+    /// The same, for an action whose list of codes (API text 10) has another one for it. A row names a code, or how some
+    /// begin, and what stands for it.
+    pub(crate) fn by(mut self, rows: &[(&str, &str)]) -> Self {
+        let fits = |row: &&(&str, &str)| match row.0.strip_suffix('*') {
+            Some(start) => self.code.starts_with(start),
+            None => self.code == row.0,
+        };
+        if let Some((_, code)) = rows.iter().find(fits) {
+            self.code = (*code).to_owned();
+        }
+        self
+    }
+
     pub(crate) fn into_body(self) -> ErrorBody {
         ErrorBody { code: self.code, message: self.message }
     }

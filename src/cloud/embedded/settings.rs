@@ -69,6 +69,18 @@ pub struct Settings {
     pub import_answers_id: bool,
     /// Regions that import no images. None is known.
     pub regions_without_import: BTreeSet<String>,
+    /// Whether a number or a truth value may be sent as a text in JSON (9.4); else InvalidParameter.
+    pub numbers_may_be_text: bool,
+    /// The most ids of images, or of accounts to share with, in a request (9.5).
+    pub image_ids_at_most: usize,
+    /// Whether the filter instance-name finds parts of names (9.6); else whole ones.
+    pub instance_name_is_fuzzy: bool,
+    /// Whether an image with data disks can neither be shared nor copied (9.16: InstanceImageNotSupport).
+    pub whole_images_stay: bool,
+    /// The largest image that is copied, in GiB (9.13); `None`: any.
+    pub copy_at_most_gib: Option<i64>,
+    /// The largest image that is exported, in GiB (9.13); `None`: any.
+    pub export_at_most_gib: Option<i64>,
     /// Whether a received image becomes one of the receiver's own by SyncImages within its region (4.9); older pages
     /// say that it does not.
     pub shared_can_be_copied: bool,
@@ -127,6 +139,12 @@ impl Settings {
             dry_run_is_error: false,
             import_answers_id: true,
             regions_without_import: BTreeSet::new(),
+            numbers_may_be_text: false,
+            image_ids_at_most: 100,
+            instance_name_is_fuzzy: false,
+            whole_images_stay: false,
+            copy_at_most_gib: None,
+            export_at_most_gib: None,
             shared_can_be_copied: true,
             market_images_always_listed: false,
             cam_roles: None,
@@ -205,7 +223,16 @@ pub enum Injection {
     },
 }
 
-/// A request that was answered.
+/// What nobody got to hear an answer for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// The request: nothing was done, and nothing refused.
+    Request,
+    /// The answer: what was done is done, as the rest of the entry says.
+    Answer,
+}
+
+/// A request that came in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogEntry {
     /// Cloud time.
@@ -222,8 +249,8 @@ pub struct LogEntry {
     pub code: Option<String>,
     /// What the request was called.
     pub request_id: String,
-    /// Whether nobody got to hear the answer, by a fault that [`Settings::faults`] asked for.
-    pub lost: bool,
+    /// What was lost on the way, by a fault that [`Settings::faults`] asked for: nobody gets to hear an answer.
+    pub lost: Option<Lost>,
     /// The body, or the query of a GET.
     pub body: String,
 }

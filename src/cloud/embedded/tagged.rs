@@ -15,7 +15,17 @@ use crate::cloud::cvm::wire::requests::{DescribeResourceTagsByResourceIds, Modif
 use crate::cloud::cvm::wire::shapes::ResourceTag;
 use crate::model::catalog;
 
+/// What the action answers where the others of the service have codes that its own list does not name (10.5).
+const CODES: &[(&str, &str)] = &[
+    ("InvalidParameter.UnsupportedService", "InvalidParameterValue.ResourceDescriptionError"),
+    ("LimitExceeded.TagNumPerRequest", "LimitExceeded"),
+];
+
 pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyResourceTags) -> Done<Accepted> {
+    change(cx, r).map_err(|refusal| refusal.by(CODES))
+}
+
+fn change(cx: &mut Context<'_>, r: ModifyResourceTags) -> Done<Accepted> {
     let text = required(r.resource, "Resource")?;
     let what = described(&text)?;
     if r.replace_tags.is_none() && r.delete_tags.is_none() {
@@ -28,7 +38,7 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyResourceTags) -> Done<Accept
             let (key, value) = (required(tag.tag_key, "TagKey")?, required(tag.tag_value, "TagValue")?);
             check_key(&key)?;
             check_value(&value)?;
-            register(cx, &key, &value, "LimitExceeded.TagValue")?;
+            register(cx, &key, &value, ["LimitExceeded.TagKey", "LimitExceeded.TagValue"])?;
             replaced.insert(key, value);
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn specified(
             if !cx.settings.tag_key_created_at_launch && !key_exists(cx, &key)? {
                 return refuse("InvalidParameterValue.TagKeyNotFound", format!("there is no tag key `{key}`"));
             }
-            register(cx, &key, &value, "InvalidParameterValue.TagQuotaLimitExceeded")?;
+            register(cx, &key, &value, ["InvalidParameterValue.TagQuotaLimitExceeded"; 2])?;
             if tags.insert(key.clone(), value).is_some() {
                 return refuse("InvalidParameterValue.DuplicateTags", format!("the key `{key}` is given twice"));
             }
@@ -80,8 +80,9 @@ fn key_exists(cx: &Context<'_>, key: &str) -> Done<bool> {
     Ok(found.exists(params![cx.account, key])?)
 }
 
-/// Remembers a key and a value, as far as the account's limits go.
-pub(super) fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> Done<()> {
+/// Remembers a key and a value, as far as the account's limits go; the codes are for too many keys, and values.
+pub(super) fn register(cx: &Context<'_>, key: &str, value: &str, codes: [&str; 2]) -> Done<()> {
+    let [too_many_keys, too_many_values] = codes;
     let mut known = cx.db.prepare_cached("SELECT 1 FROM tag_value WHERE account = ?1 AND key = ?2 AND value = ?3")?;
     if known.exists(params![cx.account, key, value])? {
         return Ok(());
@@ -91,7 +92,7 @@ pub(super) fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> 
         .prepare_cached("SELECT count(*) FROM tag_value WHERE account = ?1 AND key = ?2")?
         .query_row(params![cx.account, key], |row| row.get(0))?;
     if values >= MAX_REGISTERED {
-        return refuse(code, format!("the key `{key}` has {MAX_REGISTERED} values already"));
+        return refuse(too_many_values, format!("the key `{key}` has {MAX_REGISTERED} values already"));
     }
     if values == 0 {
         let keys: i64 = cx
@@ -99,7 +100,7 @@ pub(super) fn register(cx: &Context<'_>, key: &str, value: &str, code: &str) -> 
             .prepare_cached("SELECT count(DISTINCT key) FROM tag_value WHERE account = ?1")?
             .query_row([cx.account], |row| row.get(0))?;
         if keys >= MAX_REGISTERED {
-            return refuse(code, format!("the account has {MAX_REGISTERED} tag keys already"));
+            return refuse(too_many_keys, format!("the account has {MAX_REGISTERED} tag keys already"));
         }
     }
     cx.db.prepare_cached("INSERT INTO tag_value VALUES (?1, ?2, ?3)")?.execute(params![cx.account, key, value])?;
@@ -320,7 +321,7 @@ pub(crate) fn tag(cx: &mut Context<'_>, r: TagResources) -> Done<TagResourcesAns
             return refuse("InvalidParameterValue.TagValueEmpty", format!("the value of `{key}` is empty"));
         }
         check_value(&value)?;
-        register(cx, &key, &value, "LimitExceeded.TagValue")?;
+        register(cx, &key, &value, ["LimitExceeded.TagValue"; 2])?;
         if tags.insert(key.clone(), value).is_some() {
             return refuse("InvalidParameterValue.TagKeyDuplicate", format!("the key `{key}` is given twice"));
         }

@@ -423,6 +423,7 @@ impl Observer {
             | Query::InstanceStates { .. }
             | Query::ImportOs
             | Query::Price(_)
+            | Query::Stock { .. }
             | Query::DryRun(_)
             | Query::UserData { .. } => self.failed.push((call, fault)),
         }
@@ -476,6 +477,7 @@ fn listing_of(query: &Query) -> Option<Listing> {
         | Query::InstanceStates { .. }
         | Query::ImportOs
         | Query::Price(_)
+        | Query::Stock { .. }
         | Query::DryRun(_)
         | Query::UserData { .. } => None,
     }

@@ -473,6 +473,7 @@ impl Tapped {
             | Reply::States(_)
             | Reply::ImportOs(_)
             | Reply::Price(_)
+            | Reply::Stock(_)
             | Reply::UserData(_) => {}
         }
         Ok(answer)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::cloud::call::{Answer, Body, Call, Fault, Page, Query, Reply, TagFailure};
+use crate::cloud::call::{Answer, Body, Call, Fault, Page, Query, Reply, Sold, TagFailure};
 use crate::model::Millis;
 use crate::model::ids::{
     CloudId, DiskType, ImageId, InstanceId, InstanceType, KeyId, PlacementGroupId, Region, RequestId, SecurityGroupId,
@@ -147,6 +147,15 @@ impl<'a> Reading<'a> {
                     instance: price.instance_price.as_ref().map(item_price),
                     bandwidth: price.bandwidth_price.as_ref().map(item_price),
                 }))
+            }),
+            Query::Stock { .. } => self.reply(|answer: read::Stock<'_>| {
+                let mut stock = BTreeMap::new();
+                for item in &answer.instance_type_quota_set.0 {
+                    let place = (Zone::new(&*item.zone.0), InstanceType::new(&*item.instance_type.0));
+                    let sold = Sold { sells: item.status.0 == "SELL", category: item.status_category.0.to_string() };
+                    stock.insert((place.0, place.1, item.instance_charge_type.0.to_string()), sold);
+                }
+                Ok(Reply::Stock(stock))
             }),
             // What would have worked is answered as one or the other; which, is unconfirmed (API text 9.3).
             Query::DryRun(_) => match self.reply(|_: read::Accepted<'_>| Ok(Reply::Done)) {

@@ -126,6 +126,13 @@ objects! {
     TagRefusal { resource: Text<'a>, code: Text<'a>, message: Text<'a> }
     Region { region: Text<'a> }
     Zone { zone: Text<'a>, zone_state: Text<'a> }
+    TypeSold {
+        zone: Text<'a>,
+        instance_type: Text<'a>,
+        instance_charge_type: Text<'a>,
+        status: Text<'a>,
+        status_category: Text<'a>,
+    }
     Type {
         zone: Text<'a>,
         instance_type: Text<'a>,
@@ -230,4 +237,5 @@ answers! {
     Instances { total_count: Option<i64>, instance_set: List<Instance<'a>> }
     States { instance_status_set: List<State<'a>> }
     Attributes { instance_set: List<InstanceAttributes<'a>> }
+    Stock { instance_type_quota_set: List<TypeSold<'a>> }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes::{
     AccountQuotaOverview, CloudDisk, DiskSnapshot, FailedResource, Image, ImageOsList, Instance, InstanceAttributes,
-    InstanceStatus, InstanceTypeConfig, IpAddressState, OsVersion, Price, RegionInfo, ResourceTag, SharePermission,
-    SyncImage, ZoneInfo,
+    InstanceStatus, InstanceTypeConfig, InstanceTypeQuotaItem, IpAddressState, OsVersion, Price, RegionInfo,
+    ResourceTag, SharePermission, SyncImage, ZoneInfo,
 };
 use super::{Answer, ErrorBody};
 
@@ -62,6 +62,13 @@ answers! {
         #[serde(skip_serializing_if = "Option::is_none")]
         image_id: Option<String>,
     }
+    /// 4.11; a successful dry run answers neither.
+    ExportImagesAnswer {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task_id: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cos_paths: Option<Vec<String>>,
+    }
     /// 4.12
     DescribeImportImageOsAnswer { import_image_os_list_supported: ImageOsList, import_image_os_version_set: Vec<OsVersion> }
     /// 4.14; `null`: no image of the family can be used.
@@ -81,6 +88,8 @@ answers! {
     DescribeInstancesAttributesAnswer { instance_set: Vec<InstanceAttributes> }
     /// 5.11
     DescribeInstanceTypeConfigsAnswer { instance_type_config_set: Vec<InstanceTypeConfig> }
+    /// 5.12
+    DescribeZoneInstanceConfigInfosAnswer { instance_type_quota_set: Vec<InstanceTypeQuotaItem> }
     /// 7.1 and 7.2; names what failed, and is empty on full success.
     TagResourcesAnswer { failed_resources: Option<Vec<FailedResource>> }
     /// DescribeResourceTagsByResourceIds

@@ -8,8 +8,9 @@ use super::answers::{
     DescribeImageQuotaAnswer, DescribeImageSharePermissionAnswer, DescribeImagesAnswer, DescribeImportImageOsAnswer,
     DescribeInstanceTypeConfigsAnswer, DescribeInstancesAnswer, DescribeInstancesAttributesAnswer,
     DescribeInstancesStatusAnswer, DescribeRegionsAnswer, DescribeResourceTagsByResourceIdsAnswer,
-    DescribeSnapshotsAnswer, DescribeUsedIpAddressAnswer, DescribeZonesAnswer, ImportImageAnswer,
-    InquiryPriceRunInstancesAnswer, RunInstancesAnswer, SyncImagesAnswer, TagResourcesAnswer,
+    DescribeSnapshotsAnswer, DescribeUsedIpAddressAnswer, DescribeZoneInstanceConfigInfosAnswer, DescribeZonesAnswer,
+    ExportImagesAnswer, ImportImageAnswer, InquiryPriceRunInstancesAnswer, RunInstancesAnswer, SyncImagesAnswer,
+    TagResourcesAnswer,
 };
 use super::shapes::{
     ActionTimer, CpuTopology, DataDisk, EnhancedService, Filter, ImportImageDataDisk, InstanceChargePrepaid,
@@ -103,6 +104,16 @@ requests! { CVM;
         boot_mode: String,
         image_family: String,
         import_image_data_disk_list: Vec<ImportImageDataDisk>,
+    }
+    /// 4.11. SnapshotIds is documented beside ImageIds, and not open.
+    ExportImages -> ExportImagesAnswer {
+        bucket_name: String,
+        image_ids: Vec<String>,
+        export_format: String,
+        file_name_prefix_list: Vec<String>,
+        only_export_root_disk: bool,
+        dry_run: bool,
+        role_name: String,
     }
     /// 4.12
     DescribeImportImageOs -> DescribeImportImageOsAnswer {}
@@ -205,6 +216,8 @@ requests! { CVM;
     ResetInstancesType -> Accepted { instance_ids: Vec<String>, instance_type: String, force_stop: bool }
     /// 5.11
     DescribeInstanceTypeConfigs -> DescribeInstanceTypeConfigsAnswer { filters: Vec<Filter> }
+    /// 5.12
+    DescribeZoneInstanceConfigInfos -> DescribeZoneInstanceConfigInfosAnswer { filters: Vec<Filter> }
     /// 6.1
     InquiryPriceRunInstances -> InquiryPriceRunInstancesAnswer {
         placement: Placement,

@@ -333,6 +333,34 @@ answered! {
         #[serde(skip_serializing_if = "Option::is_none")]
         gpu_memory: Option<f64>,
     }
+    /// LocalDiskType (3.12).
+    LocalDiskType { r#type: String, partition_type: String, min_size: i64, max_size: i64, required: String }
+    /// InstanceTypeQuotaItem (3.12): what of a type is sold in a zone, in one billing mode.
+    InstanceTypeQuotaItem {
+        zone: String,
+        instance_type: String,
+        instance_charge_type: String,
+        network_card: i64,
+        externals: Externals,
+        cpu: i64,
+        memory: i64,
+        instance_family: String,
+        type_name: String,
+        local_disk_type_list: Vec<LocalDiskType>,
+        status: String,
+        price: ItemPrice,
+        sold_out_reason: String,
+        instance_bandwidth: f64,
+        instance_pps: i64,
+        storage_block_amount: i64,
+        cpu_type: String,
+        gpu: i64,
+        fpga: i64,
+        remark: String,
+        gpu_count: f64,
+        frequency: String,
+        status_category: String,
+    }
     /// PostPaidQuotaSet of DescribeAccountQuota.
     PostPaidQuota { zone: String, used_quota: i64, remaining_quota: i64, total_quota: i64 }
     /// PrePaidQuotaSet of DescribeAccountQuota.

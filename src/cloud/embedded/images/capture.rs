@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Custom, Op, check_description, check_family, check_name};
+use super::{Custom, Op, TAG_CODES, check_description, check_family, check_name};
 use crate::cloud::cvm::wire::answers::CreateImageAnswer;
 use crate::cloud::cvm::wire::requests::CreateImage;
 use crate::cloud::embedded::api::Context;
@@ -78,7 +78,9 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     }
     let (content, parts, mut machine) = match &r.instance_id {
         Some(id) => {
-            let machine = instances::find(cx, id)?;
+            // The action has no code for an id of the wrong shape.
+            let machine = instances::find(cx, id)
+                .map_err(|r| r.by(&[("InvalidInstanceId.Malformed", "InvalidInstanceId.NotFound")]))?;
             let state = instances::check(cx, &machine, Act::Capture)?;
             let spec = Spec::load(cx.db, machine.spec_at(cx.now))?;
             if spec.encrypted {
@@ -95,7 +97,7 @@ pub(crate) fn create(cx: &mut Context<'_>, r: CreateImage) -> Done<CreateImageAn
     };
     check_name(cx, &name, region, None)?;
     quotas::room_for_image(cx, region)?;
-    let tags = tags::specified(cx, r.tag_specification, "image")?;
+    let tags = tags::specified(cx, r.tag_specification, "image").map_err(|refusal| refusal.by(&TAG_CODES))?;
     if r.dry_run == Some(true) {
         return cx.dry_run();
     }

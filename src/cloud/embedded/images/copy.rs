@@ -43,6 +43,12 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
     if source.encrypted {
         return refuse("UnsupportedOperation.EncryptedImagesNotSupported", format!("`{id}` is encrypted"));
     }
+    if source.whole && cx.settings.whole_images_stay {
+        return refuse("InvalidParameter.InstanceImageNotSupport", format!("`{id}` has data disks"));
+    }
+    if cx.settings.copy_at_most_gib.is_some_and(|most| source.size > most) {
+        return refuse("InvalidImageId.TooLarge", format!("`{id}` has {} GiB", source.size));
+    }
     if encrypt && !own {
         let text = format!("`{id}` is another account's, and becomes no encrypted image");
         return refuse("UnsupportedOperation.SyncEncryptImageNotSupport", text);
@@ -64,7 +70,9 @@ pub(crate) fn sync(cx: &mut Context<'_>, r: SyncImages) -> Done<SyncImagesAnswer
     }
     let name = r.image_name.filter(|name| !name.is_empty()).unwrap_or_else(|| source.name.clone());
     for entry in &to {
-        check_name(cx, &name, entry.region, None)?;
+        // For a name that is too long the action has the common code alone.
+        check_name(cx, &name, entry.region, None)
+            .map_err(|refusal| refusal.by(&[("InvalidParameterValue.TooLarge", "InvalidParameterValue")]))?;
         quotas::room_for_image(cx, entry.region)?;
     }
     if r.dry_run == Some(true) {

@@ -1,7 +1,7 @@
 //! DescribeImportImageOs and ImportImage (API text 4.10, 4.12 and 8.7).
 
 use super::capture::{Part, insert_snapshots};
-use super::{Custom, Op, check_description, check_family, check_name};
+use super::{Custom, Op, TAG_CODES, check_description, check_family, check_name};
 use crate::cloud::cvm::wire::answers::{DescribeImportImageOsAnswer, ImportImageAnswer};
 use crate::cloud::cvm::wire::requests::{DescribeImportImageOs, ImportImage};
 use crate::cloud::cvm::wire::shapes::{ImageOsList, OsVersion};
@@ -86,7 +86,8 @@ pub(crate) fn import(cx: &mut Context<'_>, r: ImportImage) -> Done<ImportImageAn
     check_family(&family)?;
     check_name(cx, &name, region, None)?;
     quotas::room_for_image(cx, region)?;
-    let tags = tags::specified(cx, r.tag_specification, "image")?;
+    let quota = [("InvalidParameterValue.TagQuotaLimitExceeded", "LimitExceeded")];
+    let tags = tags::specified(cx, r.tag_specification, "image").map_err(|r| r.by(&TAG_CODES).by(&quota))?;
     if r.dry_run == Some(true) {
         return cx.dry_run();
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod copy;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod read;
 pub(crate) mod share;
@@ -23,6 +24,10 @@ const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 256;
 /// The longest name of a family; its format is unconfirmed (9.8).
 const MAX_FAMILY: usize = 60;
+
+/// What actions on images answer about tags: they have no codes of their own for those that cannot be.
+const TAG_CODES: [(&str, &str); 2] =
+    [("FailedOperation.*", "InvalidParameterValue"), ("InvalidParameterValue.DuplicateTags", "InvalidParameterValue")];
 
 numbered! {
     /// What was last done to an image. The numbers are in files: only append.

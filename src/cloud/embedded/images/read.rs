@@ -30,8 +30,6 @@ const FILTERS: [&str; 9] = [
 const MAX_VALUES: usize = 5;
 /// ImageType of what the marketplace sells (2.1: observed).
 const MARKET_IMAGE: &str = "MARKET_IMAGE";
-/// The most ids of a request. The figure is unconfirmed (9.5).
-const MAX_IDS: usize = 100;
 
 pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<DescribeImagesAnswer> {
     let region = cx.region()?.region;
@@ -42,8 +40,9 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
         let code = "InvalidParameter.InvalidParameterCoexistImageIdsFilters";
         return refuse(code, "ImageIds and Filters exclude each other");
     }
-    if wanted.len() > MAX_IDS {
-        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_IDS} images a request"));
+    let most = cx.settings.image_ids_at_most;
+    if wanted.len() > most {
+        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {most} images a request"));
     }
     let by_id = asked.iter().filter(|filter| filter.name == "image-id").flat_map(|filter| &filter.values);
     if let Some(id) = wanted.iter().chain(by_id).find(|id| !well_formed("img-", id)) {
@@ -134,7 +133,8 @@ pub(crate) fn describe(cx: &mut Context<'_>, r: DescribeImages) -> Done<Describe
 pub(crate) fn from_family(cx: &mut Context<'_>, r: DescribeImageFromFamily) -> Done<DescribeImageFromFamilyAnswer> {
     let region = cx.region()?.region;
     let family = r.image_family.unwrap_or_default();
-    check_family(&family)?;
+    check_family(&family)
+        .map_err(|refusal| refusal.by(&[("InvalidParameterValue.InvalidImageFamily", "InvalidParameterValue")]))?;
     let mut image = None;
     if !family.is_empty() {
         let newest = Custom::all(cx.db, Some((cx.account, region)))?

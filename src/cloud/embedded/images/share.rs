@@ -14,9 +14,6 @@ use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::time_text;
 use crate::cloud::embedded::{catalogue, fixtures};
 
-/// The most accounts of a request. The figure is unconfirmed (9.5).
-const MAX_ACCOUNTS: usize = 100;
-
 /// An image that is the caller's own. That it is somebody else's is told, as the API has a code for it.
 fn owned(cx: &Context<'_>, id: &str) -> Done<Custom> {
     let region = cx.region()?;
@@ -57,8 +54,9 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageSharePermission) -> Don
     if names.is_empty() {
         return refuse("MissingParameter", "AccountIds is empty");
     }
-    if names.len() > MAX_ACCOUNTS {
-        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_ACCOUNTS} accounts a request"));
+    let most = cx.settings.image_ids_at_most;
+    if names.len() > most {
+        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {most} accounts a request"));
     }
     if let Ok(Seen::Public(_) | Seen::Market(_)) = find(cx, &id) {
         return refuse("InvalidParameterValue.InvalidImageId", format!("`{id}` is no custom image"));
@@ -67,6 +65,9 @@ pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageSharePermission) -> Don
     if !is_free(cx, &image) {
         let text = format!("`{id}` is {}", image.state(cx.now, cx.settings).word());
         return refuse("InvalidParameterValue.InvalidImageState", text);
+    }
+    if !cancel && image.whole && cx.settings.whole_images_stay {
+        return refuse("InvalidParameter.InstanceImageNotSupport", format!("`{id}` has data disks"));
     }
     if !cancel && image.encrypted {
         return refuse("UnsupportedOperation.EncryptedImagesNotSupported", format!("`{id}` is encrypted"));

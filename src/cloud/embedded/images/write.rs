@@ -10,9 +10,6 @@ use crate::cloud::cvm::wire::requests::{DeleteImages, ModifyImageAttribute};
 use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 
-/// The most ids of a request. The figure is unconfirmed (9.5).
-const MAX_IDS: usize = 100;
-
 pub(crate) fn modify(cx: &mut Context<'_>, r: ModifyImageAttribute) -> Done<Accepted> {
     let id = required(r.image_id, "ImageId")?;
     let mut image = match find(cx, &id)? {
@@ -58,8 +55,9 @@ pub(crate) fn delete(cx: &mut Context<'_>, r: DeleteImages) -> Done<Accepted> {
     if given.is_empty() {
         return refuse("MissingParameter", "ImageIds is empty");
     }
-    if given.len() > MAX_IDS {
-        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_IDS} images a request"));
+    let most = cx.settings.image_ids_at_most;
+    if given.len() > most {
+        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {most} images a request"));
     }
     let mut images = Vec::with_capacity(given.len());
     for id in given.into_iter().collect::<BTreeSet<_>>() {

@@ -2,7 +2,7 @@
 
 use super::launch::{self, check_login, check_user_data};
 use super::names::check_host_name;
-use super::{Act, Machine, Op, Power, Spec, State, batch, charge, check, find, user_data};
+use super::{Act, Machine, Op, Power, Spec, State, batch, charge, check, disks, find, user_data};
 use crate::cloud::cvm::wire::answers::Accepted;
 use crate::cloud::cvm::wire::requests::{ModifyInstancesAttribute, ResetInstance, ResetInstancesType};
 use crate::cloud::cvm::wire::shapes::SystemDisk;
@@ -88,7 +88,8 @@ pub(super) fn reinstalled(
             if size < old.system.size {
                 return refuse("InvalidParameterValue", "a system disk only grows");
             }
-            launch::check_system_size(size)?;
+            disks::check_system_size(size)
+                .map_err(|refusal| refusal.by(&[("InvalidParameterValue.Range", "InvalidParameterValue")]))?;
             spec.system.size = size;
         }
     }
@@ -113,7 +114,9 @@ pub(crate) fn resize(cx: &mut Context<'_>, r: ResetInstancesType) -> Done<Accept
         return refuse("UnsupportedOperation.InstanceStateRunning", text);
     }
     let mut spec = Spec::load(cx.db, machine.spec_at(cx.now))?;
-    let (from, to) = (launch::known_type(&spec.instance_type)?, launch::known_type(&wanted)?);
+    let unknown = [("InvalidParameterValue.InstanceTypeNotFound", "ResourceNotFound.InvalidZoneInstanceType")];
+    let to = launch::known_type(&wanted).map_err(|refusal| refusal.by(&unknown))?;
+    let from = launch::known_type(&spec.instance_type)?;
     match (from.architecture, to.architecture) {
         ("arm", "arm") => {}
         ("arm", _) => {

@@ -16,7 +16,48 @@ const MAX_COUNT: i64 = 100;
 /// The longest host name of an inquiry, but for Windows (6.1).
 const MAX_HOST_NAME: usize = 30;
 
+/// What an inquiry answers where a launch has a code that its own list does not name (10.4).
+const LAUNCH_CODES: &[(&str, &str)] = &[
+    ("InvalidKeyPairId.Malformed", "InvalidParameterValue"),
+    ("InvalidParameter.CdcNotSupported", "InvalidParameter"),
+    ("InvalidParameter.InvalidIpFormat", "InvalidParameter"),
+    ("InvalidParameter.ParameterConflict", "InvalidParameterCombination"),
+    ("InvalidParameterValue.DedicatedResourcePackIdsNotFound", "InvalidParameterValue"),
+    ("InvalidParameterValue.IllegalHostName", "InvalidParameterValue"),
+    ("InvalidParameterValue.InstanceTypeNotSupportElasticNetworks", "InvalidParameterValue"),
+    ("InvalidParameterValue.InvalidImageForGivenInstanceType", "InvalidParameterValue.InvalidImageId"),
+    ("InvalidParameterValue.InvalidPassword", "InvalidPassword"),
+    ("InvalidParameterValue.KeyPairNotFound", "InvalidParameterValue"),
+    ("InvalidParameterValue.LaunchTemplate*", "InvalidParameterValue"),
+    ("InvalidParameterValue.Subnet*", "InvalidParameterValue"),
+    ("InvalidParameterValue.TooLarge", "InvalidParameterValue"),
+    ("InvalidParameterValue.Vpc*", "InvalidParameterValue"),
+    ("InvalidSecurityGroupId.NotFound", "InvalidParameterValue"),
+    ("ResourceInsufficient.AvailabilityZoneSoldOut", "ResourceInsufficient"),
+    ("UnsupportedOperation.KeyPairUnsupportedWindows", "UnsupportedOperation"),
+    ("VpcIpIsUsed", "InvalidParameterValue"),
+];
+
+/// The same for a reset.
+const RESET_CODES: &[(&str, &str)] = &[
+    ("InvalidKeyPairId.Malformed", "InvalidParameterValue"),
+    ("InvalidParameter.ParameterConflict", "InvalidParameter"),
+    ("InvalidParameterCombination", "InvalidParameter"),
+    ("InvalidParameterValue.InvalidImageForGivenInstanceType", "InvalidParameterValue.InvalidImageId"),
+    ("InvalidParameterValue.InvalidImageState", "InvalidParameterValue.InvalidImageId"),
+    ("InvalidParameterValue.InvalidPassword", "InvalidParameterValue"),
+    ("InvalidParameterValue.InvalidUserDataFormat", "InvalidParameterValue"),
+    ("InvalidParameterValue.KeyPairNotFound", "InvalidParameterValue"),
+    ("OperationDenied.*", "InvalidInstance.NotSupported"),
+    ("UnsupportedOperation.InstanceState*", "InvalidInstance.NotSupported"),
+    ("UnsupportedOperation.KeyPairUnsupportedWindows", "UnsupportedOperation"),
+];
+
 pub(crate) fn launch(cx: &mut Context<'_>, r: InquiryPriceRunInstances) -> Done<InquiryPriceRunInstancesAnswer> {
+    price_of_launch(cx, r).map_err(|refusal| refusal.by(LAUNCH_CODES))
+}
+
+fn price_of_launch(cx: &mut Context<'_>, r: InquiryPriceRunInstances) -> Done<InquiryPriceRunInstancesAnswer> {
     cx.discard = true;
     let addressed = r.virtual_private_cloud.as_ref().and_then(|vpc| vpc.private_ip_addresses.as_ref());
     if addressed.is_some_and(|addresses| !addresses.is_empty()) && r.instance_count.is_some_and(|count| count != 1) {
@@ -60,8 +101,12 @@ pub(crate) fn launch(cx: &mut Context<'_>, r: InquiryPriceRunInstances) -> Done<
     Ok(answer(cx, &wanted.spec, &wanted.hourly, wanted.charge.mode(), wanted.count))
 }
 
-/// What the instance costs as it is after the reinstall; which of its costs the API tells is undocumented.
 pub(crate) fn reset(cx: &mut Context<'_>, r: InquiryPriceResetInstance) -> Done<InquiryPriceRunInstancesAnswer> {
+    price_of_reset(cx, r).map_err(|refusal| refusal.by(RESET_CODES))
+}
+
+/// What the instance costs as it is after the reinstall; which of its costs the API tells is undocumented.
+fn price_of_reset(cx: &mut Context<'_>, r: InquiryPriceResetInstance) -> Done<InquiryPriceRunInstancesAnswer> {
     cx.discard = true;
     let region = cx.region()?.region;
     let id = required(r.instance_id, "InstanceId")?;

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::charge::{self, Charge};
-use super::{DiskSpec, End, Machine, Op, Power, Spec, names, numbered_by};
+use super::{End, Machine, Op, Power, Spec, disks, names, numbered_by};
 use crate::cloud::cvm::wire::answers::RunInstancesAnswer;
 use crate::cloud::cvm::wire::requests::RunInstances;
-use crate::cloud::cvm::wire::shapes::{DataDisk, InternetAccessible, LoginSettings, SystemDisk};
+use crate::cloud::cvm::wire::shapes::{InternetAccessible, LoginSettings};
 use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::catalogue::Content;
 use crate::cloud::embedded::ids::{self, Kind};
@@ -29,14 +29,8 @@ const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 64;
 /// Of user data, decoded.
 const MAX_USER_DATA: usize = 16 * 1024;
-const MAX_DATA_DISKS: usize = 21;
 const MAX_PRIVATE_ADDRESSES: usize = 20;
 const MAX_BANDWIDTH: i64 = 200;
-const DEFAULT_SYSTEM_GIB: i64 = 50;
-const SYSTEM_GIB: std::ops::RangeInclusive<i64> = 20..=2048;
-const DATA_GIB: std::ops::RangeInclusive<i64> = 10..=32_000;
-const DISK_TYPES: [&str; 6] = ["CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD", "CLOUD_HSSD", "CLOUD_TSSD"];
-const DEFAULT_DISK: &str = "CLOUD_PREMIUM";
 
 /// What a launch asks for, checked.
 pub(super) struct Wanted {
@@ -58,6 +52,12 @@ pub(crate) fn run(cx: &mut Context<'_>, mut r: RunInstances) -> Done<RunInstance
     let digest = blake3::hash(serde_json::to_string(&r)?.as_bytes()).to_hex().to_string();
     if let Some(ids) = remembered(cx, r.client_token.as_deref(), &digest)? {
         return Ok(RunInstancesAnswer { instance_id_set: ids, ..RunInstancesAnswer::default() });
+    }
+    if let Some(cores) = &r.cpu_topology
+        && cores.core_count.is_some() != cores.thread_per_core.is_some()
+    {
+        let text = "CoreCount and ThreadPerCore go together";
+        return refuse("InvalidParameter.LackCoreCountOrThreadPerCore", text);
     }
     let region = cx.region()?.region;
     let token = r.client_token.take().filter(|token| !token.is_empty());
@@ -169,8 +169,8 @@ pub(super) fn check(cx: &Context<'_>, r: RunInstances, most: i64) -> Done<Wanted
     }
     let charge =
         charge::read(region.region, r.instance_charge_type, r.instance_charge_prepaid, r.instance_market_options)?;
-    let system = system_disk(r.system_disk.unwrap_or_default(), &image_id, &image)?;
-    let data = data_disks(cx, r.data_disks.unwrap_or_default(), &charge.word)?;
+    let system = disks::system_disk(r.system_disk.unwrap_or_default(), &image_id, &image)?;
+    let data = disks::data_disks(cx, r.data_disks.unwrap_or_default(), &charge.word)?;
     let addresses = r.virtual_private_cloud.as_ref().and_then(|vpc| vpc.private_ip_addresses.clone());
     let addresses = private_addresses(cx, addresses.unwrap_or_default(), count)?;
     let (vpc, subnet) = network::place(cx, r.virtual_private_cloud.as_ref(), &zone)?;
@@ -247,11 +247,11 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
     let placement = r.placement.as_ref();
     let some = |given: bool, code: &str, what: &str| if given { refuse(code, what) } else { Ok(()) };
     let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let odd = |prefix: &str, list: &[String]| list.iter().any(|id| !ids::well_formed(prefix, id));
+    let template = r.launch_template.as_ref().and_then(|template| template.launch_template_id.as_deref());
     some(
-        r.launch_template.as_ref().is_some_and(|template| odd("lt-", template.launch_template_id.as_slice())),
+        template.is_some_and(|id| !ids::well_formed("lt-", id)),
         "InvalidParameterValue.LaunchTemplateIdMalformed",
-        "a launch template is lt-xxxxxxxx",
+        "an id of a launch template is lt-xxxxxxxx",
     )?;
     some(
         r.launch_template.is_some(),
@@ -259,7 +259,7 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
         "there are no launch templates here",
     )?;
     some(
-        placement.is_some_and(|p| p.host_ids.iter().any(|hosts| odd("host-", hosts))),
+        placement.is_some_and(|p| p.host_ids.iter().flatten().any(|id| !ids::well_formed("host-", id))),
         "InvalidHostId.Malformed",
         "a dedicated host is host-xxxxxxxx",
     )?;
@@ -273,7 +273,10 @@ fn refuse_what_is_not_here(r: &RunInstances) -> Done<()> {
         "InvalidParameterValue.DedicatedResourcePackIdsNotFound",
         "there are no dedicated resource packs here",
     )?;
-    some(r.dedicated_cluster_id.is_some(), "InvalidParameter.CdcNotSupported", "there are no dedicated clusters here")?;
+    let clustered = r.dedicated_cluster_id.is_some()
+        || r.system_disk.as_ref().is_some_and(|disk| disk.cdc_id.is_some())
+        || r.data_disks.iter().flatten().any(|disk| disk.cdc_id.is_some());
+    some(clustered, "InvalidParameter.CdcNotSupported", "there are no dedicated clusters here")?;
     some(r.hpc_cluster_id.is_some(), "ResourceNotFound.HpcCluster", "there are no HPC clusters here")?;
     some(listed(&r.chc_ids), "InvalidParameterValue.ChcHostsNotFound", "there are no CHC servers here")?;
     some(
@@ -306,88 +309,6 @@ pub(crate) fn known_type(name: &str) -> Done<&'static TypeEntry> {
         }
         Some(_) | None => refuse("InvalidInstanceType.Malformed", format!("`{name}` is no instance type")),
     }
-}
-
-/// The size of a system disk.
-pub(crate) fn check_system_size(size: i64) -> Done<()> {
-    if SYSTEM_GIB.contains(&size) {
-        return Ok(());
-    }
-    let text = format!("a system disk has {} to {} GiB", SYSTEM_GIB.start(), SYSTEM_GIB.end());
-    refuse("InvalidParameterValue.Range", text)
-}
-
-fn disk_kind(asked: Option<String>) -> Done<String> {
-    let kind = asked.unwrap_or_else(|| DEFAULT_DISK.to_owned());
-    if DISK_TYPES.contains(&kind.as_str()) {
-        return Ok(kind);
-    }
-    refuse("InvalidParameterValue", format!("there are no disks of the kind `{kind}` here"))
-}
-
-fn system_disk(asked: SystemDisk, image_id: &str, image: &Usable) -> Done<DiskSpec> {
-    if asked.encrypt == Some(true) || asked.kms_key_id.is_some() {
-        return refuse("UnsupportedOperation.InvalidRegionDiskEncrypt", "there are no encrypted disks here");
-    }
-    let size = asked.disk_size.unwrap_or(DEFAULT_SYSTEM_GIB.max(image.size));
-    check_system_size(size)?;
-    if size < image.size {
-        return refuse("InvalidParameterValue", format!("`{image_id}` needs a system disk of {} GiB", image.size));
-    }
-    Ok(DiskSpec { kind: disk_kind(asked.disk_type)?, size, name: disk_name(asked.disk_name)?, keep: false })
-}
-
-fn disk_name(name: Option<String>) -> Done<Option<String>> {
-    if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
-        return refuse("InvalidParameterValue.TooLarge", format!("a disk's name has at most {MAX_NAME} characters"));
-    }
-    Ok(name)
-}
-
-fn data_disks(cx: &Context<'_>, asked: Vec<DataDisk>, charge: &str) -> Done<Vec<DiskSpec>> {
-    if asked.len() > MAX_DATA_DISKS {
-        return refuse("InvalidParameterValue.LimitExceeded", format!("at most {MAX_DATA_DISKS} data disks"));
-    }
-    let mut disks = Vec::with_capacity(asked.len());
-    for disk in asked {
-        if disk.encrypt == Some(true) || disk.kms_key_id.is_some() {
-            return refuse("UnsupportedOperation.InvalidRegionDiskEncrypt", "there are no encrypted disks here");
-        }
-        let size = required(disk.disk_size, "DataDisks.DiskSize")?;
-        if size == 0 {
-            continue;
-        }
-        let kind = disk_kind(disk.disk_type)?;
-        if !DATA_GIB.contains(&size) {
-            let text = format!("a data disk has {} to {} GiB", DATA_GIB.start(), DATA_GIB.end());
-            return refuse("InvalidParameterValue.Range", text);
-        }
-        if size % 10 != 0 {
-            return refuse("InvalidParameterValue", "the size of a data disk is a multiple of 10 GiB");
-        }
-        if kind == "CLOUD_SSD" && size < 100 {
-            let text = "a CLOUD_SSD data disk has at least 100 GiB";
-            return refuse("InvalidParameterValue.CloudSsdDataDiskSizeTooSmall", text);
-        }
-        if let Some(id) = disk.snapshot_id {
-            if !ids::well_formed("snap-", &id) {
-                return refuse("InvalidParameterValue.SnapshotIdMalformed", format!("`{id}` is no snapshot id"));
-            }
-            let Some(snapshot) = images::capture::snapshot(cx, &id)? else {
-                return refuse("InvalidParameter.SnapshotNotFound", format!("there is no snapshot `{id}`"));
-            };
-            if snapshot.size > size {
-                let code = "FailedOperation.SnapshotSizeLargerThanDataSize";
-                return refuse(code, format!("the snapshot `{id}` has {} GiB", snapshot.size));
-            }
-        }
-        let keep = disk.delete_with_instance == Some(false);
-        if keep && charge != charge::HOURLY {
-            return refuse("InvalidParameterValue", "DeleteWithInstance is for pay-as-you-go disks");
-        }
-        disks.push(DiskSpec { kind, size, name: disk_name(disk.disk_name)?, keep });
-    }
-    Ok(disks)
 }
 
 /// One address an instance, or none at all.
@@ -441,7 +362,7 @@ fn internet(mut asked: InternetAccessible, charge: &Charge) -> Done<InternetAcce
     if let Some(id) = &asked.bandwidth_package_id {
         if !ids::well_formed("bwp-", id) {
             let code = "InvalidParameterValue.BandwidthPackageIdMalformed";
-            return refuse(code, format!("`{id}` is no bandwidth package: bwp-xxxxxxxx"));
+            return refuse(code, format!("`{id}` is no bandwidth package id: bwp-xxxxxxxx"));
         }
         return refuse("InvalidParameterValue.BandwidthPackageIdNotFound", format!("there is no package `{id}`"));
     }

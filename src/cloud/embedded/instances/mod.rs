@@ -3,6 +3,7 @@
 mod act;
 pub(crate) mod change;
 pub(crate) mod charge;
+mod disks;
 pub(crate) mod inquire;
 pub(crate) mod launch;
 mod names;
@@ -13,7 +14,7 @@ mod row;
 use serde::{Deserialize, Serialize};
 
 use super::api::Context;
-use super::catalogue::Content;
+use super::catalogue::{Content, is_zero};
 use super::ids::{self, Kind};
 use super::machines::Script;
 use super::prices::{self, Hourly};
@@ -36,6 +37,9 @@ pub(crate) struct DiskSpec {
     /// Whether it outlives the instance (DeleteWithInstance false).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) keep: bool,
+    /// By how many MiB a second it is faster than its kind (ThroughputPerformance).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) throughput: i64,
 }
 
 /// What an instance was made with. Never changed, but replaced.

@@ -310,7 +310,7 @@ impl Reader {
                 "project-id" => filter.has("0"),
                 "host-id" | "dedicated-cluster-id" | "ipv6-address" => false,
                 "uuid" => filter.has(&ids::uuid(cx.seed, machine.n.unsigned_abs())),
-                // Whether the filter is fuzzy is unconfirmed (9.6); exact is the narrower reading.
+                "instance-name" if cx.settings.instance_name_is_fuzzy => filter.is_in(&machine.name),
                 "instance-name" => filter.has(&machine.name),
                 "instance-state" => filter.has(machine.state(cx.now, cx.settings).word()),
                 "private-ip-address" => filter.has(&machine.private_address()),
@@ -352,6 +352,7 @@ impl Reader {
                 disk_id: Some(disk_id(place + 1)),
                 delete_with_instance: Some(!disk.keep),
                 encrypt: Some(false),
+                throughput_performance: (disk.throughput > 0).then_some(disk.throughput),
                 disk_name: disk.name.clone(),
                 ..DataDisk::default()
             })
