@@ -221,14 +221,15 @@ mod tests {
             budgets.refused(n * 2000, "CreateImage", &region());
         }
         let times = made(&mut budgets, 40_000, "CreateImage", 3);
-        assert!(times[2] - times[1] > 2000 && times[2] - times[1] <= 5100, "{times:?}");
+        assert!(times[2] - times[1] > 1500 && times[2] - times[1] <= 5100, "{times:?}");
     }
 
     #[test]
     fn what_was_learned_before_counts_and_a_cloud_without_rates_has_none() {
         let learned = Learned { milli_per_s: 1000, at_ms: 0 };
         let mut told = Budgets::new(Rates::None, [("CreateImage".to_owned(), region(), learned)]);
-        assert_eq!(busiest(&made(&mut told, 0, "CreateImage", 4)), 1);
+        let times = made(&mut told, 0, "CreateImage", 4);
+        assert!(busiest(&times) <= 2 && times[1] > 1000, "{times:?}");
         let mut free = Budgets::new(Rates::None, []);
         assert_eq!(made(&mut free, 7, "CreateImage", 1000), vec![7; 1000]);
         assert!(free.by.is_empty(), "nothing is remembered of what is not limited");

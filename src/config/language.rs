@@ -343,6 +343,7 @@ mod tests {
         let texts = [
             include_str!("../../tests/cases/config/ok-whole-language/a_images.yaml"),
             include_str!("../../tests/cases/config/ok-whole-language/b_fleets.yaml"),
+            include_str!("../../tests/cases/config/ok-tencent/main.yaml"),
         ];
         let shown = |key: &str| {
             let key = format!("{key}:");
