@@ -200,3 +200,43 @@ fn what_may_not_leave_where_it_is() {
     assert_eq!(sync(&world.capture(&large, "large")), "InvalidImageId.TooLarge");
     assert_eq!(world.code("RunInstances", with(json!({"ImageId": public_image_id(GZ, UBUNTU)}))), "ok");
 }
+
+/// Whether or not there is anything to be found.
+#[test]
+fn what_cannot_be_the_value_of_a_filter_is_refused() {
+    let world = World::new(instant());
+    let by = |name: &str, value: &str| json!({"Filters": [{"Name": name, "Values": [value]}]});
+    world.table(
+        "DescribeInstances",
+        &[
+            (by("security-group-id", "mine"), "InvalidSgId.Malformed"),
+            (by("host-id", "mine"), "InvalidHostId.Malformed"),
+            (by("uuid", "12-34"), "InvalidParameterValue.UuidMalformed"),
+            (by("private-ip-address", "10.0.0"), "InvalidParameterValue.IPAddressMalformed"),
+            (by("public-ip-address", "10.0.0.256"), "InvalidParameterValue.IPAddressMalformed"),
+            (by("ipv6-address", "10.0.0.1"), "InvalidParameterValue.IPv6AddressMalformed"),
+            (by("security-group-id", "sg-8a7c6b5d"), "ok"),
+            (by("uuid", "a1b2c3d4-0000-4000-8000-0123456789ab"), "ok"),
+            (by("ipv6-address", "2001:db8::1"), "ok"),
+        ],
+    );
+}
+
+#[test]
+fn hosts_have_ids_and_addresses_are_given_once() {
+    let world = World::new(instant());
+    let on = |host: &str| with(json!({"Placement": {"Zone": "ap-guangzhou-3", "HostIds": [host]}}));
+    let at = |list: [&str; 2]| {
+        let net = json!({"VpcId": "DEFAULT", "SubnetId": "DEFAULT", "PrivateIpAddresses": list});
+        with(json!({"InstanceCount": 2, "VirtualPrivateCloud": net}))
+    };
+    world.table(
+        "RunInstances",
+        &[
+            (on("mine"), "InvalidHostId.Malformed"),
+            (on("host-8a7c6b5d"), "InvalidHostId.NotFound"),
+            (at(["10.0.0.77", "10.0.0.77"]), "InvalidParameterValue.Duplicate"),
+            (at(["10.0.0.77", "10.0.0.78"]), "ok"),
+        ],
+    );
+}
