@@ -26,7 +26,7 @@ pub fn preflight(site: &Site, planned: &Planned) -> Result<Vec<Finding>, Problem
     findings.extend(stock(site, planned));
     interrupted(site, "while the cloud was asked about the plan")?;
     findings.extend(dry_runs(site, planned));
-    findings.extend(estimate.as_ref().and_then(price));
+    findings.extend(estimate.as_ref().map(price));
     Ok(findings)
 }
 
@@ -169,11 +169,11 @@ fn runs_dry(step: &Step, call: &Call) -> Result<(), Why> {
     }
 }
 
-/// What the price lacks.
-fn price(estimate: &Estimate) -> Option<Finding> {
-    let lacks = estimate.left_out.len();
-    (lacks > 0).then(|| {
-        Finding::new(Verdict::Doubtful, "price", "the cloud did not tell the price of everything that is launched")
-            .help("what the sum lacks stands below it, in the plan")
-    })
+/// Whether the cloud told the price of everything.
+fn price(estimate: &Estimate) -> Finding {
+    if estimate.left_out.is_empty() {
+        return Finding::new(Verdict::Good, "price", "the cloud tells the price of everything that is launched");
+    }
+    Finding::new(Verdict::Doubtful, "price", "the cloud does not tell the price of everything that is launched")
+        .help("what the sum lacks stands below it, in the plan")
 }

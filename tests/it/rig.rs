@@ -138,8 +138,14 @@ impl Rig {
     }
 
     /// The same world before its first command, but its cloud is reached over HTTP, as the real one is.
-    pub(crate) fn over_http(mut self) -> Self {
-        let wire = Wire::to(self.cloud(), Arc::clone(&self.clock) as Arc<dyn Clock>);
+    pub(crate) fn over_http(self) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        self.over_http_by(clock)
+    }
+
+    /// The same, with a cloud that goes by a clock of its own.
+    pub(crate) fn over_http_by(mut self, clock: Arc<dyn Clock>) -> Self {
+        let wire = Wire::to(self.cloud(), clock);
         let way = format!("provider: tencent, endpoint: \"{}\", account: \"{OWNER}\", latency: quick", wire.endpoint());
         for entry in std::fs::read_dir(self.dir()).expect("the config") {
             let name = entry.expect("a file").file_name().into_string().expect("a name");

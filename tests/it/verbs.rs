@@ -1,5 +1,6 @@
 //! The verbs around plan and apply.
 
+mod doctor;
 mod explain;
 mod history;
 mod lock;
