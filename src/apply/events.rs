@@ -1,6 +1,8 @@
 //! What an apply tells while it runs, and what it ends with.
 
-use crate::cloud::call::StepId;
+use std::collections::BTreeSet;
+
+use crate::cloud::call::{Class, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, Region, RequestId};
@@ -152,8 +154,10 @@ pub enum Progress {
 pub struct Outcome {
     /// What was done.
     pub done: Vec<(Action, Addr)>,
-    /// What failed, and why.
+    /// What failed, and why: which call, where, and what the cloud said.
     pub failed: Vec<(Addr, String)>,
+    /// Of which kinds the cloud's refusals were.
+    pub refused: BTreeSet<Class>,
     /// What was not tried, and the clause that says why not: `image.web@3f9a1c02/ap-guangzhou failed`.
     pub skipped: Vec<(Addr, String)>,
     /// Operations of which it cannot be told whether they took effect, and why; the journal keeps them open.
@@ -170,14 +174,14 @@ impl Outcome {
     /// Whether it is known of everything how it ended, well or not.
     #[must_use]
     pub fn settled(&self) -> bool {
-        let Self { done: _, failed: _, skipped: _, in_doubt, interrupted, store, stuck } = self;
+        let Self { done: _, failed: _, refused: _, skipped: _, in_doubt, interrupted, store, stuck } = self;
         in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
 
     /// Whether all was done.
     #[must_use]
     pub fn whole(&self) -> bool {
-        let Self { done: _, failed, skipped, in_doubt, interrupted, store, stuck } = self;
+        let Self { done: _, failed, refused: _, skipped, in_doubt, interrupted, store, stuck } = self;
         failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
 }

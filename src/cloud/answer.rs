@@ -120,7 +120,7 @@ pub struct Fault {
 }
 
 /// Kinds of trouble.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Too many requests; later.
@@ -147,6 +147,26 @@ pub enum Class {
     Invalid,
     /// The way to the server.
     Transport,
+}
+
+impl Class {
+    /// What to do about it, where there is more to say than to put it right.
+    #[must_use]
+    pub fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Throttled | Self::Busy | Self::Transient | Self::Transport => {
+                Some("this passes by itself: run the same command again in a while")
+            }
+            Self::Auth => Some("check the keys that it is signed with: `fleetwright doctor`"),
+            Self::Clock => Some("set the clock of this machine right: a signature holds for five minutes"),
+            Self::Denied => Some("let whoever owns the account allow it: docs/cam-policy.md has the policy"),
+            Self::Quota => {
+                Some("ask the cloud's support for a higher quota, or let something go that counts against it")
+            }
+            Self::Stock => Some("choose another zone or another type, or wait until there is more"),
+            Self::NotFound | Self::Conflict | Self::Invalid => None,
+        }
+    }
 }
 
 /// Whether a call that did not succeed can have taken effect.

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use super::lock::interrupted;
 use super::{Problem, Site};
 use crate::cloud::Cloud;
-use crate::cloud::call::{Answer, Call, Class, Fault};
+use crate::cloud::call::{Answer, Call, Fault};
 use crate::cloud::observe::{Needs, Observer};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
@@ -101,20 +101,8 @@ fn next_of<'a>(calls: &'a [Call], next: &AtomicUsize) -> Option<(usize, &'a Call
     Some((n, calls.get(n)?))
 }
 
-/// What to do about a question that was not answered.
-fn next(class: Class) -> &'static str {
-    match class {
-        Class::Throttled | Class::Busy | Class::Transient | Class::Transport | Class::Stock => {
-            "run the same command again in a while"
-        }
-        Class::Auth => "check the keys that it is asked with",
-        Class::Clock => "set the clock of this machine right: a signature holds for five minutes",
-        Class::Denied => "let whoever owns the account allow it",
-        Class::NotFound | Class::Conflict | Class::Quota | Class::Invalid => {
-            "see what the cloud says about it; its request id is what its support asks for"
-        }
-    }
-}
+/// What to do about a question that was not answered, where its class says no more.
+const SEE: &str = "see what the cloud says about it; its request id is what its support asks for";
 
 fn problem(faults: &[(Call, Fault)]) -> Problem {
     let diagnostics = faults
@@ -122,7 +110,7 @@ fn problem(faults: &[(Call, Fault)]) -> Problem {
         .map(|(call, fault)| {
             Diagnostic::error(codes::CLOUD, format!("{} in {} did not work: {fault}", call.body.action(), call.region))
                 .why("it was only asked what there is; nothing was changed")
-                .help(next(fault.class))
+                .help(fault.class.remedy().unwrap_or(SEE))
         })
         .collect();
     Problem { diagnostics, sources: crate::diagnostic::SourceMap::default() }

@@ -1,6 +1,6 @@
 //! An apply for programs: one line of JSON for each thing that happens. See `docs/json.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::events::{Outcome, Progress, Settled};
 use crate::cloud::call::StepId;
@@ -209,7 +209,7 @@ impl EventLines {
     /// The last event: how it ended.
     #[must_use]
     pub fn outcome(&self, now_ms: Millis, outcome: &Outcome, end: &End<'_>) -> String {
-        let Outcome { done, failed, skipped, in_doubt, interrupted: _, store, stuck: _ } = outcome;
+        let Outcome { done, failed, refused, skipped, in_doubt, interrupted: _, store, stuck: _ } = outcome;
         let End { result, exit_code, next, timing } = end;
         let number = |wanted: &[Action]| done.iter().filter(|(action, _)| wanted.contains(action)).count();
         let said = |list: &[(Addr, String)], key: &'static str| {
@@ -237,6 +237,7 @@ impl EventLines {
             .with("learnt", number(&[Action::Learn]))
             .with("forgotten", number(&[Action::Forget]))
             .with("failed", said(failed, "message"))
+            .with("help", Node::list(refused.iter().filter_map(|class| class.remedy()).collect::<BTreeSet<_>>()))
             .with("skipped", said(skipped, "because"))
             .with("in_doubt", Node::list(in_doubt.iter().map(|(op, why)| object! { "op" => op.0, "message" => why })))
             .with("state_fault", Node::maybe(store.as_ref()))

@@ -267,7 +267,7 @@ fn sign(line: Line, action: &str) -> Line {
 /// is not over: `again` is that command.
 #[must_use]
 pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> String {
-    let Outcome { done, failed, skipped, in_doubt, interrupted, store, stuck } = outcome;
+    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck } = outcome;
     let mut page = Page::new(style);
     let whole = outcome.whole();
     if !whole {
@@ -323,6 +323,10 @@ pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> Stri
     }
     line.push(Ink::Plain, ".");
     page.wrap(0, HANG, &line);
+    let remedies: BTreeSet<&str> = refused.iter().filter_map(|class| class.remedy()).collect();
+    for remedy in remedies {
+        page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));
+    }
     if *interrupted {
         let text = format!("Interrupted. What is under way in the cloud is written down; `{again}` goes on from here.");
         page.wrap(0, HANG, &Line::new().text(text));

@@ -376,7 +376,10 @@ fn one_launch_of_a_hundred_fails_and_one_slot_does() {
     rig.cloud().inject(Injection::LaunchFails { name: "shop-default-web-3-41".into() });
     let mark = rig.mark();
     let failed = rig.fails(Exit::Partly);
-    says(&failed.out, "Failed: fleet.web[41] the launch failed: no host could take the instance");
+    says(
+        &failed.out,
+        "Failed: fleet.web[41] RunInstances in ap-guangzhou: the launch failed: no host could take the instance",
+    );
     says(&failed.out, "Applied: 99 added, 0 changed, 0 reset, 0 destroyed, 1 failed.");
     says(&failed.out, "`fleetwright apply`");
     assert_eq!(rig.mutations(mark), counts(&[("RunInstances", 1)]));
@@ -391,7 +394,7 @@ fn one_of_ten_resources_is_not_tagged_and_one_slot_fails() {
     let id = rig.id("fleet.web[7]");
     rig.cloud().inject(Injection::TagFails { id, code: "FailedOperation.TagAttached".into() });
     let failed = rig.fails(Exit::Partly);
-    says(&failed.out, "Failed: fleet.web[7] FailedOperation.TagAttached");
+    says(&failed.out, "Failed: fleet.web[7] TagResources in ap-guangzhou: FailedOperation.TagAttached");
     says(&failed.out, "Applied: 0 added, 9 changed, 0 reset, 0 destroyed, 1 failed.");
     rig.change().closes(0, 1, 0, 0).says("fleet.web[7]").took(&[("TagResources", 1)]);
 }

@@ -402,6 +402,7 @@ impl Engine<'_> {
             made_from: None,
         });
         let addr = full_addr(target);
+        let placed = op.call().map(|call| format!("{} in {}", call.body.action(), call.region));
         let known = op.record.ids.get(n).cloned().flatten();
         let (step, action, journalled) = (op.record.step.id, action_of(&op.record.step), op.journalled);
         if journalled {
@@ -411,7 +412,7 @@ impl Engine<'_> {
         if let Some(record) = change {
             self.write(record);
         }
-        self.outcome.failed.push((addr.clone(), why.clone()));
+        self.outcome.failed.push((addr.clone(), placed.map_or_else(|| why.clone(), |call| format!("{call}: {why}"))));
         match self.told.last_mut() {
             Some(Progress::Failed { step: of, targets, why: same, .. }) if *of == step && *same == why => {
                 targets.push((addr, known));
@@ -454,6 +455,7 @@ impl Engine<'_> {
         op.phase = Phase::Closing;
         let open: Vec<usize> =
             op.record.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(n, _)| n).collect();
+        self.outcome.refused.insert(fault.class);
         let why = fault.to_string();
         for n in open {
             self.target_failed(id, n, why.clone());

@@ -231,7 +231,7 @@ fn a_replacement_that_cannot_launch_stops_the_rollout() {
     rig.edit(SHOP, "22.04", "24.04");
     rig.cloud().inject(Injection::LaunchFails { name: "shop-default-web-3-1".into() });
     let failed = rig.fails(Exit::Partly);
-    says(&failed.out, "fleet.web[2]#2 the launch failed");
+    says(&failed.out, "fleet.web[2]#2 RunInstances in ap-guangzhou: the launch failed");
     let running = rig.instances(GZ).values().filter(|id| rig.instance(id).state == "RUNNING").count();
     assert_eq!(running, 4, "three that were never touched, and one that is new");
     rig.change();
@@ -254,7 +254,9 @@ fn a_zone_that_is_sold_out_fails_its_slots_and_no_others() {
     let code = "ResourceInsufficient.SpecifiedInstanceType".into();
     rig.cloud().inject(Injection::Refuse { action: "RunInstances".into(), code, times: 1 });
     let failed = rig.fails(Exit::Partly);
-    says(&failed.out, "Done: + fleet.web[1,3] Failed: fleet.web[0,2,4] ResourceInsufficient.SpecifiedInstanceType");
+    let refused = "RunInstances in ap-guangzhou: ResourceInsufficient.SpecifiedInstanceType";
+    says(&failed.out, &format!("Done: + fleet.web[1,3] Failed: fleet.web[0,2,4] {refused}"));
+    says(&failed.out, "help: choose another zone or another type, or wait until there is more");
     rig.change().closes(3, 0, 0, 0).took(&[("RunInstances", 1)]);
     assert_eq!(rig.addrs(), ["fleet.web[0]", "fleet.web[1]", "fleet.web[2]", "fleet.web[3]", "fleet.web[4]"]);
 }
