@@ -8,6 +8,7 @@ use super::faults::Fault;
 use super::refusal::{Done, Refusal, refuse};
 use super::settings::{Injection, LogEntry, Settings};
 use super::{auth, images, instances, neighbours, params, places, quotas, tagged, tags};
+use crate::cloud::budget::documented;
 use crate::cloud::cvm::transport::HttpRequest;
 use crate::cloud::cvm::wire::{Answer, CBS, CVM, Envelope, Request, TAG, VPC};
 use crate::model::Millis;
@@ -83,37 +84,13 @@ impl Context<'_> {
     }
 }
 
-/// Requests a second that an action takes by default (1.8).
-fn rate(action: &str) -> u32 {
-    match action {
-        "DescribeImages"
-        | "DescribeInstances"
-        | "DescribeInstancesStatus"
-        | "DescribeInstancesAttributes"
-        | "DescribeInstanceTypeConfigs"
-        | "DescribeZoneInstanceConfigInfos" => 40,
-        "DescribeRegions"
-        | "DescribeZones"
-        | "DescribeAccountQuota"
-        | "DescribeImageFromFamily"
-        | "ExportImages"
-        | "TagResources"
-        | "UnTagResources"
-        | "ModifyResourceTags"
-        | "DescribeResourceTagsByResourceIds" => 20,
-        // Of 2018; the present figure is unconfirmed (9.1).
-        "DescribeImportImageOs" => 288,
-        _ => 10,
-    }
-}
-
 /// How many requests of an account, region and action were let in, in which second.
 #[derive(Debug, Default)]
 pub(crate) struct Rates(BTreeMap<(i64, String, String), (Millis, u32)>);
 
 impl Rates {
     fn admit(&mut self, key: (i64, String, String), now: Millis) -> bool {
-        let most = rate(&key.2);
+        let most = documented(&key.2);
         let second = now.div_euclid(1000);
         let entry = self.0.entry(key).or_insert((second, 0));
         if entry.0 != second {
