@@ -136,6 +136,10 @@ pub enum Class {
     Invalid,
     /// The way to the server.
     Transport,
+    /// Whoever answers on the way does not show a certificate that can be trusted.
+    Untrusted,
+    /// The proxy on the way refuses.
+    Proxy,
 }
 
 /// Whether a call that did not succeed can have taken effect.

@@ -110,6 +110,13 @@ fn next(class: Class) -> &'static str {
         Class::Auth => "check the keys that it is asked with",
         Class::Clock => "set the clock of this machine right: a signature holds for five minutes",
         Class::Denied => "let whoever owns the account allow it",
+        Class::Untrusted => {
+            "see who answers there; the system's root certificates say whom to trust, or the file that SSL_CERT_FILE names: \
+             where a server or a proxy has a root certificate of its own, put it there"
+        }
+        Class::Proxy => {
+            "put right what HTTPS_PROXY, HTTP_PROXY or ALL_PROXY says, its login among it, or name the host in NO_PROXY"
+        }
         Class::NotFound | Class::Conflict | Class::Quota | Class::Invalid => {
             "see what the cloud says about it; its request id is what its support asks for"
         }
@@ -117,10 +124,28 @@ fn next(class: Class) -> &'static str {
 }
 
 fn problem(faults: &[(Call, Fault)]) -> Problem {
-    let diagnostics = faults
-        .iter()
-        .map(|(call, fault)| {
-            Diagnostic::error(codes::CLOUD, format!("{} in {} did not work: {fault}", call.body.action(), call.region))
+    // Where nobody answered, one reason is told once, however many questions it stood in the way of.
+    let mut told: Vec<(&Call, &Fault, usize)> = Vec::new();
+    for (call, fault) in faults {
+        let same = |(_, other, _): &&mut (&Call, &Fault, usize)| {
+            fault.request_id.is_none()
+                && (fault.class, &fault.code, &fault.message) == (other.class, &other.code, &other.message)
+        };
+        match told.iter_mut().find(same) {
+            Some((.., others)) => *others += 1,
+            None => told.push((call, fault, 0)),
+        }
+    }
+    let diagnostics = told
+        .into_iter()
+        .map(|(call, fault, others)| {
+            let others = match others {
+                0 => String::new(),
+                1 => " and another question".to_owned(),
+                n => format!(" and {n} other questions"),
+            };
+            let what = format!("{} in {}{others} did not work: {fault}", call.body.action(), call.region);
+            Diagnostic::error(codes::CLOUD, what)
                 .why("it was only asked what there is; nothing was changed")
                 .help(next(fault.class))
         })
