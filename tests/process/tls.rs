@@ -1,6 +1,6 @@
 //! The way to the real cloud: TLS and its certificates, proxies, time-outs; to a served cloud on this machine.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -106,6 +106,11 @@ fn https_to_a_server_that_speaks_http_is_told() {
     // Where nobody is trusted, nobody is spoken to.
     let expected = [format!("what {} says is not TLS", plain.address), "there is no root certificate".to_owned()];
     assert!(expected.iter().any(|expected| lost.message.contains(expected)), "{lost}");
+    assert!(!lost.sent, "it is sent after a handshake");
+    // A handshake that ends before its end.
+    let rude = Host::new(|mut stream| stream.read(&mut [0]).map(drop));
+    let lost = http.send(&request(rude.address), true).expect_err("no TLS");
+    assert!(!lost.sent, "{lost}");
 }
 
 #[test]
@@ -166,8 +171,11 @@ fn a_proxy_that_refuses_is_told_without_its_login() {
         fails(&place, "plan", &[&words, "put right what HTTPS_PROXY, HTTP_PROXY or ALL_PROXY says"]);
         fails(&place, "apply --auto-approve", &[&words, "nothing was changed"]);
     }
-    place.set("HTTPS_PROXY", format!("gopher://me:{PASSWORD}@127.0.0.1:1"));
-    fails(&place, "plan", &["the proxy that the environment names cannot be used"]);
+    let wrong = "the proxy that the environment names cannot be used";
+    for (scheme, words) in [("gopher", "it is no address of a proxy"), ("socks5", "only HTTP proxies are used")] {
+        place.set("HTTPS_PROXY", format!("{scheme}://me:{PASSWORD}@127.0.0.1:1"));
+        fails(&place, "plan", &[wrong, words]);
+    }
     assert_eq!(tls.host.came(), 0);
 }
 
@@ -207,6 +215,20 @@ fn a_server_that_never_answers_is_not_awaited_for_ever() {
             assert_eq!(lost.message, format!("{} did not answer within 200 ms", host.address));
             assert!(lost.sent, "it may have been executed");
         }
+    }
+    // One that answers at first, by a connection that could be used again.
+    let tired = Host::new(|mut stream| {
+        while let Some(request) = message(&mut stream)? {
+            if !request.ends_with(b"again") {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")?;
+            }
+        }
+        Ok(())
+    });
+    for changes in [false, true] {
+        let again = HttpRequest { body: b"again".to_vec(), ..request(tired.address) };
+        http.send(&request(tired.address), changes).expect("an answer");
+        assert!(http.send(&again, changes).expect_err("no answer").sent, "it may have been executed");
     }
 }
 

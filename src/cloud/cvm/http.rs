@@ -3,14 +3,17 @@
 //! Sockets, certificates and proxies are the business of ureq. What is decided here is how long anything may take, and
 //! what is known of a request that got no answer.
 
+use std::cell::Cell;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use rustls::CertificateError;
 use ureq::config::AutoHeaderValue;
 use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport as wire;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, Timeout};
 
 use super::transport::{HttpRequest, HttpResponse, NoAnswer, Transport};
@@ -101,7 +104,8 @@ impl Http {
                 .max_idle_connections_per_host(idle)
                 .max_idle_age(IDLE)
                 .build();
-            Agent::new_with_config(config)
+            let connector = Begin.chain(DefaultConnector::new()).chain(End { proxied: proxy.is_some() });
+            Agent::with_parts(config, connector, DefaultResolver::default())
         };
         const MOST_IDLE: usize = 64;
         let (reads, changes) = (agent(MOST_IDLE), agent(0));
@@ -109,10 +113,51 @@ impl Http {
     }
 }
 
+thread_local! {
+    /// Whether a request of this thread may have left: not while its connection is yet to come about, TLS and proxy
+    /// included, for it is sent after that.
+    static MAY_HAVE_LEFT: Cell<bool> = const { Cell::new(true) };
+}
+
+/// A connection is made.
+#[derive(Debug)]
+struct Begin;
+
+impl Connector<()> for Begin {
+    type Out = ();
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<()>, ureq::Error> {
+        MAY_HAVE_LEFT.set(false);
+        Ok(chained)
+    }
+}
+
+/// A connection has been made; to the proxy first, where there is one.
+#[derive(Debug)]
+struct End {
+    proxied: bool,
+}
+
+impl<In: wire::Transport> Connector<In> for End {
+    type Out = In;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        // The proxy itself is reached without one, and is asked for nothing but the way.
+        if details.config.proxy().is_some() == self.proxied {
+            MAY_HAVE_LEFT.set(true);
+        }
+        Ok(chained)
+    }
+}
+
 /// A proxy, and the hosts that are reached without it.
 fn through(proxy: &str, no_proxy: &[String]) -> Result<Proxy, String> {
     let wrong = |_| "it is no address of a proxy: write it like http://proxy.example.com:3128".to_owned();
     let parsed = Proxy::new(proxy).map_err(wrong)?;
+    if !matches!(parsed.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        return Err("it is a SOCKS proxy, and only HTTP proxies are used: write it like http://proxy.example.com:3128"
+            .to_owned());
+    }
     let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
     if let Some(name) = parsed.username() {
         builder = builder.username(name);
@@ -146,13 +191,14 @@ impl Transport for Http {
             .map_err(|error| NoAnswer::failed(format!("the request cannot be sent as it is: {error}"), false))?;
         let route = self.route(host, built.uri());
         let agent = if changes { &self.changes } else { &self.reads };
-        let mut response = agent.run(built).map_err(|error| route.no_answer(&error))?;
+        MAY_HAVE_LEFT.set(true);
+        let mut response = agent.run(built).map_err(|error| route.no_answer(&error, MAY_HAVE_LEFT.get()))?;
         let headers: Vec<(String, String)> = response
             .headers()
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        let body = read(response.body_mut()).map_err(|error| route.no_answer(&error))?;
+        let body = read(response.body_mut()).map_err(|error| route.no_answer(&error, true))?;
         let date = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"));
         Ok(HttpResponse {
             status: response.status().as_u16(),
@@ -198,11 +244,8 @@ struct Route<'a> {
 impl Route<'_> {
     /// What is known of a request that got no answer. Only where it is certain that nothing left, it says so: a change
     /// whose bytes may have arrived is in doubt.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "another crate may add to its faults, and then nothing is certain"
-    )]
-    fn no_answer(self, error: &ureq::Error) -> NoAnswer {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate may add to its faults, and says them itself")]
+    fn no_answer(self, error: &ureq::Error, may_have_left: bool) -> NoAnswer {
         let Self { host, proxy, connect, call } = self;
         let (through, named) = match proxy {
             None => (String::new(), format!("the host {host}")),
@@ -210,33 +253,39 @@ impl Route<'_> {
                 (format!(" through the proxy {}", named(proxy)), format!("the proxy's host {}", proxy.host()))
             }
         };
+        let to = format!("{host}{through}");
+        let failed = |error: &dyn fmt::Display| {
+            if may_have_left {
+                format!("the connection to {to} failed: {error}")
+            } else {
+                format!("no connection to {to} came about: {error}")
+            }
+        };
         let (message, sent) = match error {
             ureq::Error::HostNotFound => (format!("{named} is not known here"), false),
             ureq::Error::Timeout(Timeout::Resolve) => (format!("the name {host} was not resolved in time"), false),
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => (format!("{host} is no host that can be asked"), false),
             ureq::Error::Timeout(Timeout::Connect) => {
-                (format!("no connection to {host}{through} came about within {}", shown(connect)), false)
+                (format!("no connection to {to} came about within {}", shown(connect)), may_have_left)
             }
-            ureq::Error::Timeout(_) => (format!("{host} did not answer within {}", shown(call)), true),
+            ureq::Error::Timeout(_) => (format!("{host} did not answer within {}", shown(call)), may_have_left),
             ureq::Error::ConnectProxyFailed(why) => return self.refused(why),
-            ureq::Error::ConnectionFailed => (format!("no connection to {host}{through} came about"), false),
             // Nothing but what comes before a handshake is told like this.
             ureq::Error::Rustls(error) => return self.distrusted(error).unwrap_or_else(|| self.rootless(error)),
-            ureq::Error::Io(error) if never_connected(error.kind()) => {
-                (format!("no connection to {host}{through} came about: {error}"), false)
-            }
             ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
-                Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => (
-                    format!("what {host} says is not TLS: if it is no https server, its address begins with http://"),
-                    true,
-                ),
+                Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+                    let message = format!(
+                        "what {host} says is not TLS: if it is no https server, its address begins with http://"
+                    );
+                    (message, may_have_left)
+                }
                 Some(error) => match self.distrusted(error) {
                     Some(distrusted) => return distrusted,
-                    None => (format!("the connection to {host}{through} failed: {error}"), true),
+                    None => (failed(error), may_have_left),
                 },
-                None => (format!("the connection to {host}{through} failed: {error}"), true),
+                None => (failed(error), may_have_left),
             },
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => (format!("{host} is no host that can be asked"), false),
-            other => (format!("the connection to {host}{through} failed: {other}"), true),
+            other => (failed(other), may_have_left),
         };
         NoAnswer::failed(message, sent)
     }
@@ -313,17 +362,6 @@ fn shown(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
-/// Whether a socket's trouble is one that only a socket has which was never connected.
-fn never_connected(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::AddrNotAvailable
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,19 +376,23 @@ mod tests {
 
     #[test]
     fn only_what_never_left_is_told_not_to_have_been_sent() {
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        for (error, sent) in [
-            (ureq::Error::HostNotFound, false),
-            (ureq::Error::Timeout(Timeout::Connect), false),
-            (ureq::Error::Timeout(Timeout::Global), true),
-            (ureq::Error::Timeout(Timeout::RecvResponse), true),
-            (ureq::Error::Io(refused), false),
-            (ureq::Error::Io(reset), true),
-            (ureq::Error::Tls("handshake"), true),
+        let http = Http::new(&Way::default()).expect("a way");
+        let route = http.route("h", &Uri::from_static("https://h/"));
+        let io = |kind: std::io::ErrorKind| ureq::Error::Io(kind.into());
+        for error in [ureq::Error::HostNotFound, ureq::Error::Timeout(Timeout::Resolve)] {
+            assert!(!route.no_answer(&error, true).sent, "{error:?}");
+        }
+        for error in [
+            ureq::Error::Timeout(Timeout::Global),
+            ureq::Error::Timeout(Timeout::RecvResponse),
+            io(std::io::ErrorKind::ConnectionReset),
+            // The system says so of a connection, too, that was there and goes nowhere any more.
+            io(std::io::ErrorKind::HostUnreachable),
+            ureq::Error::Tls("handshake"),
         ] {
-            let http = Http::new(&Way::default()).expect("a way");
-            assert_eq!(http.route("h", &Uri::from_static("https://h/")).no_answer(&error).sent, sent, "{error:?}");
+            for may_have_left in [true, false] {
+                assert_eq!(route.no_answer(&error, may_have_left).sent, may_have_left, "{error:?}");
+            }
         }
     }
 
@@ -360,8 +402,10 @@ mod tests {
         let right = way("http://me:hunter2@proxy:3128");
         assert!(Http::new(&right).is_ok());
         assert!(!format!("{right:?}").contains("hunter2"));
-        let fault = Http::new(&way("gopher://me:hunter2@proxy:3128")).expect_err("no proxy");
-        assert!(!fault.contains("hunter2"), "{fault}");
+        for wrong in ["gopher://me:hunter2@proxy:3128", "socks5://me:hunter2@proxy:1080", "me:hunter2@", "http://"] {
+            let fault = Http::new(&way(wrong)).expect_err("no proxy");
+            assert!(!fault.contains("hunter2"), "{fault}");
+        }
     }
 
     #[test]
