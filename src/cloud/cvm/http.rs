@@ -305,15 +305,15 @@ impl Route<'_> {
         let message = match why {
             CertificateError::UnknownIssuer => format!("nobody whom this machine trusts vouches for {whose}"),
             CertificateError::Expired => format!("{whose} is no longer good"),
-            CertificateError::ExpiredContext { time: now, not_after } => {
-                format!("{whose} was good until {}, and the clock of this machine says {}", time(not_after), time(now))
+            // Not what the clock says: of many questions, each would be told of by itself.
+            CertificateError::ExpiredContext { time: _, not_after } => {
+                format!("{whose} was good until {}, and by the clock of this machine that is over", time(not_after))
             }
             CertificateError::NotValidYet => format!("{whose} is not good yet"),
-            CertificateError::NotValidYetContext { time: now, not_before } => {
+            CertificateError::NotValidYetContext { time: _, not_before } => {
                 format!(
-                    "{whose} is good from {} on, and the clock of this machine says {}",
-                    time(not_before),
-                    time(now)
+                    "{whose} is good from {} on, and by the clock of this machine that is to come",
+                    time(not_before)
                 )
             }
             CertificateError::NotValidForNameContext { expected: _, presented } if !presented.is_empty() => {
