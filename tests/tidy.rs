@@ -103,6 +103,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap_mangen", &["src/cli"]),
     ("ureq", &["src/cloud/cvm/http.rs"]),
     ("httpdate", &["src/cloud/cvm/http.rs"]),
+    ("rustls", &["src/cloud/cvm/http.rs"]),
     ("tokio", &["src/cloud/embedded/http.rs"]),
     ("tokio_io_timeout", &["src/cloud/embedded/http.rs"]),
     ("hyper", &["src/cloud/embedded/http.rs"]),

@@ -147,6 +147,10 @@ pub enum Class {
     Invalid,
     /// The way to the server.
     Transport,
+    /// Whoever answers on the way does not show a certificate that can be trusted.
+    Untrusted,
+    /// The proxy on the way refuses.
+    Proxy,
 }
 
 impl Class {
@@ -164,6 +168,13 @@ impl Class {
                 Some("ask the cloud's support for a higher quota, or let something go that counts against it")
             }
             Self::Stock => Some("choose another zone or another type, or wait until there is more"),
+            Self::Untrusted => Some(
+                "see who answers there; the system's root certificates say whom to trust, or the file that SSL_CERT_FILE \
+                 names: where a server or a proxy has a root certificate of its own, put it there",
+            ),
+            Self::Proxy => Some(
+                "put right what HTTPS_PROXY, HTTP_PROXY or ALL_PROXY says, its login among it, or name the host in NO_PROXY",
+            ),
             Self::NotFound | Self::Conflict | Self::Invalid => None,
         }
     }

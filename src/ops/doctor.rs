@@ -187,10 +187,13 @@ impl Visit<'_> {
                 self.say(Verdict::Good, "endpoint", format!("{endpoint} answers, in {took_ms} ms"));
             }
             (Err(fault), _) => {
-                let finding = Finding::new(Verdict::Bad, "endpoint", fault.message.clone());
-                self.findings.push(finding.help(
-                    "see whether this machine reaches the network, whether HTTPS_PROXY is right, and `cloud.endpoint`",
-                ));
+                let reach =
+                    "see whether this machine reaches the network, whether HTTPS_PROXY is right, and `cloud.endpoint`";
+                let help = match fault.class {
+                    Class::Transport => reach,
+                    other => other.remedy().unwrap_or(reach),
+                };
+                self.findings.push(Finding::new(Verdict::Bad, "endpoint", fault.message.clone()).help(help));
                 return false;
             }
         }
@@ -211,18 +214,8 @@ impl Visit<'_> {
             }
             Err(fault) => {
                 let help = match fault.class {
-                    Class::Clock => "set the clock of this machine right: a signature holds for five minutes",
                     Class::Auth => "check the keys: they may be mistyped, disabled, or of another site",
-                    Class::Throttled
-                    | Class::Busy
-                    | Class::Transient
-                    | Class::NotFound
-                    | Class::Conflict
-                    | Class::Denied
-                    | Class::Quota
-                    | Class::Stock
-                    | Class::Invalid
-                    | Class::Transport => "see what the cloud says about it",
+                    other => other.remedy().unwrap_or("see what the cloud says about it"),
                 };
                 self.findings.push(Finding::new(Verdict::Bad, "signature", fault.to_string()).help(help));
                 false

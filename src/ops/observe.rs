@@ -105,10 +105,28 @@ fn next_of<'a>(calls: &'a [Call], next: &AtomicUsize) -> Option<(usize, &'a Call
 const SEE: &str = "see what the cloud says about it; its request id is what its support asks for";
 
 fn problem(faults: &[(Call, Fault)]) -> Problem {
-    let diagnostics = faults
-        .iter()
-        .map(|(call, fault)| {
-            Diagnostic::error(codes::CLOUD, format!("{} in {} did not work: {fault}", call.body.action(), call.region))
+    // Where nobody answered, one reason is told once, however many questions it stood in the way of.
+    let mut told: Vec<(&Call, &Fault, usize)> = Vec::new();
+    for (call, fault) in faults {
+        let same = |(_, other, _): &&mut (&Call, &Fault, usize)| {
+            fault.request_id.is_none()
+                && (fault.class, &fault.code, &fault.message) == (other.class, &other.code, &other.message)
+        };
+        match told.iter_mut().find(same) {
+            Some((.., others)) => *others += 1,
+            None => told.push((call, fault, 0)),
+        }
+    }
+    let diagnostics = told
+        .into_iter()
+        .map(|(call, fault, others)| {
+            let others = match others {
+                0 => String::new(),
+                1 => " and another question".to_owned(),
+                n => format!(" and {n} other questions"),
+            };
+            let what = format!("{} in {}{others} did not work: {fault}", call.body.action(), call.region);
+            Diagnostic::error(codes::CLOUD, what)
                 .why("it was only asked what there is; nothing was changed")
                 .help(fault.class.remedy().unwrap_or(SEE))
         })

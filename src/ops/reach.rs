@@ -123,7 +123,7 @@ pub(super) fn way(site: &Site, endpoint: &Endpoint) -> Way {
     let proxy = own.or_else(|| either("ALL_PROXY")).filter(|_| !is_here(endpoint)).map(str::to_owned);
     let no_proxy = either("NO_PROXY").unwrap_or_default();
     let no_proxy = no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
-    Way { scheme, proxy, no_proxy }
+    Way { scheme, proxy, no_proxy, ..Way::default() }
 }
 
 /// Whether an endpoint is on this machine.

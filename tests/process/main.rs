@@ -5,9 +5,11 @@
 #[path = "../it/crash/compare.rs"]
 mod compare;
 mod kills;
+mod lines;
 mod place;
 mod runners;
 mod serve;
 mod signals;
 mod sleepers;
 mod terminal;
+mod tls;

@@ -88,6 +88,8 @@ pub(crate) struct Place {
     served: Option<Running>,
     /// How the config reaches the cloud.
     provider: String,
+    /// What commands find in their environment.
+    env: Vec<(&'static str, String)>,
     dir: tempfile::TempDir,
 }
 
@@ -102,7 +104,7 @@ impl Place {
         let memory = Path::new("/dev/shm");
         let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let dir = made.or_else(|_| tempfile::tempdir()).expect("a directory");
-        let place = Self { served: None, provider: "provider: embedded".to_owned(), dir };
+        let place = Self { served: None, provider: "provider: embedded".to_owned(), env: Vec::new(), dir };
         place.ask_for(wish);
         place
     }
@@ -126,11 +128,28 @@ impl Place {
         place
     }
 
+    /// Where its cloud is served.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.provider.split('"').nth(1).expect("an endpoint")
+    }
+
+    /// Reaches its cloud by another way.
+    pub(crate) fn reach(&mut self, wish: &Wish, endpoint: &str) {
+        self.provider = self.provider.replace(self.endpoint(), endpoint);
+        self.ask_for(wish);
+    }
+
+    /// What commands find in their environment from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.env.retain(|(other, _)| *other != name);
+        self.env.push((name, value.into()));
+    }
+
     /// A copy of a place in which nobody works.
     pub(crate) fn fork(&self) -> Self {
         assert!(self.served.is_none(), "a server stays where it is");
         let dir = tempfile::tempdir_in(self.dir().parent().expect("a parent")).expect("a directory");
-        let fork = Self { served: None, provider: self.provider.clone(), dir };
+        let fork = Self { served: None, provider: self.provider.clone(), env: self.env.clone(), dir };
         copy_all(self.dir(), fork.dir());
         fork
     }
@@ -165,6 +184,10 @@ impl Place {
         command.args(args.split_whitespace()).current_dir(self.dir()).stdin(Stdio::null()).env("NO_COLOR", "1");
         let keys = credentials(OWNER).expect("keys");
         command.env("TENCENTCLOUD_SECRET_ID", keys.secret_id).env("TENCENTCLOUD_SECRET_KEY", keys.secret_key);
+        for proxy in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(proxy).env_remove(proxy.to_lowercase());
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -62,7 +62,9 @@ impl Engine<'_> {
             | Class::Quota
             | Class::Stock
             | Class::Invalid
-            | Class::Transport => {
+            | Class::Transport
+            | Class::Untrusted
+            | Class::Proxy => {
                 if in_doubt {
                     // That this attempt was refused says nothing of the one before it.
                     self.doubt_again(now, id, fault);
@@ -86,7 +88,9 @@ impl Engine<'_> {
             | Class::Clock
             | Class::Quota
             | Class::Stock
-            | Class::Transport => false,
+            | Class::Transport
+            | Class::Untrusted
+            | Class::Proxy => false,
         };
         let Some(op) = self.ops.get(&id) else { return false };
         let Some(call) = op.call().filter(|call| apart && call.body.batch() > 1) else { return false };

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_lost_on_the_way_is_in_doubt_only_if_it_left() {
         for (sent, executed) in [(true, Executed::Unknown), (false, Executed::No)] {
-            let (result, _) = ask(&call("100000000001", share()), Err(NoAnswer { message: "reset".to_owned(), sent }));
+            let (result, _) = ask(&call("100000000001", share()), Err(NoAnswer::failed("reset", sent)));
             let fault = result.expect_err("no answer");
             assert_eq!((fault.class, fault.executed), (Class::Transport, executed));
         }
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_account_without_credentials_sends_nothing() {
-        let (result, sent) = ask(&call("100000000009", share()), Err(NoAnswer { message: String::new(), sent: true }));
+        let (result, sent) = ask(&call("100000000009", share()), Err(NoAnswer::failed("", true)));
         let fault = result.expect_err("no credentials");
         assert_eq!((fault.class, fault.executed), (Class::Auth, Executed::No));
         assert!(sent.is_empty());

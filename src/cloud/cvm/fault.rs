@@ -124,7 +124,9 @@ pub fn executed(class: Class, mutates: bool) -> Executed {
         | Class::Quota
         | Class::Stock
         | Class::Invalid
-        | Class::Transport => Executed::No,
+        | Class::Transport
+        | Class::Untrusted
+        | Class::Proxy => Executed::No,
     }
 }
 
@@ -145,7 +147,7 @@ pub fn refused(
 #[must_use]
 pub fn no_answer(mutates: bool, error: &NoAnswer) -> Fault {
     Fault {
-        class: Class::Transport,
+        class: error.class,
         code: None,
         message: error.message.clone(),
         request_id: None,
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn without_an_answer_only_a_change_that_left_is_in_doubt() {
-        let lost = |sent| NoAnswer { message: "reset".to_owned(), sent };
+        let lost = |sent| NoAnswer::failed("reset", sent);
         assert_eq!(no_answer(true, &lost(true)).executed, Executed::Unknown);
         assert_eq!(no_answer(true, &lost(false)).executed, Executed::No);
         assert_eq!(no_answer(false, &lost(true)).executed, Executed::No);

@@ -1,6 +1,7 @@
 //! The way to a CVM endpoint: bytes out, bytes in. Over the network ([`Http`](super::http::Http)), or to the embedded
 //! cloud in the same process.
 
+use crate::cloud::call::Class;
 use crate::model::Millis;
 
 /// A signed request.
@@ -43,10 +44,19 @@ pub struct HttpResponse {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct NoAnswer {
+    /// What kind of trouble it is: the way's.
+    pub class: Class,
     /// What happened.
     pub message: String,
     /// Whether bytes may have reached the server.
     pub sent: bool,
+}
+
+impl NoAnswer {
+    /// The connection failed, and another one may not.
+    pub fn failed(message: impl Into<String>, sent: bool) -> Self {
+        Self { class: Class::Transport, message: message.into(), sent }
+    }
 }
 
 /// A way to an endpoint.

@@ -144,7 +144,7 @@ pub(crate) fn answer(cx: &mut Context<'_>, request: &HttpRequest, entry: &mut Lo
     if cx.settings.rate_limits {
         let key = (cx.account, entry.region.clone(), action.to_owned());
         if !cx.rates.admit(key, cx.now) {
-            return refuse("RequestLimitExceeded", format!("more than {} requests a second", rate(action)));
+            return refuse("RequestLimitExceeded", format!("more than {} requests a second", documented(action)));
         }
     }
     refuse_if_injected(cx, action)?;

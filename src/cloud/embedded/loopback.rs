@@ -18,7 +18,7 @@ impl Transport for Loopback {
     fn send(&self, request: &HttpRequest, _: bool) -> Result<HttpResponse, NoAnswer> {
         let (response, entry) = self.cloud.serve(self.clock.now_ms(), request);
         if entry.lost.is_some() {
-            return Err(NoAnswer { message: "the connection was closed before an answer came".to_owned(), sent: true });
+            return Err(NoAnswer::failed("the connection was closed before an answer came", true));
         }
         Ok(response)
     }

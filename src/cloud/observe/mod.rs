@@ -442,7 +442,9 @@ fn waiting_helps(class: Class) -> bool {
         | Class::Denied
         | Class::Quota
         | Class::Stock
-        | Class::Invalid => false,
+        | Class::Invalid
+        | Class::Untrusted
+        | Class::Proxy => false,
     }
 }
 
