@@ -25,6 +25,7 @@ mod progress;
 mod quotas;
 mod refresh;
 mod remote;
+mod requests;
 mod rig;
 mod scale;
 mod scope;
