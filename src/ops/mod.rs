@@ -14,6 +14,7 @@ mod lock;
 mod lockfile;
 mod observe;
 mod orphans;
+pub mod permissions;
 mod plan;
 mod planfile;
 mod preflight;

@@ -20,6 +20,7 @@ mod lookups;
 mod mutate;
 mod orphans;
 mod paused;
+mod permissions;
 mod plan_files;
 mod progress;
 mod quotas;
