@@ -10,6 +10,7 @@ use crate::cloud::budget::{Budgets, Rates};
 use crate::cloud::cvm::client::{CvmClient, Hosts};
 use crate::cloud::cvm::http::Http;
 use crate::cloud::cvm::sign::{Credentials, SecretText};
+use crate::cloud::cvm::transport::Transport;
 use crate::cloud::embedded::{self, Embedded, Loopback, OpenError, Settings};
 use crate::cloud::paced::Paced;
 use crate::cloud::{Cloud, SIGNATURE_WINDOW_MS, Secrets};
@@ -176,7 +177,7 @@ fn embedded_client(
         secret_key: SecretText::new(credentials.secret_key),
         token: None,
     };
-    let transport = Arc::new(Loopback { cloud: embedded, clock: Arc::clone(&site.clock) });
+    let transport = wrapped(site, Arc::new(Loopback { cloud: embedded, clock: Arc::clone(&site.clock) }));
     let keys = BTreeMap::from([(spec.account.clone(), credentials)]);
     Ok(CvmClient::new(transport, EMBEDDED_HOST, keys, secrets))
 }
@@ -197,7 +198,15 @@ fn remote_client(
         )
     })?;
     let keys = BTreeMap::from([(account.clone(), keys.credentials)]);
-    Ok(CvmClient::new(Arc::new(transport), Hosts::Of(tencent.endpoint.clone()), keys, secrets))
+    let transport = wrapped(site, Arc::new(transport));
+    Ok(CvmClient::new(transport, Hosts::Of(tencent.endpoint.clone()), keys, secrets))
+}
+
+fn wrapped(site: &Site, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    match &site.hooks.transport {
+        Some(wrap) => wrap(transport),
+        None => transport,
+    }
 }
 
 fn pace(latency: Latency) -> Pace {

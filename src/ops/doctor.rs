@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connect::{Connected, connect};
 use super::load::{Config, files, load, state};
 use super::lock::interrupted;
+use super::permissions::Command;
 use super::reach;
 use super::{Problem, Site};
 use crate::cloud::SIGNATURE_WINDOW_MS;
@@ -333,8 +334,12 @@ impl Visit<'_> {
         }
         for (action, says) in std::mem::take(&mut self.denied) {
             let finding = Finding::new(Verdict::Bad, "permissions", format!("{action} is not allowed: {says}"));
-            self.findings
-                .push(finding.help("let whoever owns the account allow it: docs/cam-policy.md has the policy"));
+            let commands: Vec<String> =
+                Command::that_send(action).into_iter().map(|command| format!("`{}`", command.words())).collect();
+            self.findings.push(finding.help(format!(
+                "let whoever owns the account allow it, for {}: docs/cam-policy.md has the policies",
+                commands.join(", ")
+            )));
         }
         self.say(
             Verdict::Untried,

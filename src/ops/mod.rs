@@ -14,6 +14,7 @@ mod lock;
 mod lockfile;
 mod observe;
 mod orphans;
+pub mod permissions;
 mod plan;
 mod planfile;
 mod preflight;
@@ -43,6 +44,7 @@ pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 use crate::apply::driver::{StopFlag, Travel};
 use crate::cloud::Cloud;
 use crate::cloud::clock::Clock;
+use crate::cloud::cvm::transport::Transport;
 use crate::cloud::embedded::Embedded;
 use crate::diagnostic::{Diagnostic, SourceMap, is_unseen, visible};
 use crate::model::Millis;
@@ -79,6 +81,8 @@ pub struct Site {
 
 /// Puts something between the program and its cloud.
 pub type WrapCloud = dyn Fn(Arc<dyn Cloud>) -> Arc<dyn Cloud>;
+/// Puts something between the client and the way to its cloud.
+pub type WrapTransport = dyn Fn(Arc<dyn Transport>) -> Arc<dyn Transport>;
 /// Puts something between the program and its state.
 pub type WrapStore = dyn Fn(Box<dyn Store>) -> Box<dyn Store>;
 
@@ -89,6 +93,8 @@ pub struct Hooks {
     pub embedded: Option<Arc<Embedded>>,
     /// Around every cloud.
     pub cloud: Option<Box<WrapCloud>>,
+    /// Around every way to a cloud: whatever is sent goes through it, signed.
+    pub transport: Option<Box<WrapTransport>>,
     /// Around every state that is written.
     pub store: Option<Box<WrapStore>>,
     /// How long calls of an apply are under way, in virtual time.

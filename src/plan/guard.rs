@@ -95,6 +95,9 @@ pub(super) fn tell(draft: &mut Draft<'_>) {
                 .at(path.key("protect"))
                 .why("the config says `protect: true`")
                 .help("set `protect: false`, apply, and then make the change"),
+            By::State if draft.input.options.destroy => fault
+                .why(format!("{block} was applied with `protect: true`"))
+                .help(format!("set `protect: false` in {path}, apply, and then destroy it")),
             By::State => fault
                 .why(format!("{block} was applied with `protect: true`, and its block is no longer in the config"))
                 .help("put the block back with `protect: false`, apply, and then remove it"),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use fleetwright::cli::Exit;
 
+use crate::kit::says;
 use crate::rig::{OWNER, Rig};
 
 /// Plan, apply, nothing to do, a change, destroy; and nothing of ours is left in any account.
@@ -67,6 +68,7 @@ fn import() {
         for what in ["fleet.ledger[0]", "image.ledger"] {
             assert!(refused.err.contains(what), "{}", refused.err);
         }
+        says(&refused.err, "set `protect: false` in fleets.ledger, apply, and then destroy it");
         rig.edit("images.yaml", "protect: true                   #", "protect: false                  #");
         rig.edit("fleets.yaml", "    protect: true\n", "    protect: false\n");
         rig.run("apply --auto-approve").expect(Exit::Done);

@@ -11,7 +11,7 @@ use fleetwright::apply::driver::StopFlag;
 use fleetwright::cli::{self, Exit, Terminals, World};
 use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::sign::{Credentials, Envelope, SecretText, headers};
-use fleetwright::cloud::cvm::transport::HttpRequest;
+use fleetwright::cloud::cvm::transport::{HttpRequest, Transport};
 use fleetwright::cloud::embedded::{self, Embedded, Holdings, LogEntry, Settings};
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
@@ -19,6 +19,7 @@ use fleetwright::ops::Hooks;
 use fleetwright::store::Holder;
 use serde_json::Value;
 
+use crate::requests::{Checked, Seen, Signer};
 use crate::wire::Wire;
 
 /// 2026-11-23 12:00:00 UTC.
@@ -40,6 +41,8 @@ pub(crate) struct Rig {
     pub(crate) known_dead: Cell<bool>,
     /// The way to the cloud, where it is not in the same process.
     wire: Option<Wire>,
+    /// Every request that its commands made, looked at.
+    pub(crate) seen: Arc<Seen>,
 }
 
 /// The cloud of a world: a file, and whoever has it open.
@@ -104,6 +107,7 @@ impl Rig {
             reads: Cell::new(usize::MAX),
             known_dead: Cell::new(true),
             wire: None,
+            seen: Arc::default(),
         };
         std::fs::create_dir_all(rig.dir()).expect("a directory");
         for (name, text) in files {
@@ -134,6 +138,7 @@ impl Rig {
             reads: self.reads.clone(),
             known_dead: self.known_dead.clone(),
             wire: None,
+            seen: Arc::default(),
         }
     }
 
@@ -306,7 +311,7 @@ impl Rig {
             env.entry("TENCENTCLOUD_SECRET_ID".to_owned()).or_insert(keys.secret_id);
             env.entry("TENCENTCLOUD_SECRET_KEY".to_owned()).or_insert(keys.secret_key);
         }
-        cli::run(World {
+        let exit = cli::run(World {
             args: std::iter::once("fleetwright".into()).chain(words).collect(),
             cwd: self.dir(),
             env,
@@ -328,8 +333,19 @@ impl Rig {
             stdin,
             stdout,
             stderr,
-            hooks,
-        })
+            hooks: Hooks { transport: Some(Box::new(self.checking())), ..hooks },
+        });
+        self.seen.expect_right();
+        exit
+    }
+
+    /// Looks at every request that goes over a way to the cloud.
+    pub(crate) fn checking(&self) -> impl Fn(Arc<dyn Transport>) -> Arc<dyn Transport> + Send + Sync + use<> {
+        let (clock, seen) = (Arc::clone(&self.clock), Arc::clone(&self.seen));
+        move |inner| {
+            let (clock, seen) = (Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&seen));
+            Arc::new(Checked { inner, clock, signer: Signer::default(), seen })
+        }
     }
 
     /// How many requests the log has so far.

@@ -12,7 +12,7 @@ use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::client::CvmClient;
 use fleetwright::cloud::cvm::encode::encode;
 use fleetwright::cloud::cvm::sign::{Credentials, Envelope, SecretText, headers};
-use fleetwright::cloud::cvm::transport::HttpRequest;
+use fleetwright::cloud::cvm::transport::{HttpRequest, Transport};
 use fleetwright::cloud::embedded::{self, Embedded, Loopback};
 use fleetwright::cloud::{Cloud, Secrets};
 use fleetwright::model::Millis;
@@ -294,12 +294,14 @@ impl Wire {
         };
         let slow = !self.lock().trips.is_empty();
         let most_pages = self.lock().pages;
+        let checking: Arc<Checking> = Arc::new(rig.checking());
         let hooks = Hooks {
             most_pages,
             travel: if slow { Some(Box::new(travel)) } else { None },
             cloud: Some(Box::new(move |inner| {
                 Arc::new(Tapped {
                     inner,
+                    checking: Arc::clone(&checking),
                     restarted: Mutex::default(),
                     wire: Arc::clone(&wire),
                     held: Arc::clone(&held),
@@ -354,8 +356,12 @@ impl Wire {
     }
 }
 
+type Checking = dyn Fn(Arc<dyn Transport>) -> Arc<dyn Transport> + Send + Sync;
+
 struct Tapped {
     inner: Arc<dyn Cloud>,
+    /// What stands before every way to the cloud.
+    checking: Arc<Checking>,
     /// The way to the cloud after it was started again.
     restarted: Mutex<Option<Arc<dyn Cloud>>>,
     wire: Arc<Wire>,
@@ -491,7 +497,8 @@ impl Tapped {
         let keys = embedded::credentials(OWNER).expect("keys");
         let credentials =
             Credentials { secret_id: keys.secret_id, secret_key: SecretText::new(keys.secret_key), token: None };
-        let transport = Arc::new(Loopback { cloud, clock: Arc::clone(&self.clock) as Arc<dyn Clock> });
+        let loopback = Arc::new(Loopback { cloud, clock: Arc::clone(&self.clock) as Arc<dyn Clock> });
+        let transport = (self.checking)(loopback);
         let keys = BTreeMap::from([(OWNER.into(), credentials)]);
         let client = CvmClient::new(transport, "cvm.embedded", keys, Arc::new(Files(self.dir.clone())));
         *self.restarted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
