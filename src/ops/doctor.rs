@@ -190,10 +190,8 @@ impl Visit<'_> {
             (Err(fault), _) => {
                 let reach =
                     "see whether this machine reaches the network, whether HTTPS_PROXY is right, and `cloud.endpoint`";
-                let help = match fault.class {
-                    Class::Transport => reach,
-                    other => other.remedy().unwrap_or(reach),
-                };
+                let remedy = fault.class.remedy().filter(|_| fault.class != Class::Transport);
+                let help = remedy.unwrap_or(reach);
                 self.findings.push(Finding::new(Verdict::Bad, "endpoint", fault.message.clone()).help(help));
                 return false;
             }
@@ -214,10 +212,9 @@ impl Visit<'_> {
                 true
             }
             Err(fault) => {
-                let help = match fault.class {
-                    Class::Auth => "check the keys: they may be mistyped, disabled, or of another site",
-                    other => other.remedy().unwrap_or("see what the cloud says about it"),
-                };
+                let keys = "check the keys: they may be mistyped, disabled, or of another site";
+                let remedy = if fault.class == Class::Auth { Some(keys) } else { fault.class.remedy() };
+                let help = remedy.unwrap_or("see what the cloud says about it");
                 self.findings.push(Finding::new(Verdict::Bad, "signature", fault.to_string()).help(help));
                 false
             }

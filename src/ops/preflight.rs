@@ -40,12 +40,10 @@ fn quota(peak: &Peak) -> Finding {
 
 /// The launches of a plan.
 fn launches(plan: &Plan) -> impl Iterator<Item = (&Call, &crate::cloud::call::Launch)> {
-    plan.steps.iter().filter_map(|step| match &step.does {
-        Do::Call(call) => match &call.body {
-            Body::RunInstances(launch) => Some((call, &**launch)),
-            _ => None,
-        },
-        Do::Await { .. } | Do::Record => None,
+    plan.steps.iter().filter_map(|step| {
+        let Do::Call(call) = &step.does else { return None };
+        let Body::RunInstances(launch) = &call.body else { return None };
+        Some((call, &**launch))
     })
 }
 
