@@ -472,7 +472,9 @@ impl Teller {
             if ran.exit == Exit::Done {
                 break;
             }
-            self.rig.wait_ms(1_000);
+            self.say(&format!("{}{}", ran.out, ran.err));
+            // Others may be at something that takes its time, a reset say; nobody types it again within the second.
+            self.rig.wait_ms(60_000);
         }
         self.wire.land(&self.rig);
         self.rig.wait_ms(REST_MS);

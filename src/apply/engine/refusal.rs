@@ -13,13 +13,13 @@ const FIRST_BACKOFF_MS: Millis = 250;
 const MOST_BACKOFF_MS: Millis = 20_000;
 
 impl Engine<'_> {
-    /// How long to wait before the next attempt: twice as long each time, and between half of that and all of it by chance,
-    /// so that those that were refused together do not come back together.
+    /// How long to wait before the next attempt: twice as long each time, and by chance up to half as long again, so that
+    /// those that were refused together do not come back together.
     fn backoff(&self, id: OpId, tries: u32) -> Millis {
         let whole = (FIRST_BACKOFF_MS << tries.min(10)).min(MOST_BACKOFF_MS);
         let drawn = blake3::keyed_hash(&self.set.seed, &[id.0.to_le_bytes().as_slice(), &tries.to_le_bytes()].concat());
         let byte = drawn.as_bytes().first().copied().unwrap_or(0);
-        whole / 2 + whole / 2 * i64::from(byte) / 255
+        whole + whole / 2 * i64::from(byte) / 255
     }
 
     /// The cloud said no: again later, for what is left, or not at all.
