@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetwright::cli::{Exit, Terminals};
-use fleetwright::cloud::embedded::{Faults, LogEntry, Settings};
+use fleetwright::cloud::embedded::{Faults, Injection, LogEntry, Settings};
 use serde_json::{Value, json};
 
 use crate::crash::print;
@@ -155,6 +155,40 @@ fn rates_are_kept_to_before_the_cloud_has_to_refuse() {
     assert_eq!(resets.values().sum::<u32>(), 60);
     assert!(resets.values().all(|in_a_second| *in_a_second <= 10), "{resets:?}");
     rig.expect_no_changes();
+}
+
+/// What one process learns from a refusal, the next one knows.
+#[test]
+fn the_next_process_starts_from_what_a_refusal_taught() {
+    let fleet = FLEET
+        .replace("count: 5", "count: 30")
+        .replace("strategy: replace, max_unavailable: 2", "strategy: reset, max_unavailable: 30");
+    let busiest = |rig: &Rig, mark: usize| {
+        let log = rig.since(mark);
+        let resets: Vec<i64> =
+            log.iter().filter(|entry| entry.action == "ResetInstance").map(|entry| entry.ms).collect();
+        assert!(resets.len() >= 30, "{resets:?}");
+        let within = |from: i64| resets.iter().filter(|at| (from..from + 1000).contains(*at)).count();
+        resets.iter().map(|from| within(*from)).max()
+    };
+    let reset_again = |rig: &Rig, script: &str| {
+        rig.write("boot.sh", script);
+        let mark = rig.mark();
+        rig.run("apply --auto-approve").expect(Exit::Done);
+        mark
+    };
+    let rig = Rig::with(&[(SHOP, &fleet), ("boot.sh", ONE)], quick()).over_http();
+    rig.settle();
+    let refusal = Injection::Refuse { action: "ResetInstance".into(), code: "RequestLimitExceeded".into(), times: 1 };
+    rig.cloud().inject(refusal);
+    reset_again(&rig, "#!/bin/sh\necho two\n");
+    let mark = reset_again(&rig, "#!/bin/sh\necho three\n");
+    let slower = busiest(&rig, mark).expect("resets");
+    assert!((5..10).contains(&slower), "{slower} a second, where 10 are documented");
+    // After a while it is forgotten.
+    rig.wait_ms(200_000);
+    let mark = reset_again(&rig, "#!/bin/sh\necho four\n");
+    assert_eq!(busiest(&rig, mark), Some(10));
 }
 
 /// What the trace wrote, line by line.

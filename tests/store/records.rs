@@ -1,7 +1,8 @@
 //! Every record does what it says, in order, in one transaction, or not at all.
 
+use fleetwright::cloud::budget::Learned;
 use fleetwright::model::recorded::{OpId, Status};
-use fleetwright::store::{Fence, Record, RunOutcome, SqliteStore, Store, StoreFault, TargetOutcome};
+use fleetwright::store::{Fence, Record, RunOutcome, SqliteStore, Store, StoreFault, TargetOutcome, Taught};
 use proptest::prelude::*;
 
 use crate::reference::Reference;
@@ -27,6 +28,16 @@ fn change(which: u32, generation: u32, salt: u32) -> Record {
         status: object.status,
         spec: (!salt.is_multiple_of(3)).then_some(object.spec),
         made_from: object.made_from.filter(|_| salt.is_multiple_of(2)),
+    }
+}
+
+/// What a refusal taught of one of a few actions, at some time within a few minutes.
+fn taught(which: u32, at_ms: i64) -> Taught {
+    Taught {
+        account: "100000000001".into(),
+        region: samples::region(),
+        action: format!("Action{which}"),
+        learned: Learned { milli_per_s: 5000, at_ms },
     }
 }
 
@@ -78,6 +89,7 @@ fn fitting(reference: &Reference, choice: u32, a: u32, b: u32) -> Option<Record>
             },
         },
         15 => Record::Settled { op: some?.id, settled_ms: 9 },
+        16 => Record::Budget(taught(a % 3, i64::from(b) * 10_000)),
         _ => Record::Failed { op: some?.id, settled_ms: 9, fault: Box::new(fault()) },
     })
 }
@@ -88,7 +100,7 @@ proptest! {
     /// Whatever is committed, in whatever portions, is read back as a naive model has it.
     #[test]
     fn a_store_holds_what_was_committed(
-        commits in prop::collection::vec(prop::collection::vec((0_u32..17, 0_u32..24, 0_u32..20), 0..8), 1..12),
+        commits in prop::collection::vec(prop::collection::vec((0_u32..18, 0_u32..24, 0_u32..20), 0..8), 1..12),
     ) {
         let (mut store, fence) = locked();
         let mut reference = Reference::new();

@@ -45,7 +45,8 @@ fn what_is_not_allowed_is_told_once_with_what_to_do() {
     refuse(&rig, "DescribeInstances", "UnauthorizedOperation");
     let ran = rig.run("doctor").expect(Exit::Failed);
     says(&ran.out, "DescribeInstances is not allowed: UnauthorizedOperation");
-    says(&ran.out, "docs/cam-policy.md has the policy");
+    says(&ran.out, "docs/cam-policy.md has the policies");
+    says(&ran.out, "allow it, for `doctor`, `plan`");
     says(&ran.out, "1 thing stands in the way.");
     assert_eq!(ran.out.matches("DescribeInstances is").count(), 1, "{}", ran.out);
 }
