@@ -31,7 +31,8 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
             break;
         }
         if let Some(wait) = observer.wait_ms() {
-            site.clock.wait_until(site.clock.now_ms() + wait);
+            let now = site.clock.now_ms();
+            site.clock.wait_until(now + wait + drawn(wait / 2, now, site.holder.pid));
         }
         interrupted(site, "while looking at the cloud")?;
         make(site, cloud, &calls, |call, result| observer.answer(call, result));
@@ -40,6 +41,14 @@ pub(super) fn observe(site: &Site, cloud: &Arc<dyn Cloud>, needs: Needs) -> Resu
     let local_ms = site.clock.now_ms();
     let cloud_offset_ms = if observed.cloud_ms == 0 { 0 } else { observed.cloud_ms - local_ms };
     Ok(Sight { observed, local_ms, cloud_offset_ms })
+}
+
+/// A time up to `most`, by chance: whoever was refused together with others does not come back together with them. The
+/// moment and the process are all the chance that this takes.
+fn drawn(most: Millis, now: Millis, pid: u32) -> Millis {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (now.cast_unsigned() ^ u64::from(pid).rotate_left(32)).wrapping_mul(MIX) >> 33;
+    i64::try_from(mixed).unwrap_or(0) % (most.max(0) + 1)
 }
 
 /// A call, and what came of it.
@@ -132,4 +141,18 @@ fn problem(faults: &[(Call, Fault)]) -> Problem {
         })
         .collect();
     Problem { diagnostics, sources: crate::diagnostic::SourceMap::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_drawn_within_their_bounds_and_differ_by_process() {
+        let of = |pid| (0..50).map(|now| drawn(1000, now, pid)).collect::<Vec<_>>();
+        assert!(of(7).iter().all(|drawn| (0..=1000).contains(drawn)));
+        assert_ne!(of(7), of(8));
+        assert!(of(7).iter().max() > of(7).iter().min());
+        assert_eq!((drawn(0, 5, 7), drawn(-1, 5, 7)), (0, 0));
+    }
 }
