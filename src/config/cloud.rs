@@ -190,8 +190,16 @@ fn endpoint(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Endpoint> {
     if let Some((_, endpoint)) = Endpoint::WORDS.into_iter().find(|(word, _)| *word == text) {
         return Some(endpoint);
     }
-    if let Some(origin) = Origin::parse(text) {
+    if let Some(origin) = Origin::parse(text).filter(|origin| !origin.is_the_vendors()) {
         return Some(Endpoint::Own(origin));
+    }
+    if Origin::parse(text).is_some() {
+        let fault = value
+            .fault(codes::INVALID_VALUE, format!("`{}` is a host of Tencent Cloud's own", shown(text)))
+            .why("each of its services has hosts of its own: tags would be asked of this one, which knows none")
+            .help("write `mainland`, `regional`, `international` or `finance`: the hosts follow from that");
+        cx.tell(fault);
+        return None;
     }
     let words = || Endpoint::WORDS.iter().map(|(word, _)| *word);
     let fault = value.fault(codes::INVALID_VALUE, format!("`{}` is no endpoint", shown(text)));

@@ -63,6 +63,13 @@ impl Origin {
         &self.0
     }
 
+    /// Whether it is one of the vendor's own hosts: those are reached by their words, for each service has its own.
+    #[must_use]
+    pub fn is_the_vendors(&self) -> bool {
+        let host = self.parts().1.split(':').next().unwrap_or_default();
+        host == DOMAIN || host.strip_suffix(DOMAIN).is_some_and(|before| before.ends_with('.'))
+    }
+
     fn parts(&self) -> (&str, &str) {
         self.0.split_once("://").unwrap_or(("http", &self.0))
     }
@@ -149,6 +156,18 @@ mod tests {
         let own = Endpoint::Own(Origin::parse("http://127.0.0.1:8080/").expect("an origin"));
         assert_eq!(hosts(&own, "ap-guangzhou"), ["127.0.0.1:8080", "127.0.0.1:8080"]);
         assert_eq!((own.scheme(), own.name()), ("http", "http://127.0.0.1:8080"));
+    }
+
+    #[test]
+    fn the_vendors_hosts_are_told_from_others() {
+        let vendors = |text: &str| Origin::parse(text).is_some_and(|origin| origin.is_the_vendors());
+        for text in ["https://cvm.tencentcloudapi.com", "https://cvm.ap-guangzhou.tencentcloudapi.com:443"] {
+            assert!(vendors(text), "{text}");
+        }
+        for text in ["https://nottencentcloudapi.com", "https://tencentcloudapi.com.example.com", "http://127.0.0.1:80"]
+        {
+            assert!(!vendors(text), "{text}");
+        }
     }
 
     #[test]
