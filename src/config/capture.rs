@@ -108,7 +108,8 @@ fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
     })
 }
 
-fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
+/// A span of time, at least a second.
+pub(super) fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
     let rule = "a number and a unit (s, m, h, d), such as `90s` or `1h30m`, up to 30 days";
     if let Data::Scalar(scalar) = &value.node.data
         && scalar.kind == ScalarKind::Number

@@ -11,11 +11,12 @@ use super::language::{self, listed};
 use super::names::hostname;
 use super::node::Data;
 use super::read::{Fields, Value, shown};
+use super::update::{health, update};
 use super::user_data::user_data;
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::addr::Block;
 use crate::model::catalog;
-use crate::model::desired::{Fleet, Strategy, Update};
+use crate::model::desired::{Fleet, Update};
 use crate::model::ids::{InstanceType, KeyId, Name, PlacementGroupId, Region, SecurityGroupId, SubnetId, VpcId, Zone};
 use crate::model::spec::{Charge, Internet, InternetCharge, Login, Network, Power, SystemDisk};
 
@@ -49,9 +50,10 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     let tags = cx.tags(fields.get("tags"));
     let user_data = fields.get("user_data").map_or(Some(None), |value| user_data(cx, &value).map(Some));
     let update = match fields.get("update") {
-        None => Some(Update { strategy: Strategy::Replace, max_unavailable: 1 }),
+        None => Some(Update::default()),
         Some(value) => update(cx, &value),
     };
+    let health = fields.get("health").map_or(Some(None), |value| health(cx, &value).map(Some));
     let hostname =
         fields.get("hostname").map_or(Some(None), |value| hostname(cx, &value, count, zones.as_deref()).map(Some));
     let placement_group = fields
@@ -59,6 +61,15 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         .map_or(Some(None), |value| cx.id(&value, "ps-").map(|id| Some(PlacementGroupId::new(id))));
     let cam_role = fields.get("cam_role").map_or(Some(None), |value| cam_role(cx, &value).map(Some));
     let power = fields.get("state").map_or(Some(None), |value| state(cx, &value).map(Some));
+    if let (Some(Some(Power::Stopped)), Some(health)) = (power, fields.get("health")) {
+        let mut fault = Diagnostic::error(codes::CONFLICT, "what is switched off is never healthy")
+            .at_span(health.key)
+            .help("remove `health`, or `state: stopped`");
+        if let Some(span) = fields.key("state") {
+            fault = fault.related(Place::Span(span), "it is to be off");
+        }
+        cx.tell(fault);
+    }
     let protect = fields.get("protect").map_or(Some(false), |value| cx.faults.boolean(&value));
     let ignore_changes = fields.get("ignore_changes").map_or(Some(BTreeSet::new()), |value| ignore_changes(cx, &value));
     Some(Fleet {
@@ -75,6 +86,7 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         tags: tags?,
         user_data: user_data?,
         update: update?,
+        health: health?,
         hostname: hostname?,
         charge: charge?,
         placement_group: placement_group?,
@@ -349,36 +361,4 @@ fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> O
 
 fn key_set(keys: Vec<KeyId>) -> Login {
     Login::Keys(keys.into_iter().collect())
-}
-
-fn update(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Update> {
-    let fields = cx.faults.fields(value, &language::UPDATE)?;
-    let strategy = match fields.get("strategy") {
-        None => Some(Strategy::Replace),
-        Some(value) => cx.faults.word(&value, &["replace", "reset"], &["auto"]).map(|word| match word {
-            "reset" => Strategy::Reset,
-            _ => Strategy::Replace,
-        }),
-    };
-    let max_unavailable = fields.get("max_unavailable").map_or(Some(1), |value| max_unavailable(cx, &value));
-    Some(Update { strategy: strategy?, max_unavailable: max_unavailable? })
-}
-
-fn max_unavailable(cx: &mut Context<'_>, value: &Value<'_>) -> Option<u32> {
-    match value.node.raw() {
-        Some(text) if text.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok()) => {
-            cx.faults.unsupported_but(value.node.span, "a percentage", "write a number of instances, at least 1");
-            None
-        }
-        Some("0") => {
-            cx.tell(
-                value
-                    .fault(codes::INVALID_VALUE, "`max_unavailable` cannot be 0")
-                    .why("that would need instances above `count` while a change is rolled out, and `max_surge` is not supported yet")
-                    .help("write at least 1: that many instances are out of service at once"),
-            );
-            None
-        }
-        _ => cx.faults.number(value, 1, u32::MAX),
-    }
 }

@@ -192,8 +192,8 @@ pub(super) static FLEET: Keys = Keys {
         "state",
         "protect",
         "ignore_changes",
+        "health",
     ],
-    later: &["health"],
     hints: &[
         ("instance_type", "it is called `type`"),
         ("image_id", "name an image block with `image`; a public image is looked up by its name"),
@@ -205,6 +205,7 @@ pub(super) static FLEET: Keys = Keys {
         ("internet", &INTERNET),
         ("login", &LOGIN),
         ("update", &UPDATE),
+        ("health", &HEALTH),
         ("user_data", &USER_DATA),
         ("prepaid", &PREPAID),
         ("spot", &SPOT),
@@ -248,11 +249,12 @@ pub(super) static SPOT: Keys = Keys { what: "`spot`", known: &["max_price"], aro
 
 pub(super) static UPDATE: Keys = Keys {
     what: "`update`",
-    known: &["strategy", "max_unavailable"],
-    later: &[
+    known: &[
+        "strategy",
         "max_surge",
-        "canary",
+        "max_unavailable",
         "batch",
+        "canary",
         "pause",
         "bake",
         "min_ready",
@@ -262,13 +264,45 @@ pub(super) static UPDATE: Keys = Keys {
         "order",
         "min_available",
     ],
+    hints: &[("health", "`health` stands one level up, beside `update`")],
     around: Some(&FLEET),
+    inside: &[("hooks", &HOOKS)],
     ..NONE
 };
 
+pub(super) static HOOKS: Keys = Keys {
+    what: "`hooks`",
+    known: &["before_stop", "after_ready"],
+    around: Some(&UPDATE),
+    inside: &[("before_stop", &HOOK), ("after_ready", &HOOK)],
+    ..NONE
+};
+
+pub(super) static HOOK: Keys = Keys {
+    what: "a hook",
+    known: &["command", "webhook", "timeout"],
+    hints: &[("url", "it is called `webhook`"), ("run", "it is called `command`")],
+    around: Some(&HOOKS),
+    ..NONE
+};
+
+pub(super) static HEALTH: Keys = Keys {
+    what: "`health`",
+    known: &["tcp", "http", "address", "interval", "threshold", "deadline"],
+    hints: &[("timeout", "it is called `deadline`: how long it may take until an instance is healthy")],
+    around: Some(&FLEET),
+    inside: &[("tcp", &TCP), ("http", &HTTP)],
+    ..NONE
+};
+
+pub(super) static TCP: Keys = Keys { what: "`tcp`", known: &["port"], around: Some(&HEALTH), ..NONE };
+
+pub(super) static HTTP: Keys =
+    Keys { what: "`http`", known: &["port", "path", "status", "body"], around: Some(&HEALTH), ..NONE };
+
 /// All tables.
 #[cfg(test)]
-pub(super) static TABLES: [&Keys; 21] = [
+pub(super) static TABLES: [&Keys; 26] = [
     &TOP,
     &CLOUD,
     &LIMITS,
@@ -290,6 +324,11 @@ pub(super) static TABLES: [&Keys; 21] = [
     &PREPAID,
     &SPOT,
     &UPDATE,
+    &HOOKS,
+    &HOOK,
+    &HEALTH,
+    &TCP,
+    &HTTP,
 ];
 
 /// Disk types that can be chosen (API text, enumerations of disks).

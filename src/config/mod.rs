@@ -25,6 +25,7 @@ mod received;
 mod scan;
 mod share;
 mod typing;
+mod update;
 mod user_data;
 
 pub use files::{expect_dir, read_below, read_dir};

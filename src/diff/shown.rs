@@ -48,6 +48,7 @@ pub fn made_with(spec: &SlotSpec) -> Vec<(&'static str, Shown)> {
         cam_role,
         power,
         protect,
+        on_trial: _,
     } = spec;
     let SystemDisk { kind, size_gib } = system_disk;
     let SlotNetwork { subnet, security_groups } = network;

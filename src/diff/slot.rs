@@ -342,6 +342,7 @@ fn in_place(look: &mut Look<'_>, recorded: &SlotSpec, wanted: Wanted<'_>, seen: 
         cam_role,
         power,
         protect,
+        on_trial: _,
     } = wanted.spec;
     look.at(
         FleetAttr::Type,

@@ -15,6 +15,7 @@ use super::path::Path;
 use super::spec::{
     Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, Network, Power, SystemDisk,
 };
+pub use super::update::{Health, Strategy, Update};
 
 /// Tags that a block declares: key to value.
 pub type Tags = BTreeMap<String, String>;
@@ -294,6 +295,8 @@ pub struct Fleet {
     pub user_data: Option<SecretRef>,
     /// How changes are rolled out.
     pub update: Update,
+    /// What an instance has to show to be in service; silent: that it runs.
+    pub health: Option<Health>,
     /// What hosts are called; silent: as the cloud likes.
     pub hostname: Option<HostnamePattern>,
     /// How instances are paid for.
@@ -308,25 +311,6 @@ pub struct Fleet {
     pub protect: bool,
     /// What instances that are there keep, whatever config and cloud say.
     pub ignore_changes: BTreeSet<FleetAttr>,
-}
-
-/// How a fleet's changes are rolled out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Update {
-    /// What is done to an instance whose system disk has to change.
-    pub strategy: Strategy,
-    /// The most instances out of service at once, at least 1.
-    pub max_unavailable: u32,
-}
-
-/// How an instance gets a new system disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// A new instance takes its place.
-    Replace,
-    /// The system disk is formatted; id and addresses stay.
-    Reset,
 }
 
 impl Desired {

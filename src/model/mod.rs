@@ -19,7 +19,9 @@ pub mod path;
 pub mod pins;
 pub mod price;
 pub mod recorded;
+pub mod rollout;
 pub mod spec;
+pub mod update;
 
 /// Milliseconds: a point in time since the Unix epoch, or a span. Names end in `_ms`.
 pub type Millis = i64;

@@ -10,6 +10,7 @@ use super::Millis;
 use super::addr::{Addr, Block, Kind};
 use super::digest::Digest;
 use super::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin, Version, Zone};
+use super::rollout::Rollout;
 use super::spec::{Inputs, ObjectSpec};
 
 /// The id of an operation in the journal, counted up in a state.
@@ -45,6 +46,8 @@ pub struct Recorded {
     pub halted: BTreeSet<InstanceId>,
     /// Which block needs which, also for blocks that the config no longer has.
     pub edges: BTreeSet<(Block, Block)>,
+    /// How far changes of fleets are, by fleet: of each the latest.
+    pub rollouts: BTreeMap<Block, Rollout>,
 }
 
 /// The cloud that a state is of. Another one's state is refused: all would seem to have vanished.
@@ -169,6 +172,7 @@ impl Recorded {
             versions: Vec::new(),
             halted: BTreeSet::new(),
             edges: BTreeSet::new(),
+            rollouts: BTreeMap::new(),
         }
     }
 

@@ -63,6 +63,9 @@ pub struct SlotSpec {
     /// Whether it is neither destroyed nor reset, by us or (DisableApiTermination) by anybody else.
     #[serde(default)]
     pub protect: bool,
+    /// Whether a rollout has still to see that it is healthy. That is nothing that a config says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_trial: bool,
 }
 
 /// A copy of an image's version in one region.

@@ -162,7 +162,7 @@ fn makes_something(plan: &Plan) -> bool {
                 | Body::SyncImages { .. }
                 | Body::ResizeInstance { .. }
         ),
-        Do::Await { .. } | Do::Record => false,
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => false,
     })
 }
 

@@ -8,7 +8,7 @@ use super::input::{PlanInput, Scope};
 use super::rollout::Going;
 use super::scope::Covered;
 use super::types::{
-    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, Settle, Step, Target,
+    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, RolloutPlan, Settle, Step, Target,
     Until, Value,
 };
 use crate::cloud::call::{Arg, Body, Call, StepId};
@@ -143,6 +143,8 @@ pub(super) struct Draft<'a> {
     pub(super) captures: BTreeMap<Arg<InstanceId>, StepId>,
     /// Blocks that take of something more than there is.
     pub(super) crowded: BTreeSet<Block>,
+    /// What is rolled out over fleets.
+    pub(super) rollouts: Vec<RolloutPlan>,
     /// What each thing needs by itself.
     pub(super) dues: Dues,
 }
@@ -187,6 +189,7 @@ impl<'a> Draft<'a> {
             shared: BTreeMap::new(),
             captures: BTreeMap::new(),
             crowded: BTreeSet::new(),
+            rollouts: Vec::new(),
             dues: Dues::default(),
         }
     }

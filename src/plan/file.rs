@@ -236,6 +236,7 @@ pub(super) mod tests {
             drift: Vec::new(),
             steps: Vec::new(),
             edges: BTreeSet::new(),
+            rollouts: Vec::new(),
             peaks: Vec::new(),
             assumptions: vec!["} is a brace".into()],
             floor: None,

@@ -140,6 +140,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         stock,
         crowded: blocks,
         dues,
+        rollouts,
         ..
     } = draft;
     assumptions.extend(stock.iter().map(in_stock));
@@ -168,6 +169,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         assumptions: if steps.is_empty() { Vec::new() } else { assumptions.into_iter().collect() },
         steps,
         edges,
+        rollouts,
         peaks,
         floor: Some(dues.floor()),
         notes,

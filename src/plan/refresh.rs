@@ -71,6 +71,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         drift,
         steps,
         edges: input.recorded.edges.clone(),
+        rollouts: Vec::new(),
         peaks: Vec::new(),
         assumptions: Vec::new(),
         floor: Some(Floor::default()),

@@ -203,6 +203,21 @@ fn called(plan: &Plan, step: &Step, wrong: &mut Vec<String>) {
             }
             return;
         }
+        Do::Gate(gate) => {
+            if !is_region(&gate.region) {
+                say(format!("looks in {:?}, which is no region", gate.region));
+            }
+            if gate.frees.len() != step.targets.len() {
+                say(format!("frees {} things for {} targets", gate.frees.len(), step.targets.len()));
+            }
+            return;
+        }
+        Do::Hook(hook) => {
+            if !is_region(&hook.region) {
+                say(format!("runs in {:?}, which is no region", hook.region));
+            }
+            return;
+        }
         Do::Record => return,
     };
     if call.account != plan.origin.account {

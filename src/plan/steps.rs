@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::call::{Arg, Call, StepId};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Region, RequestId, Uin, Zone};
 use crate::model::recorded::VersionRecord;
+use crate::model::rollout::Phase;
 use crate::model::spec::ObjectSpec;
+use crate::model::update::{Health, Hook, Moment};
 
 /// One step: one call, or one wait.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -76,6 +78,65 @@ pub enum Do {
     },
     /// Changes the state only: forgets what is gone, or enters what is there.
     Record,
+    /// Looks whether instances are healthy, for as long as it takes to know.
+    Gate(Box<Gate>),
+    /// Runs something of the user's for instances.
+    Hook(Box<HookStep>),
+}
+
+/// What a rollout has to see before it goes on. A target succeeds when its instance has been healthy for `min_ready_ms`;
+/// the step succeeds when no more than `most_failures` slots of the fleet have failed, in all of the rollout's gates
+/// together, and the others have stayed healthy for `bake_ms` more. A target whose instance never came has failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Gate {
+    /// The fleet.
+    pub fleet: Block,
+    /// Where.
+    pub region: Region,
+    /// What an instance has to show.
+    pub health: Health,
+    /// How long each has to be healthy, in milliseconds.
+    pub min_ready_ms: Millis,
+    /// How long all have to stay healthy then, in milliseconds.
+    pub bake_ms: Millis,
+    /// How many slots may fail in the whole rollout.
+    pub most_failures: u32,
+    /// For each target what it hands out in place of its own id when it succeeds: the instance that may go then.
+    pub frees: Vec<Option<CloudId>>,
+    /// What the rollout is when it succeeds; silent: as before.
+    pub passed: Option<Mark>,
+    /// What the rollout is when it does not; silent: there is no rollout to mark.
+    pub failed: Option<Phase>,
+}
+
+impl Gate {
+    /// Whether nothing has to be looked at: then a target succeeds as soon as its instance is there.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.health.check.is_none() && self.min_ready_ms == 0 && self.bake_ms == 0
+    }
+}
+
+/// What a gate makes of its rollout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Mark {
+    /// How far it is then.
+    pub phase: Phase,
+    /// Whether the canary counts as passed from then on.
+    pub canary_passed: bool,
+}
+
+/// A hook that is run for the instances that the step's targets are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HookStep {
+    /// The fleet.
+    pub fleet: Block,
+    /// Where.
+    pub region: Region,
+    /// When.
+    pub moment: Moment,
+    /// What.
+    pub hook: Hook,
 }
 
 /// One thing that a step acts on.

@@ -10,11 +10,15 @@ use crate::model::addr::Block;
 use crate::model::digest::Digest;
 use crate::model::ids::{ImageId, Lineage, Name, Region};
 use crate::model::recorded::Origin;
+use crate::model::rollout::Rollout;
+use crate::model::update::Strategy;
 use crate::plan::input::Scope;
 
 pub use super::changes::{Action, AttrChange, Change, Detail, Drift, Handling, PRESENCE, Reason, Value};
 pub use super::floor::Floor;
-pub use super::steps::{Do, Effect, Fact, Hold, Need, NewObject, Resource, Settle, Step, Target, Until};
+pub use super::steps::{
+    Do, Effect, Fact, Gate, Hold, HookStep, Mark, Need, NewObject, Resource, Settle, Step, Target, Until,
+};
 
 /// The version of the plan's own format.
 pub const FORMAT: u32 = 1;
@@ -59,6 +63,9 @@ pub struct Plan {
     pub edges: BTreeSet<(Block, Block)>,
     /// The most that is held of each limited thing, at any moment.
     pub peaks: Vec<Peak>,
+    /// What is rolled out over fleets, batch by batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<RolloutPlan>,
     /// What the cloud does not let one know beforehand, and the plan relies on.
     pub assumptions: Vec<String>,
     /// The fewest calls by which all of this can come to be; `None` in plans of versions that did not count them.
@@ -93,6 +100,29 @@ impl Plan {
         }
         calls
     }
+}
+
+/// What is rolled out over a fleet by a plan: all that is left of it, or as far as the next pause.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RolloutPlan {
+    /// The rollout as it is when the plan begins.
+    pub row: Rollout,
+    /// What is done to instances whose system disk changes; never `auto`.
+    pub strategy: Strategy,
+    /// Why, where the plan chose; empty where the config did.
+    pub why: String,
+    /// How many slots each of its batches has, in order; with a canary that is the first.
+    pub batches: Vec<u32>,
+    /// Whether the first batch is a canary.
+    pub canary: bool,
+    /// How many slots wait for somebody to say that it goes on.
+    pub left: u32,
+    /// How many instances the fleet is to have.
+    pub count: u32,
+    /// The fewest of them in service at any moment, if nothing else goes wrong.
+    pub least_available: u32,
+    /// The most instances that there are at any moment.
+    pub most: u32,
 }
 
 /// The closing line of a plan.

@@ -57,6 +57,8 @@ fn action(plan: &Plan, id: StepId) -> Option<&'static str> {
         Do::Call(call) => call.body.action(),
         Do::Await { .. } => "waiting",
         Do::Record => "recording",
+        Do::Gate(_) => "watching",
+        Do::Hook(_) => "running hooks",
     })
 }
 

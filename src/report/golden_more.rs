@@ -103,6 +103,7 @@ fn state() -> Recorded {
         cam_role: None,
         power: None,
         protect: false,
+        on_trial: false,
     })));
     let image = Arc::new(ObjectSpec::Image(ImageCopySpec {
         description: None,
@@ -166,6 +167,7 @@ fn state() -> Recorded {
             made_ms: NOON,
         }],
         edges: BTreeSet::from([(samples::block("fleet.web"), samples::block("image.web"))]),
+        rollouts: BTreeMap::new(),
     }
 }
 

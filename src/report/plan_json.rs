@@ -56,6 +56,7 @@ pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
         drift,
         steps,
         edges: _,
+        rollouts: _,
         peaks,
         assumptions,
         floor,
@@ -286,6 +287,8 @@ fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
         Do::Call(call) => (call.body.action(), Some(call.region.as_str())),
         Do::Await { region } => ("Await", Some(region.as_str())),
         Do::Record => ("Record", None),
+        Do::Gate(gate) => ("Gate", Some(gate.region.as_str())),
+        Do::Hook(hook) => ("Hook", Some(hook.region.as_str())),
     };
     let needs = needs.iter().map(|need| match need {
         Need::Success(step) => object! { "step" => step.0, "until" => "success" },

@@ -119,6 +119,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         drift: Vec::new(),
         steps,
         edges: BTreeSet::new(),
+        rollouts: Vec::new(),
         peaks: Vec::new(),
         assumptions: Vec::new(),
         floor: None,

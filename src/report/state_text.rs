@@ -29,7 +29,7 @@ fn in_order(state: &Recorded) -> impl Iterator<Item = &Object> {
 /// The state as tables: images, shares, fleets; by block.
 #[must_use]
 pub fn show(state: &Recorded, style: Style) -> String {
-    let Recorded { lineage: _, serial, origin, objects, versions: _, halted: _, edges: _ } = state;
+    let Recorded { lineage: _, serial, origin, objects, versions: _, halted: _, edges: _, rollouts: _ } = state;
     let mut head = Page::new(style);
     if let Some(Origin { endpoint, account, project }) = origin {
         head.plain(&format!("Project {project}, cloud {endpoint}, account {account}, serial {serial}"));
@@ -195,6 +195,7 @@ fn slot_json(slot: &SlotSpec) -> Node {
         cam_role,
         power,
         protect,
+        on_trial,
     } = slot;
     object! {
         "image" => image.to_string(),
@@ -234,6 +235,7 @@ fn slot_json(slot: &SlotSpec) -> Node {
             Power::Stopped => "stopped",
         }),
         "protect" => *protect,
+        "on_trial" => *on_trial,
     }
 }
 

@@ -90,6 +90,8 @@ impl Writer<'_> {
             Do::Call(call) => (call.body.action(), Some(&call.region)),
             Do::Await { region } => ("await", Some(region)),
             Do::Record => ("record", None),
+            Do::Gate(gate) => ("gate", Some(&gate.region)),
+            Do::Hook(hook) => ("hook", Some(&hook.region)),
         };
         let mut insert = self.conn.prepare_cached(
             "INSERT INTO op (id, run, state, action, region, attempt, intended_ms, cloud_ms, sent_ms, request_id, step)

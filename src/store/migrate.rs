@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../../state/migrations/0001_init.sql") },
     Migration { name: "0002_history", sql: include_str!("../../state/migrations/0002_history.sql") },
     Migration { name: "0003_small", sql: include_str!("../../state/migrations/0003_small.sql") },
+    Migration { name: "0004_rollouts", sql: include_str!("../../state/migrations/0004_rollouts.sql") },
 ];
 
 /// The oldest schema that is read as it is: what came later lies outside of what a plan needs, and a reader must not

@@ -21,6 +21,7 @@ use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
 use crate::model::ids::{ImageId, InstanceId, Region, Version, Zone};
 use crate::model::recorded::{Object, OpId, Recorded, RunId, Status, VersionRecord};
+use crate::model::rollout::{Phase, Rollout};
 use crate::model::spec::ObjectSpec;
 
 /// Specs that have been read, by their row.
@@ -82,6 +83,7 @@ pub(super) fn load(conn: &Connection) -> Res<Stored> {
         objects,
         versions: versions(&tx)?,
         edges: edges(&tx)?,
+        rollouts: rollouts(&tx)?,
     };
     let open = journal::open(&tx, &mut specs)?;
     let ids_ever = if open.is_empty() { BTreeSet::new() } else { ids_ever(&tx)? };
@@ -124,6 +126,33 @@ pub(super) fn halted(
         halted.retain(|id| there.contains(id));
     }
     Ok(halted)
+}
+
+/// How far changes of fleets are. A state of an older schema has none.
+fn rollouts(conn: &Connection) -> Res<BTreeMap<Block, Rollout>> {
+    let mut rollouts = BTreeMap::new();
+    if !has_table(conn, "rollout")? {
+        return Ok(rollouts);
+    }
+    let mut statement = conn.prepare_cached("SELECT block, phase, json FROM rollout")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = block(text(row, 0)?)?;
+        let rollout: Rollout = of_json("a rollout", text(row, 2)?)?;
+        let phase = of_word(&Phase::ALL, Phase::word, text(row, 1)?)?;
+        if rollout.block != key || rollout.phase != phase {
+            return Err(Trouble::damaged(format!("tells two things of the rollout of {key}")));
+        }
+        rollouts.insert(key, rollout);
+    }
+    Ok(rollouts)
+}
+
+fn has_table(conn: &Connection, name: &str) -> Res<bool> {
+    let found = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| {
+        row.get::<_, i64>(0)
+    });
+    Ok(found? > 0)
 }
 
 fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {

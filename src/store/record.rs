@@ -17,6 +17,7 @@ use crate::model::addr::{Addr, Block};
 use crate::model::digest::Digest;
 use crate::model::ids::{CloudId, ImageId, Region, RequestId, Uin, Version};
 use crate::model::recorded::{Object, OpId, Origin, RunId, Status, VersionRecord};
+use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 use crate::plan::{Counts, Step};
 
@@ -203,6 +204,10 @@ pub enum Record {
     },
     /// Which block needs which, in place of what was recorded.
     Edges(BTreeSet<(Block, Block)>),
+    /// How far the change of a fleet is, in place of what was recorded of it.
+    Rollout(Box<Rollout>),
+    /// A fleet has no rollout any more.
+    DropRollout(Block),
     /// The cloud that this state is of.
     Origin(Origin),
     /// How long something took, for estimates.

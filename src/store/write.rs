@@ -16,6 +16,7 @@ use crate::model::addr::{Addr, Block, Kind};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{CloudId, ImageId, Region, RequestId, Version, Zone};
 use crate::model::recorded::{Object, OpId, Origin, Status, VersionRecord};
+use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 
 /// Applies the records of one commit.
@@ -61,6 +62,8 @@ impl<'a> Writer<'a> {
             Record::Version(version) => self.version(version),
             Record::DropVersion { block, version, generation } => self.drop_version(block, version, *generation),
             Record::Edges(edges) => self.edges(edges),
+            Record::Rollout(rollout) => self.rollout(rollout),
+            Record::DropRollout(block) => self.drop_rollout(block),
             Record::Origin(origin) => self.origin(origin),
             Record::Took { action, region, ms } => self.took(action, region, *ms),
             Record::Budget(learned) => teach(self.conn, learned),
@@ -337,6 +340,20 @@ impl<'a> Writer<'a> {
                 made_ms
             ])?;
         Ok(())
+    }
+
+    fn rollout(&mut self, rollout: &Rollout) -> Res<()> {
+        self.changed = true;
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO rollout (block, phase, json) VALUES (?1, ?2, ?3)")?
+            .execute(params![rollout.block.to_string(), rollout.phase.word(), json(rollout)?])?;
+        Ok(())
+    }
+
+    fn drop_rollout(&mut self, block: &Block) -> Res<()> {
+        self.changed = true;
+        let gone = self.conn.prepare_cached("DELETE FROM rollout WHERE block = ?1")?.execute([block.to_string()])?;
+        if gone == 1 { Ok(()) } else { Err(Trouble::said(format!("{block}: has no rollout in the state"))) }
     }
 
     fn drop_version(&mut self, block: &Block, version: &Version, generation: u32) -> Res<()> {

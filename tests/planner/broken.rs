@@ -23,7 +23,7 @@ fn first<'p>(plan: &'p mut Plan, action: &str) -> &'p mut Step {
 fn call(step: &mut Step) -> &mut Call {
     match &mut step.does {
         Do::Call(call) => call,
-        Do::Await { .. } | Do::Record => panic!("{} makes no call", step.id),
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => panic!("{} makes no call", step.id),
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn planted(what: &str, plant: impl FnOnce(&mut World, &mut Plan)) {
 pub(crate) fn of_action<'p>(plan: &'p mut Plan, action: &str) -> impl Iterator<Item = &'p mut Step> {
     plan.steps.iter_mut().filter(move |step| match &step.does {
         Do::Call(call) => call.body.action() == action,
-        Do::Await { .. } | Do::Record => false,
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => false,
     })
 }
 

@@ -309,7 +309,7 @@ fn the_longest_way_is_the_one_that_nothing_is_faster_than() {
         .iter()
         .filter_map(|(id, _)| match &plan.steps[id.0 as usize].does {
             Do::Call(call) => Some(call.body.action()),
-            Do::Await { .. } | Do::Record => None,
+            Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
         })
         .collect();
     assert_eq!(actions, ["RunInstances", "CreateImage", "SyncImages", "RunInstances"]);

@@ -99,6 +99,7 @@ pub(crate) fn slot_spec(n: u32) -> Arc<ObjectSpec> {
         cam_role: None,
         power: None,
         protect: false,
+        on_trial: n.is_multiple_of(3),
     })))
 }
 

@@ -414,6 +414,8 @@ fn action_of(step: &Step) -> &'static str {
         crate::plan::Do::Call(call) => call.body.action(),
         crate::plan::Do::Await { .. } => "Await",
         crate::plan::Do::Record => "Record",
+        crate::plan::Do::Gate(_) => "Gate",
+        crate::plan::Do::Hook(_) => "Hook",
     }
 }
 
@@ -421,6 +423,8 @@ fn region_of(step: &Step) -> Option<&Region> {
     match &step.does {
         crate::plan::Do::Call(call) => Some(&call.region),
         crate::plan::Do::Await { region } => Some(region),
+        crate::plan::Do::Gate(gate) => Some(&gate.region),
+        crate::plan::Do::Hook(hook) => Some(&hook.region),
         crate::plan::Do::Record => None,
     }
 }

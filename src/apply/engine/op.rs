@@ -119,7 +119,7 @@ impl Op {
     pub(super) fn call(&self) -> Option<&Call> {
         match &self.record.step.does {
             Do::Call(call) => Some(call),
-            Do::Await { .. } | Do::Record => None,
+            Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
         }
     }
 

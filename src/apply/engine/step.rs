@@ -74,7 +74,7 @@ impl Engine<'_> {
         }
         match &step.does {
             Do::Record => self.record_only(&step, &indices, out),
-            Do::Await { .. } => self.await_only(now, step, indices, out),
+            Do::Await { .. } | Do::Gate(_) | Do::Hook(_) => self.await_only(now, step, indices, out),
             Do::Call(_) => {
                 if self.facts.fresh(now, &step, self.set.fresh_ms) {
                     self.intend(now, step, indices, out);
@@ -108,7 +108,7 @@ impl Engine<'_> {
     fn resolved(&mut self, now: Millis, mut step: Step, out: &mut Vec<Command>) -> Option<(Step, Vec<u32>)> {
         let missing = match &mut step.does {
             Do::Call(call) => call.body.resolve(&|output| self.outputs.get(&output).cloned()).err(),
-            Do::Await { .. } | Do::Record => None,
+            Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
         };
         if let Some((other, target)) = missing {
             let because = self.name_of(other, target);

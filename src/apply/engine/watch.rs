@@ -67,7 +67,7 @@ impl Engine<'_> {
         let region = match &step.does {
             Do::Call(call) => call.region.clone(),
             Do::Await { region } => region.clone(),
-            Do::Record => return,
+            Do::Record | Do::Gate(_) | Do::Hook(_) => return,
         };
         let every_ms = (step.settle.expected_ms / 10).max(LEAST_EVERY_MS);
         let due_ms = now + step.settle.expected_ms.min(every_ms);

@@ -172,6 +172,7 @@ fn of_spec(spec: &SlotSpec, mark: &str) -> Instance {
         cam_role,
         power: _,
         protect,
+        on_trial: _,
     } = spec;
     let SlotNetwork { subnet, security_groups } = network;
     let found = match image {

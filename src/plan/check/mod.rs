@@ -321,6 +321,6 @@ fn handed(step: &Step) -> Vec<StepId> {
             | Body::ModifyInstances { .. }
             | Body::Describe(_) => call.body.outputs().into_iter().map(|(step, _)| step).collect(),
         },
-        Do::Await { .. } | Do::Record => Vec::new(),
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => Vec::new(),
     }
 }

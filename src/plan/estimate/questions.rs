@@ -114,7 +114,7 @@ pub fn questions(plan: &Plan, desired: &Desired, recorded: &Recorded, observed: 
 fn launched(step: &Step) -> Option<(&Region, &Launch)> {
     match &step.does {
         Do::Call(Call { body: Body::RunInstances(launch), region, .. }) => Some((region, launch)),
-        Do::Call(_) | Do::Await { .. } | Do::Record => None,
+        Do::Call(_) | Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
     }
 }
 
@@ -370,6 +370,7 @@ fn launch_of(spec: &SlotSpec, zone: &Zone, image: &ImageId) -> Launch {
         cam_role: _,
         power: _,
         protect: _,
+        on_trial: _,
     } = spec;
     alike(&Launch {
         system_disk: system_disk.clone(),

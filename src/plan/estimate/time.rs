@@ -30,7 +30,7 @@ pub fn foresee(plan: &Plan, measured: &Measured) -> Vec<Foreseen> {
         let Some(own) = all.get_mut(step.id.0 as usize) else { continue };
         let took = match &step.does {
             Do::Call(call) => measured.get(call.body.action()).and_then(|of| of.get(&call.region)).copied(),
-            Do::Await { .. } | Do::Record => None,
+            Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
         };
         own.expected_ms = took.unwrap_or(step.settle.expected_ms);
         let all_ms = own.expected_ms + own.after_ms;

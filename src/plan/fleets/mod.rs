@@ -231,6 +231,7 @@ pub(super) fn slot_spec(fleet: &Fleet, zone: &Zone, image: ImageUse) -> SlotSpec
         tags,
         user_data,
         update: _,
+        health: _,
         hostname,
         charge,
         placement_group,
@@ -256,6 +257,7 @@ pub(super) fn slot_spec(fleet: &Fleet, zone: &Zone, image: ImageUse) -> SlotSpec
         cam_role: cam_role.clone(),
         power: *power,
         protect: *protect,
+        on_trial: false,
     }
 }
 

@@ -259,7 +259,7 @@ fn shown(draft: &Draft<'_>, from: &Name, at: &ImageAt) -> Value {
 fn users(draft: &Draft<'_>, region: &Region, image: &Arg<ImageId>) -> Vec<StepId> {
     let calls = draft.steps.iter().filter_map(|step| match &step.does {
         Do::Call(call) => Some((step.id, call)),
-        Do::Await { .. } | Do::Record => None,
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
     });
     calls
         .filter(|(_, call)| call.region == *region && call.body.needs_idle() == Some(image))

@@ -426,6 +426,7 @@ fn bare(one: &Instance, image: ImageUse) -> SlotSpec {
         cam_role: None,
         power: None,
         protect: false,
+        on_trial: false,
     };
     diff::learn_slot(&mut spec, FleetAttr::ChargeType, one);
     spec

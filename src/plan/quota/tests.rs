@@ -130,7 +130,7 @@ fn hopeless(step: &Step, state: &[At]) -> bool {
     let all_over = step.waits_for().iter().all(|other| !matches!(state[other.0 as usize], At::Waiting | At::Running));
     let handed = match &step.does {
         Do::Call(call) => call.body.outputs().iter().all(|(other, _)| state[other.0 as usize] != At::Skipped),
-        Do::Await { .. } | Do::Record => true,
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => true,
     };
     all_over && (failed || !handed)
 }

@@ -76,6 +76,7 @@ fn launch_run(
         cam_role,
         power: _,
         protect,
+        on_trial: _,
     } = slot_spec.as_ref();
     let mut all_tags = tags.clone();
     all_tags.insert(rolling.tag.0.clone(), rolling.tag.1.clone());

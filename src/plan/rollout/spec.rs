@@ -66,6 +66,7 @@ impl Rolling<'_> {
             cam_role,
             power,
             protect,
+            on_trial: _,
         } = wanted.as_ref();
         let mut tags = tags.clone();
         if !parts.contains(&Part::Untagged) {
@@ -103,6 +104,7 @@ impl Rolling<'_> {
             cam_role: if unbinds { recorded.cam_role.clone() } else { cam_role.clone() },
             power,
             protect: if unprotects { recorded.protect } else { *protect },
+            on_trial: if rebuilt { self.on_trial } else { recorded.on_trial },
         };
         // One value for all slots that come to be the same.
         if spec == **config {
