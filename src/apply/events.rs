@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::cloud::call::{Class, StepId};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, Region, RequestId};
 use crate::model::recorded::OpId;
+use crate::model::rollout::Phase;
 use crate::plan::Action;
 use crate::store::StoreFault;
 
@@ -16,8 +17,9 @@ pub type Settled = (Addr, Option<CloudId>);
 /// Something that happened. Whoever shows it knows when.
 ///
 /// Of a step come `Started`, then what happens to its targets (each is told of once: `Settled`, `Failed` or `Skipped`),
-/// then `Done`. A step of which nothing was tried is only `Skipped`, or `Failed`. While an interrupted run is recovered
-/// there are no steps: numbers of steps are those of a plan that is no more.
+/// then `Done`. A step of which nothing was tried is only `Skipped`, or `Failed`. Of a gate come `Gate`s between; a target
+/// that had settled may still fail there, while it bakes. While an interrupted run is recovered there are no steps:
+/// numbers of steps are those of a plan that is no more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// An operation of an interrupted run is looked into.
@@ -58,7 +60,7 @@ pub enum Progress {
     Started {
         /// The step.
         step: StepId,
-        /// The API's action, `Await` or `Record`.
+        /// The API's action, `Await`, `Record`, `Gate` or `Hook`.
         action: &'static str,
         /// Where; nowhere for `Record`.
         region: Option<Region>,
@@ -116,6 +118,15 @@ pub enum Progress {
         /// Which.
         targets: Vec<Settled>,
     },
+    /// How far a gate of a rollout is.
+    Gate {
+        /// The step.
+        step: StepId,
+        /// The fleet.
+        fleet: Block,
+        /// What is new.
+        news: GateNews,
+    },
     /// A step that had started is over, however it went.
     Done {
         /// The step.
@@ -149,6 +160,40 @@ pub enum Progress {
     },
 }
 
+/// What is new about a gate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GateNews {
+    /// Instances became healthy, or ceased to be.
+    Healthy {
+        /// How many are.
+        healthy: usize,
+        /// Of how many that have not failed.
+        of: usize,
+    },
+    /// All are ready, and have to stay healthy together.
+    Baking {
+        /// Until when, by the clock that the events are shown with.
+        until_ms: Millis,
+    },
+    /// The rollout goes on; where that makes something else of it, what.
+    Passed {
+        /// How far it is then.
+        phase: Option<Phase>,
+    },
+    /// The rollout waits for somebody.
+    Paused {
+        /// Why.
+        why: String,
+    },
+    /// The rollout does not go on.
+    Failed {
+        /// What becomes of it; `None`: there is no rollout to mark.
+        phase: Option<Phase>,
+        /// Which instances failed, and why.
+        why: String,
+    },
+}
+
 /// How an apply ended. What stands nowhere here was not reached.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Outcome {
@@ -168,20 +213,51 @@ pub struct Outcome {
     pub store: Option<StoreFault>,
     /// Whether nothing was left to wait for though not all was done: a fault of this program.
     pub stuck: bool,
+    /// Fleets whose rollouts wait for somebody now, because the config says so or somebody wished it.
+    pub paused: BTreeSet<Block>,
+    /// Fleets whose rollouts failed, and stay where they are.
+    pub stopped: BTreeSet<Block>,
+    /// Fleets whose rollouts failed, and go back to what ran before.
+    pub taken_back: BTreeSet<Block>,
 }
 
 impl Outcome {
     /// Whether it is known of everything how it ended, well or not.
     #[must_use]
     pub fn settled(&self) -> bool {
-        let Self { done: _, failed: _, refused: _, skipped: _, in_doubt, interrupted, store, stuck } = self;
+        let Self {
+            done: _,
+            failed: _,
+            refused: _,
+            skipped: _,
+            in_doubt,
+            interrupted,
+            store,
+            stuck,
+            paused: _,
+            stopped: _,
+            taken_back: _,
+        } = self;
         in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
 
-    /// Whether all was done.
+    /// Whether all was done. A plan that led as far as a pause is done there.
     #[must_use]
     pub fn whole(&self) -> bool {
-        let Self { done: _, failed, refused: _, skipped, in_doubt, interrupted, store, stuck } = self;
-        failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+        let Self {
+            done: _,
+            failed,
+            refused: _,
+            skipped,
+            in_doubt,
+            interrupted,
+            store,
+            stuck,
+            paused: _,
+            stopped,
+            taken_back,
+        } = self;
+        let well = failed.is_empty() && skipped.is_empty() && stopped.is_empty() && taken_back.is_empty();
+        well && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
 }

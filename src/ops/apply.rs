@@ -6,6 +6,7 @@ use super::connect::{Connected, connect};
 use super::load::{files, load, state, store_problem};
 use super::lock::{Lock, Waiter, interrupted};
 use super::plan::{PlanOptions, Planned, move_pins, pin, plan_with};
+use super::prober::Asker;
 use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
@@ -14,7 +15,7 @@ use crate::config::ConfigFiles;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::model::digest::{Digest, context};
-use crate::model::ids::Uin;
+use crate::model::ids::{Name, Uin};
 use crate::model::recorded::RunId;
 use crate::plan::Plan;
 use crate::store::{Fence, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
@@ -175,7 +176,7 @@ impl<'a> Held<'a> {
     fn drive(
         &mut self,
         engine: Engine<'_>,
-        account: &Uin,
+        (account, project): (&Uin, &Name),
         connected: &Connected,
         watcher: &mut dyn Watcher,
     ) -> Outcome {
@@ -183,6 +184,7 @@ impl<'a> Held<'a> {
             engine,
             Ports {
                 cloud: Arc::clone(&connected.cloud),
+                prober: Arc::new(Asker::new(self.site, connected.machines.clone(), project)),
                 clock: Arc::clone(&self.site.clock),
                 store: &mut *self.store,
                 fence: self.lock.fence,
@@ -327,8 +329,8 @@ fn recover(
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Problem> {
     let run = held.start_run("recover", None, Some(config))?;
-    let account = match stored.recorded.origin.as_ref() {
-        Some(origin) => origin.account.clone(),
+    let (account, project) = match stored.recorded.origin.as_ref() {
+        Some(origin) => (origin.account.clone(), origin.project.clone()),
         None => {
             let file = site.show(&site.state_file());
             return Err(Problem::of(
@@ -339,7 +341,7 @@ fn recover(
     };
     let set = Settings { window_ms: window_ms(connected, &stored), ..settings(site, connected, &account, run) };
     let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);
-    let outcome = held.drive(engine, &account, connected, watcher);
+    let outcome = held.drive(engine, (&account, &project), connected, watcher);
     held.end_run(run, &outcome);
     watcher.recovered(&outcome);
     Ok(outcome)
@@ -371,7 +373,7 @@ pub(super) fn execute(
         ..settings(site, connected, &plan.origin.account, run)
     };
     let engine = Engine::run(set, plan, stored.next_op);
-    let outcome = held.drive(engine, &plan.origin.account, connected, watcher);
+    let outcome = held.drive(engine, (&plan.origin.account, &plan.origin.project), connected, watcher);
     held.end_run(run, &outcome);
     Ok(Applied::Ran(outcome))
 }

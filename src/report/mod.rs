@@ -28,7 +28,9 @@ pub mod timing;
 mod cost;
 mod diff_text;
 mod groups;
+mod live_rollout;
 mod node;
+mod watched;
 mod words;
 
 #[cfg(test)]

@@ -149,9 +149,10 @@ fn rollouts(conn: &Connection) -> Res<BTreeMap<Block, Rollout>> {
 }
 
 fn has_table(conn: &Connection, name: &str) -> Res<bool> {
-    let found = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| {
-        row.get::<_, i64>(0)
-    });
+    let found =
+        conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| {
+            row.get::<_, i64>(0)
+        });
     Ok(found? > 0)
 }
 
