@@ -11,7 +11,7 @@ use crate::diff::Takes;
 use crate::model::addr::Kind;
 use crate::model::desired::{Desired, Strategy};
 use crate::model::ids::Zone;
-use crate::model::rollout::{Phase, Rollout};
+use crate::model::rollout::{Hold, Phase, Rollout};
 use crate::model::spec::{Login, ObjectSpec, Power};
 use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
 use crate::plan::draft::Draft;
@@ -96,6 +96,10 @@ impl Guide {
             return guide;
         }
         let known = rolling.course.row;
+        if rolling.course.hold == Hold::Rest {
+            // What broke meanwhile is made anew; the rollout is where it was.
+            return guide;
+        }
         if guide.back {
             guide.row = known.cloned();
             return guide;
