@@ -67,7 +67,8 @@ impl Default for Options<'_> {
     }
 }
 
-const NOTHING: &Asked = &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None, scope: Scope::All };
+const NOTHING: &Asked =
+    &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None, retry: Upgrade::None, scope: Scope::All };
 
 /// What the command line asks for of single things.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -76,6 +77,8 @@ pub struct Asked {
     pub replace: BTreeSet<Addr>,
     /// Which look-ups move on to the newest match.
     pub upgrade: Upgrade,
+    /// Rollouts of which fleets are tried again, that stopped, were aborted or were taken back.
+    pub retry: Upgrade,
     /// What the plan is about.
     pub scope: Scope,
 }
@@ -88,20 +91,20 @@ impl Asked {
     }
 }
 
-/// Which look-ups move on to the newest match.
+/// Of which blocks something is done: whose look-ups move on to the newest match, whose rollouts are tried again.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Upgrade {
-    /// None: each stays where it is pinned.
+    /// None: each look-up stays where it is pinned, and each rollout as it is.
     #[default]
     None,
     /// All of them.
     All,
-    /// Those of these image blocks.
+    /// Those of these blocks.
     Of(BTreeSet<Addr>),
 }
 
 impl Upgrade {
-    /// Whether the look-up of a block moves on.
+    /// Whether it is done of a block.
     #[must_use]
     pub fn has(&self, block: &Block) -> bool {
         match self {
