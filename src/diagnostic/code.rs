@@ -116,6 +116,8 @@ codes! {
     CYCLE "cycle" Config "Blocks depend on each other in a circle."
     ROLLOUT_HELD "rollout-held" Guard "A rollout is paused, stopped, aborted or was taken back: the fleet stays as it is, or goes back."
     NO_WAY_BACK "no-way-back" Infeasible "A rollout is to be taken back, and what ran before is not there any more."
+    STOPS_ONLY "stops-only" Infeasible "A rollout that fails would stop: it could not go back by itself."
+    MIN_AVAILABLE "min-available" Infeasible "A fleet would have fewer instances in service than `min_available` asks for."
     CONFLICT "conflict" Config "Two values exclude each other."
     NOT_OURS "not-ours" Config "A public, shared or marketplace image is only looked up: it can be launched from, but not renamed, tagged, versioned, or sent to another region."
     UNTRUSTED_OWNER "untrusted-owner" Config "A shared image belongs to an account that is not in `trusted_owners`. The cloud does not check what others share."
