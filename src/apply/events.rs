@@ -260,4 +260,31 @@ impl Outcome {
         let well = failed.is_empty() && skipped.is_empty() && stopped.is_empty() && taken_back.is_empty();
         well && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
+
+    /// Whether nothing went wrong, and a rollout waits for somebody. Where that one wished for the pause while the plan
+    /// was carried out, what stood behind it was skipped.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let well = self.failed.is_empty() && self.stopped.is_empty() && self.taken_back.is_empty();
+        !self.paused.is_empty() && well && self.settled()
+    }
+
+    /// The same, followed by another run that was a part of it.
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
+        let Self { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
+            next;
+        self.done.extend(done);
+        self.failed.extend(failed);
+        self.refused.extend(refused);
+        self.skipped.extend(skipped);
+        self.in_doubt.extend(in_doubt);
+        self.interrupted |= interrupted;
+        self.store = self.store.or(store);
+        self.stuck |= stuck;
+        self.paused.extend(paused);
+        self.stopped.extend(stopped);
+        self.taken_back.extend(taken_back);
+        self
+    }
 }

@@ -16,6 +16,7 @@ mod orphans;
 mod plan;
 #[cfg(test)]
 mod reference;
+mod rollout;
 mod screen;
 mod serve;
 mod shell_help;
@@ -90,6 +91,7 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::History { list: _, command: Some(HistoryCommand::Prune(options)) } => {
             history::prune(&mut shell, &site, options)
         }
+        Command::Rollout { command } => rollout::run(&mut shell, &site, command),
         Command::State { command: StateCommand::List { addr } } => state::list(&mut shell, &site, addr.as_deref()),
         Command::State { command: StateCommand::Show { addr } } => state::show(&mut shell, &site, addr),
         Command::State { command: StateCommand::Rm(options) } => state::rm(&mut shell, &site, options),
@@ -123,6 +125,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
     match command {
         Command::Show { what: _ }
         | Command::History { .. }
+        | Command::Rollout { .. }
         | Command::State { .. }
         | Command::ForceUnlock(_)
         | Command::Cloud { command: CloudCommand::Inspect(_) | CloudCommand::Reset { .. } } => {

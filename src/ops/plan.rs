@@ -17,6 +17,7 @@ use crate::model::desired::Desired;
 use crate::model::ids::ImageId;
 use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::recorded::Recorded;
+use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
 use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, looked_at, nothing_of};
@@ -52,6 +53,20 @@ pub struct Planned {
     pub(super) stored: Stored,
     pub(super) connected: Connected,
     pub(super) sight: Sight,
+}
+
+impl Planned {
+    /// The rollout of a fleet, as the state has it that the plan was made from.
+    #[must_use]
+    pub fn rollout(&self, fleet: &Block) -> Option<&Rollout> {
+        self.stored.recorded.rollouts.get(fleet)
+    }
+
+    /// How many instances a fleet is to have.
+    #[must_use]
+    pub fn count(&self, fleet: &Block) -> u32 {
+        self.config.desired.fleets.get(&fleet.name).map_or(0, |fleet| fleet.count)
+    }
 }
 
 /// Plans.

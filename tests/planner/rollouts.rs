@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use fleetwright::cloud::call::Body;
 use fleetwright::model::addr::Block;
+use fleetwright::model::ids::Name;
 use fleetwright::model::limits::Limits;
 use fleetwright::model::recorded::Recorded;
 use fleetwright::model::rollout::Phase;
@@ -51,7 +52,7 @@ impl Shop {
     }
 
     fn update(&self) -> Update {
-        desired(&self.yaml()).fleets.remove(&"web".into()).expect("a fleet").update
+        desired(&self.yaml()).fleets.remove(&Name::new("web")).expect("a fleet").update
     }
 }
 
