@@ -353,19 +353,8 @@ pub struct Next<'a> {
 /// is not over.
 #[must_use]
 pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> String {
-    let Outcome {
-        done,
-        failed,
-        refused,
-        skipped,
-        in_doubt,
-        interrupted,
-        store,
-        stuck,
-        paused,
-        stopped,
-        taken_back,
-    } = outcome;
+    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
+        outcome;
     let Next { again, rollout } = next;
     let mut page = Page::new(style);
     let whole = outcome.whole();
