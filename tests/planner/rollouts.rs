@@ -69,20 +69,22 @@ fn update() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["zones", "slots"]),
     );
     let looks = (prop::option::of(amount(3)), any::<bool>(), any::<bool>());
-    (sizes, ways, looks).prop_map(|((surge, down, batch), (strategy, pause, failure, order), (canary, bakes, waits))| {
-        let mut words = vec![format!("strategy: {strategy}"), format!("order: {order}")];
-        words.extend(surge.filter(|_| strategy != "reset").map(|surge| format!("max_surge: {surge}")));
-        words.extend(down.map(|down| format!("max_unavailable: {down}")));
-        words.extend(batch.map(|batch| format!("batch: {batch}")));
-        if pause != "after_canary" || canary.is_some() {
-            words.push(format!("pause: {pause}"));
-        }
-        words.extend(canary.map(|canary| format!("canary: {canary}")));
-        words.push(format!("on_failure: {failure}"));
-        words.extend(bakes.then(|| "bake: 1m".to_owned()));
-        words.extend(waits.then(|| "min_ready: 10s".to_owned()));
-        words.join(", ")
-    })
+    (sizes, ways, looks).prop_map(
+        |((surge, down, batch), (strategy, pause, failure, order), (canary, bakes, waits))| {
+            let mut words = vec![format!("strategy: {strategy}"), format!("order: {order}")];
+            words.extend(surge.filter(|_| strategy != "reset").map(|surge| format!("max_surge: {surge}")));
+            words.extend(down.map(|down| format!("max_unavailable: {down}")));
+            words.extend(batch.map(|batch| format!("batch: {batch}")));
+            if pause != "after_canary" || canary.is_some() {
+                words.push(format!("pause: {pause}"));
+            }
+            words.extend(canary.map(|canary| format!("canary: {canary}")));
+            words.push(format!("on_failure: {failure}"));
+            words.extend(bakes.then(|| "bake: 1m".to_owned()));
+            words.extend(waits.then(|| "min_ready: 10s".to_owned()));
+            words.join(", ")
+        },
+    )
 }
 
 fn shop() -> impl Strategy<Value = Shop> {
@@ -148,7 +150,11 @@ fn carry_out(
     if least != usize::MAX {
         let (surge, down) = (at_once.surge as usize, at_once.down as usize);
         prop_assert!(least + down >= all, "{least} of {all} were there, and {down} may be away\n{}", shop.yaml());
-        prop_assert!(greatest <= all + surge, "{greatest} of {all} were there, and {surge} may be more\n{}", shop.yaml());
+        prop_assert!(
+            greatest <= all + surge,
+            "{greatest} of {all} were there, and {surge} may be more\n{}",
+            shop.yaml()
+        );
     }
     Ok(())
 }
