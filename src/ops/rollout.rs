@@ -19,6 +19,7 @@ use crate::model::ids::Name;
 use crate::model::recorded::{Object, Recorded, RunId};
 use crate::model::rollout::{Phase, Rollout};
 use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::plan::{Plan, RolloutPlan};
 use crate::store::{Holder, Lease, PauseWish, Record, SqliteStore, Store, StoreFault};
 
 /// What somebody says to a rollout.
@@ -259,6 +260,20 @@ fn past_that(site: &Site, row: &Rollout, say: Say) -> Problem {
     let fault = Diagnostic::error(codes::ROLLOUT_PHASE, format!("the rollout of {block} {is}: it cannot {}", say.word()));
     let fault = if why.is_empty() { fault } else { fault.why(why.clone()) };
     Problem::of(fault.help(help))
+}
+
+/// Refuses to go on, or back, where the config asks for something else meanwhile: the plan would roll that out.
+pub(super) fn still_asked_for(site: &Site, plan: &Plan, row: &Rollout) -> Result<(), Problem> {
+    let other = |planned: &&RolloutPlan| planned.row.block == row.block && planned.row.target != row.target;
+    let Some(planned) = plan.rollouts.iter().find(other) else { return Ok(()) };
+    Err(Problem::of(
+        Diagnostic::error(
+            codes::ROLLOUT_PHASE,
+            format!("the config asks for something else by now than the rollout of {}", row.block),
+        )
+        .why(format!("that rolled out {}; what would be rolled out now is {}", row.to, planned.row.to))
+        .help(format!("to roll that out: {}", site.command("apply"))),
+    ))
 }
 
 fn verb_status(site: &Site, block: &Block) -> String {

@@ -4,6 +4,7 @@ mod doctor;
 mod explain;
 mod history;
 mod lock;
+mod rollout;
 mod start;
 mod state;
 
