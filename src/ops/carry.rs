@@ -76,7 +76,7 @@ fn execute(
         ..settings(site, connected, &plan.origin.account, run)
     };
     let engine = Engine::run(set, plan, stored.next_op);
-    let outcome = held.drive(engine, &plan.origin.account, connected, watcher);
+    let outcome = held.drive(engine, (&plan.origin.account, &plan.origin.project), connected, watcher);
     held.end_run(run, &outcome);
     Ok(outcome)
 }

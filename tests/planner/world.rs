@@ -446,6 +446,7 @@ pub(crate) fn instance(
         internet_charge: None,
         bandwidth_mbps: 0,
         addresses: Vec::new(),
+        private_addresses: 0,
         created_ms: NOON_MS - 3_600_000,
         latest: None,
         protected: false,
