@@ -18,7 +18,7 @@ use crate::model::desired::Desired;
 use crate::model::ids::Name;
 use crate::model::recorded::{Object, Recorded, RunId};
 use crate::model::rollout::{Phase, Rollout};
-use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::model::spec::{ImageUse, ObjectSpec, SlotSpec};
 use crate::plan::{Plan, RolloutPlan};
 use crate::store::{Holder, Lease, PauseWish, Record, SqliteStore, Store, StoreFault};
 
@@ -286,6 +286,15 @@ pub(super) fn way_back(recorded: &Recorded, row: &Rollout) -> Result<(), String>
     let Some(before) = row.before() else {
         return Err("the state does not know what ran before: it was the first".to_owned());
     };
+    let content = |spec: &SlotSpec| spec.user_data.as_ref().map(|secret| secret.digest);
+    let gone = before.user_data.is_some()
+        && recorded.objects.iter().filter(|object| object.addr.block == row.block).any(|object| {
+            let ObjectSpec::Slot(spec) = object.spec.as_ref() else { return false };
+            row.reached(spec) && content(spec) != content(before)
+        });
+    if gone {
+        return Err("its user data was another one before, and is kept nowhere but in its file".to_owned());
+    }
     let ImageUse::Made { image, version, generation } = &before.image else { return Ok(()) };
     let regions: BTreeSet<_> =
         recorded.objects.iter().filter(|object| object.addr.block == row.block).map(|object| &object.region).collect();
@@ -308,7 +317,7 @@ fn no_way_back(site: &Site, row: &Rollout, why: &str) -> Problem {
     let stay = site.command(&format!("rollout abort {}", block.name));
     Problem::of(
         Diagnostic::error(codes::NO_WAY_BACK, format!("the rollout of {block} cannot be taken back")).why(why).help(
-            format!("give the fleet an image that works, and apply; to leave it as it is until then: {stay}"),
+            format!("have the config ask for what works, and apply; to leave the fleet as it is until then: {stay}"),
         ),
     )
 }

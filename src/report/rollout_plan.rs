@@ -229,3 +229,42 @@ fn strategy_word(strategy: Strategy) -> &'static str {
         Strategy::Auto => "auto",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_told_in_a_few_words() {
+        for (canary, batches, text) in [
+            (true, &[1, 5, 5, 5, 4][..], "1 canary, then 3 batches of 5, then 1 batch of 4"),
+            (true, &[2], "2 canaries"),
+            (false, &[5, 5], "2 batches of 5"),
+            (false, &[3], "1 batch of 3"),
+            (false, &[1, 2, 3, 1, 2], "5 batches of 1 to 3"),
+            (true, &[1, 1, 2, 3, 1, 2], "1 canary, then 5 batches of 1 to 3"),
+        ] {
+            assert_eq!(in_batches(canary, batches), text);
+        }
+    }
+
+    #[test]
+    fn what_an_instance_has_to_show_is_told_in_a_sentence() {
+        let health = |check, threshold| Health { check, threshold, address: Address::Public, ..Health::default() };
+        let http = |body| Check::Http { port: 8080, path: "/healthz".into(), status: 204, body };
+        for (health, text) in [
+            (health(None, 2), "each instance runs, within 10 min"),
+            (
+                health(Some(Check::Tcp { port: 22 }), 1),
+                "each takes connections at port 22, by its public address, asked every 5 s, within 10 min",
+            ),
+            (
+                health(Some(http(Some("ok".into()))), 3),
+                "each answers GET :8080/healthz with 204 and \"ok\", by its public address, 3 times in a row, asked every 5 s, \
+                 within 10 min",
+            ),
+        ] {
+            assert_eq!(healthy(&health), text);
+        }
+    }
+}

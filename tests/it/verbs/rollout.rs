@@ -70,18 +70,14 @@ fn changed(rig: &Rig, slot: u32, spec: SlotSpec) -> Record {
     }
 }
 
-/// A rollout of other user data over the fleet: one slot is there, one on trial, one failed, two are left.
+/// A rollout of another image over the fleet: one slot is there, one on trial, one failed, two are left.
 fn rolling(rig: &Rig, phase: Phase) -> Rollout {
     let before = spec(rig, 0);
-    let key = SecretKey::of(&recorded(rig).lineage);
-    let after = SlotSpec {
-        user_data: Some(key.refer(SecretSource::File("boot.sh".into()), b"#!/bin/sh\necho two\n")),
-        ..before.clone()
-    };
+    let after = SlotSpec { image: ImageUse::Found { id: ImageId::new("img-12345678") }, ..before.clone() };
     let row = Rollout {
         block: web(),
         target: Digest::of("test", b"two"),
-        to: before.image.clone(),
+        to: after.image.clone(),
         before: Some(Arc::new(ObjectSpec::Slot(Box::new(before)))),
         phase,
         canary_passed: true,
@@ -122,6 +118,8 @@ fn each_phase_is_shown_with_what_to_type_next() {
     insta::assert_snapshot!("rollout_status_wide", wide.run("-C . rollout status fleet.web").expect(Exit::Done).out);
     let json = rig.json("rollout status web --json");
     insta::assert_snapshot!("rollout_status_json", format!("{json:#}"));
+    super::documented(&json);
+    super::documented(&rig.json("rollout rollback web --no-apply --json"));
     insta::assert_snapshot!("rollout_in_a_state", rig.run("show").expect(Exit::Done).out);
     assert_eq!(rig.json("show --json")["rollouts"][0]["phase"], "taken_back");
 }
@@ -214,6 +212,12 @@ fn what_cannot_be_said_is_told_with_what_leads_on() {
     let before = Some(Arc::new(ObjectSpec::Slot(Box::new(before))));
     put(&rig, &Rollout { phase: Phase::Stopped, before, ..first.clone() });
     refused(&rig, "rollout rollback web --auto-approve", Exit::Infeasible);
+    let key = SecretKey::of(&recorded(&rig).lineage);
+    let other = key.refer(SecretSource::File("boot.sh".into()), b"#!/bin/sh\necho zero\n");
+    let before = SlotSpec { user_data: Some(other), ..spec(&rig, 3) };
+    let before = Some(Arc::new(ObjectSpec::Slot(Box::new(before))));
+    put(&rig, &Rollout { phase: Phase::Stopped, before, ..first.clone() });
+    refused(&rig, "rollout rollback web --no-apply", Exit::Infeasible);
     put(&rig, &Rollout { phase: Phase::Stopped, ..first });
     let (mut store, fence) = held(&rig);
     refused(&rig, "rollout abort web", Exit::Locked);
