@@ -209,7 +209,7 @@ impl Words {
 
     /// The first line that says anything.
     fn first_line(&self) -> String {
-        drop(self.over.recv_timeout(LAST_WORDS));
+        _ = self.over.recv_timeout(LAST_WORDS);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&kept);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();

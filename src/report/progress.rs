@@ -352,8 +352,19 @@ pub struct Next<'a> {
 /// is not over.
 #[must_use]
 pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> String {
-    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
-        outcome;
+    let Outcome {
+        done,
+        failed,
+        refused,
+        skipped,
+        in_doubt,
+        interrupted,
+        store,
+        stuck,
+        paused,
+        stopped,
+        taken_back,
+    } = outcome;
     let Next { again, rollout } = next;
     let mut page = Page::new(style);
     let whole = outcome.whole();
@@ -410,17 +421,6 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
     }
     line.push(Ink::Plain, ".");
     page.wrap(0, HANG, &line);
-    let rollouts = [
-        (paused, Ink::Change, "Paused:", "waits for somebody"),
-        (stopped, Ink::Lose, "Stopped:", "failed, and stays where it is"),
-        (taken_back, Ink::Lose, "Taken back:", "failed, and goes back to what ran before"),
-    ];
-    for (fleets, ink, heading, what) in rollouts {
-        for fleet in fleets {
-            let line = Line::new().add(ink, heading).text(format!(" the rollout of {fleet} {what}."));
-            page.wrap(0, HANG, &line);
-        }
-    }
     let remedies: BTreeSet<&str> = refused.iter().filter_map(|class| class.remedy()).collect();
     for remedy in remedies {
         page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));

@@ -487,11 +487,19 @@ impl<'p> Engine<'p> {
         (one.at, one.good, one.bad) = (At::Passed, 0, 0);
         let frees = &gate.gate.frees;
         self.target_done(id, n);
-        let Some(op) = self.ops.get(&id) else { return };
-        let (step, index) = (op.record.step.id, op.indices.get(n).copied());
-        if let Some((index, freed)) = index.and_then(|n| Some((n, frees.get(n as usize)?.clone()?))) {
-            self.outputs.insert((step, index), freed);
+        if let Some((step, index, freed)) = self.freed_by(id, n)
+            && let Some(instance) = frees.get(index as usize).cloned().flatten()
+        {
+            self.outputs.insert((step, freed), instance);
         }
+    }
+
+    /// A target as the plan numbers it, and the output by which a gate hands out what may go for it.
+    fn freed_by(&self, id: OpId, n: usize) -> Option<(StepId, u32, u32)> {
+        let op = self.ops.get(&id)?;
+        let (step, index) = (op.record.step.id, op.indices.get(n).copied()?);
+        let targets = self.plan.get(step.0 as usize)?.targets.len();
+        Some((step, index, index + u32::try_from(targets).ok()?))
     }
 
     /// An instance is not as it should be, and counts.
@@ -513,17 +521,20 @@ impl<'p> Engine<'p> {
 
     /// What had passed did not stay healthy: it is on trial again, and hands nothing out.
     fn take_back(&mut self, id: OpId, n: usize, target: &Target) {
+        let freed = self.freed_by(id, n);
         let Some(op) = self.ops.get_mut(&id) else { return };
-        let (step, index) = (op.record.step.id, op.indices.get(n).copied());
         if let Some(outcome) = op.record.outcomes.get_mut(n)
             && matches!(outcome, Some(TargetOutcome::Done))
         {
             *outcome = None;
             op.pending += 1;
         }
-        if let (Some(index), Some(state)) = (index, self.steps.get_mut(step.0 as usize)) {
+        if let Some((step, index, freed)) = freed
+            && let Some(state) = self.steps.get_mut(step.0 as usize)
+        {
             state.done.remove(&index);
             self.outputs.remove(&(step, index));
+            self.outputs.remove(&(step, freed));
         }
         if let Effect::Become(spec) = &target.effect
             && let ObjectSpec::Slot(slot) = spec.as_ref()

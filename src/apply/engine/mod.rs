@@ -13,6 +13,8 @@
 mod doubt;
 mod facts;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod hook;
 mod op;
 mod protocol;

@@ -79,8 +79,6 @@ pub enum Event {
     Probed(ProbeId, Result<(), String>),
     /// A hook has run, or a clause that says why it failed.
     Hooked(HookId, Result<(), String>),
-    /// Somebody wants the rollout of this fleet to pause, and why in words: it does at its next gate.
-    Pause(Block, String),
     /// Time went by, or it begins.
     Woke,
     /// Somebody wants it to stop.

@@ -180,10 +180,8 @@ impl Engine<'_> {
         let (mut step, mut n) = (step, n);
         loop {
             let planned = self.plan.get(step.0 as usize)?;
-            if let Do::Gate(gate) = &planned.does
-                && let Some(freed) = gate.frees.get(n as usize)?
-            {
-                return Some(freed.clone());
+            if let Some(freed) = planned.frees(n) {
+                return freed.cloned();
             }
             // What hands it on stands before it, so this comes to an end.
             match planned.targets.get(n as usize)?.id.as_ref()? {
@@ -199,7 +197,10 @@ impl Engine<'_> {
         if let Some(because) = self.why_skipped(step) {
             return because;
         }
-        let target = self.plan.get(step.0 as usize).and_then(|step| step.targets.get(target as usize));
+        let planned = self.plan.get(step.0 as usize);
+        // What a gate frees is numbered behind its targets.
+        let targets = planned.map_or(1, |step| step.targets.len().max(1));
+        let target = planned.and_then(|step| step.targets.get(target as usize % targets));
         not_there(&target.map_or_else(|| step.to_string(), |target| full_addr(target).to_string()))
     }
 

@@ -93,11 +93,8 @@ pub(super) fn replace(
             repair: false,
         });
     }
-    let after: Vec<Need> = if below.is_empty() {
-        needs
-    } else {
-        terminated.iter().copied().map(Need::Success).collect()
-    };
+    let after: Vec<Need> =
+        if below.is_empty() { needs } else { terminated.iter().copied().map(Need::Success).collect() };
     let launched = launch(draft, rolling, creations, &after, Some(&details));
     // The version before stays until its last instance has its successor: it may be wanted back.
     for work in group() {
