@@ -255,9 +255,12 @@ fn past_that(site: &Site, row: &Rollout, say: Say) -> Problem {
         (Say::Pause | Say::Abort, _) => {
             format!("it does not go on by itself; to go on: {}", verb(Say::Resume))
         }
-        (Say::Resume | Say::Promote | Say::Rollback, _) => format!("to see how far it is: {}", verb_status(site, block)),
+        (Say::Resume | Say::Promote | Say::Rollback, _) => {
+            format!("to see how far it is: {}", verb_status(site, block))
+        }
     };
-    let fault = Diagnostic::error(codes::ROLLOUT_PHASE, format!("the rollout of {block} {is}: it cannot {}", say.word()));
+    let fault =
+        Diagnostic::error(codes::ROLLOUT_PHASE, format!("the rollout of {block} {is}: it cannot {}", say.word()));
     let fault = if why.is_empty() { fault } else { fault.why(why.clone()) };
     Problem::of(fault.help(help))
 }

@@ -352,19 +352,8 @@ pub struct Next<'a> {
 /// is not over.
 #[must_use]
 pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> String {
-    let Outcome {
-        done,
-        failed,
-        refused,
-        skipped,
-        in_doubt,
-        interrupted,
-        store,
-        stuck,
-        paused,
-        stopped,
-        taken_back,
-    } = outcome;
+    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
+        outcome;
     let Next { again, rollout } = next;
     let mut page = Page::new(style);
     let whole = outcome.whole();
@@ -424,6 +413,15 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
     let remedies: BTreeSet<&str> = refused.iter().filter_map(|class| class.remedy()).collect();
     for remedy in remedies {
         page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));
+    }
+    for (fleets, ink, heading, what) in [
+        (paused, Ink::Change, "Paused:", "waits for somebody"),
+        (stopped, Ink::Lose, "Stopped:", "failed, and stays where it is"),
+        (taken_back, Ink::Lose, "Taken back:", "failed, and goes back to what ran before"),
+    ] {
+        for fleet in fleets {
+            page.wrap(0, HANG, &Line::new().add(ink, heading).text(format!(" the rollout of {fleet} {what}.")));
+        }
     }
     for (fleets, verb, what) in [(paused, "resume", "To go on"), (stopped, "status", "To see how far it is")] {
         for fleet in fleets {

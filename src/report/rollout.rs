@@ -204,10 +204,9 @@ fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&
         Phase::Paused => vec![resume, promote],
         Phase::Done => Vec::new(),
         Phase::Stopped | Phase::Aborted => vec![resume],
-        Phase::TakenBack => vec![
-            "the same is not rolled out again; what the config asks for next is".to_owned(),
-            retry,
-        ],
+        Phase::TakenBack => {
+            vec!["the same is not rolled out again; what the config asks for next is".to_owned(), retry]
+        }
     };
     if row.phase != Phase::TakenBack {
         lines.extend(back);
@@ -217,7 +216,13 @@ fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&
 
 /// What came of what somebody said to the rollout of a fleet.
 #[must_use]
-pub fn said(said: &Said, row: &Rollout, lease: Option<&Lease>, command: &dyn Fn(&str) -> String, style: Style) -> String {
+pub fn said(
+    said: &Said,
+    row: &Rollout,
+    lease: Option<&Lease>,
+    command: &dyn Fn(&str) -> String,
+    style: Style,
+) -> String {
     let Said { word, heard, run } = said;
     let block = &row.block;
     let mut page = Page::new(style);
@@ -319,19 +324,8 @@ fn rollout(told: &Told<'_>) -> Node {
 
 /// The row of a rollout as JSON.
 pub(super) fn row_json(row: &Rollout) -> Node {
-    let Rollout {
-        block,
-        target,
-        to,
-        before: _,
-        phase,
-        canary_passed,
-        promoted,
-        failed,
-        why,
-        started_ms,
-        changed_ms,
-    } = row;
+    let Rollout { block, target, to, before: _, phase, canary_passed, promoted, failed, why, started_ms, changed_ms } =
+        row;
     object! {
         "address" => block.to_string(),
         "phase" => phase.word(),

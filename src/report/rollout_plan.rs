@@ -129,24 +129,19 @@ fn in_batches(canary: bool, batches: &[u32]) -> String {
     } else {
         parts.extend(kinds.into_iter().filter_map(|kind| {
             let size = kind.first()?;
-            Some(if kind.len() == 1 { format!("1 batch of {size}") } else { format!("{} batches of {size}", kind.len()) })
+            Some(if kind.len() == 1 {
+                format!("1 batch of {size}")
+            } else {
+                format!("{} batches of {size}", kind.len())
+            })
         }));
     }
     parts.join(", then ")
 }
 
 fn past(gate: &Gate) -> String {
-    let Gate {
-        fleet: _,
-        region: _,
-        health,
-        min_ready_ms,
-        bake_ms,
-        most_failures: _,
-        frees: _,
-        passed: _,
-        failed: _,
-    } = gate;
+    let Gate { fleet: _, region: _, health, min_ready_ms, bake_ms, most_failures: _, frees: _, passed: _, failed: _ } =
+        gate;
     let mut text = healthy(health);
     if *min_ready_ms > 0 {
         text.push_str(&format!("; each for {}", words::span(*min_ready_ms)));

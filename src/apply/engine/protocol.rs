@@ -83,6 +83,8 @@ pub enum Event {
     Woke,
     /// Somebody wants it to stop.
     Stop(Urgency),
+    /// Somebody wants the rollout of this fleet to pause, and why in words: it does at its next gate.
+    Pause(Block, String),
 }
 
 /// What is to be done.

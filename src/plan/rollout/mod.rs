@@ -26,11 +26,11 @@ use crate::diff::{Attr, SlotDiff, Takes};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, Strategy};
-use crate::model::update::{AtOnce, Moment};
 use crate::model::ids::{Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, Login, ObjectSpec, Power, SlotSpec};
+use crate::model::update::{AtOnce, Moment};
 use gate::{Place, Watched, gate, hook, hooked};
 use guide::{Guide, rounds_of};
 use launch::{Launched, launch};
@@ -229,7 +229,13 @@ impl<'a> Rolling<'a> {
 
     /// The generation of a slot's next instance.
     pub(super) fn next(&self, row: &Object) -> u32 {
-        row.addr.slot.and_then(|slot| self.generations.get(&slot)).copied().unwrap_or(row.generation).max(row.generation) + 1
+        row.addr
+            .slot
+            .and_then(|slot| self.generations.get(&slot))
+            .copied()
+            .unwrap_or(row.generation)
+            .max(row.generation)
+            + 1
     }
 
     /// From now on, what takes the place of something is on trial.

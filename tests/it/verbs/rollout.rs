@@ -59,7 +59,8 @@ fn spec(rig: &Rig, slot: u32) -> SlotSpec {
 
 fn changed(rig: &Rig, slot: u32, spec: SlotSpec) -> Record {
     let recorded = recorded(rig);
-    let object = recorded.objects.into_iter().find(|object| object.addr.block == web() && object.addr.slot == Some(slot));
+    let object =
+        recorded.objects.into_iter().find(|object| object.addr.block == web() && object.addr.slot == Some(slot));
     let object = object.expect("the slot");
     Record::Change {
         addr: object.addr,
@@ -328,7 +329,8 @@ fn what_is_tried_again_has_to_be_a_fleet() {
         rig.run(args).expect(Exit::Done);
     }
     let mut all = String::new();
-    for args in ["--retry=fleet.wbe", "--retry=fleet.web[1]", "--retry=image.ubuntu", "--retry=fleet.web --exclude fleet.web"]
+    for args in
+        ["--retry=fleet.wbe", "--retry=fleet.web[1]", "--retry=image.ubuntu", "--retry=fleet.web --exclude fleet.web"]
     {
         all += &format!("$ fleetwright plan {args}\n{}\n", rig.run(&format!("plan {args}")).expect(Exit::Usage).err);
     }
@@ -363,7 +365,8 @@ fn a_run_ends_as_its_rollout_does() {
     }
     insta::assert_snapshot!("rollout_ends", all);
     let runs = rig.json("history --json");
-    let words: Vec<&str> = runs["runs"].as_array().expect("runs").iter().filter_map(|run| run["outcome"].as_str()).collect();
+    let words: Vec<&str> =
+        runs["runs"].as_array().expect("runs").iter().filter_map(|run| run["outcome"].as_str()).collect();
     assert_eq!(words[..3], ["taken_back", "stopped", "paused"]);
 }
 
