@@ -256,3 +256,168 @@ pub(super) fn webhook(
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::model::addr::{Addr, Block};
+    use crate::model::update::{Hook, HookRun, Moment};
+
+    const TIMEOUT_MS: Millis = 20_000;
+
+    fn call() -> HookCall {
+        let fleet = Block::fleet(&"web".into());
+        let slot = |n: u32| Addr::slot(fleet.clone(), n);
+        HookCall {
+            fleet: fleet.clone(),
+            region: "ap-guangzhou".into(),
+            moment: Moment::BeforeStop,
+            hook: Hook { run: HookRun::Command(Vec::new()), timeout_ms: TIMEOUT_MS },
+            instances: vec![
+                (slot(3), CloudId::Instance("ins-1".into())),
+                (slot(4).generation(2), CloudId::Instance("ins-2".into())),
+            ],
+        }
+    }
+
+    const JSON: &str = concat!(
+        r#"{"format":"fleetwright-hook/1","project":"shop","environment":"prod","region":"ap-guangzhou","#,
+        r#""fleet":"fleet.web","moment":"before_stop","instances":[{"address":"fleet.web[3]","id":"ins-1"},"#,
+        r#"{"address":"fleet.web[4]#2","id":"ins-2"}]}"#,
+    );
+
+    struct Place {
+        dir: tempfile::TempDir,
+        env: BTreeMap<String, String>,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let env = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("KEY".into(), "v".into())]);
+            Self { dir: tempfile::tempdir().expect("a folder"), env }
+        }
+
+        fn run(&self, script: &str, timeout_ms: Millis, called_off: &AtomicBool) -> Result<(), String> {
+            let words = ["sh", "-c", script].map(str::to_owned);
+            let (project, env) = (Name::new("shop"), Name::new("prod"));
+            let call = call();
+            let told = Told::of(&project, &env, &call);
+            command(self.dir.path(), &self.env, &words, &told, timeout_ms, called_off)
+        }
+
+        fn go(&self, script: &str) -> Result<(), String> {
+            self.run(script, TIMEOUT_MS, &AtomicBool::new(false))
+        }
+
+        fn read(&self, name: &str) -> String {
+            std::fs::read_to_string(self.dir.path().join(name)).expect("a file")
+        }
+    }
+
+    /// Whether a process is there, and not only its entry.
+    fn lives(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    }
+
+    #[test]
+    fn a_program_is_told_what_it_is_run_for() {
+        let place = Place::new();
+        let script = r#"cat > told; echo "$FLEETWRIGHT_PROJECT $FLEETWRIGHT_ENVIRONMENT $FLEETWRIGHT_REGION \
+$FLEETWRIGHT_FLEET $FLEETWRIGHT_MOMENT $FLEETWRIGHT_INSTANCES $KEY" > vars"#;
+        assert_eq!(place.go(script), Ok(()));
+        assert_eq!(place.read("told"), JSON);
+        assert_eq!(place.read("vars"), "shop prod ap-guangzhou fleet.web before_stop ins-1 ins-2 v\n");
+        // It need not read it, and may say more than a pipe holds.
+        assert_eq!(place.go("yes | head -c 300000 >&2; exit 0"), Ok(()));
+    }
+
+    #[test]
+    fn a_program_that_fails_says_why() {
+        let place = Place::new();
+        let said = place.go("echo >&2; printf 'no such pool\\tat all\\n' >&2; echo more >&2; exit 3");
+        assert_eq!(said, Err(format!("`sh` ended with exit status 3: {}", visible("no such pool\tat all"))));
+        assert_eq!(place.go("exit 1"), Err("`sh` ended with exit status 1".to_owned()));
+        let (project, env, call) = (Name::new("shop"), Name::new("prod"), call());
+        let told = Told::of(&project, &env, &call);
+        let run = |program: &str| {
+            let words = [program.to_owned()];
+            command(place.dir.path(), &place.env, &words, &told, TIMEOUT_MS, &AtomicBool::new(false))
+        };
+        let said = run("./lacks.sh").expect_err("it is not there");
+        assert!(said.starts_with("`./lacks.sh` cannot be started: "), "{said}");
+        // A path is one from the config's directory.
+        std::os::unix::fs::symlink("/bin/true", place.dir.path().join("yes")).expect("a link");
+        assert_eq!(run("./yes"), Ok(()));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_all_that_it_started() {
+        let place = Place::new();
+        let script = "sleep 60 & echo $! > child; echo $$ > self; wait";
+        assert_eq!(
+            place.run(script, 1_000, &AtomicBool::new(false)),
+            Err("`sh` did not end within 1 s, and was ended".into())
+        );
+        assert!(!lives(&place.read("self")));
+        // Whoever looks after orphans may take a moment.
+        let gone = (0..100).any(|_| {
+            park_timeout(GLANCE);
+            !lives(&place.read("child"))
+        });
+        assert!(gone, "what it started still runs");
+    }
+
+    #[test]
+    fn what_is_called_off_is_ended() {
+        let place = Place::new();
+        let said = place.run("sleep 60", TIMEOUT_MS, &AtomicBool::new(true));
+        assert_eq!(said, Err("`sh` was ended, for fleetwright was".to_owned()));
+    }
+
+    /// A server that answers one request with this.
+    fn server(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let host = listener.local_addr().expect("an address").to_string();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut text = String::new();
+            let mut some = [0; 1024];
+            while !text.ends_with('}') {
+                let count = stream.read(&mut some).expect("a request");
+                text.push_str(&String::from_utf8_lossy(&some[..count]));
+            }
+            stream.write_all(answer.as_bytes()).expect("an answer");
+            text
+        });
+        (host, serving)
+    }
+
+    fn tell(url: &str, called_off: bool) -> Result<(), String> {
+        let (project, env, call) = (Name::new("shop"), Name::new("prod"), call());
+        let told = Told::of(&project, &env, &call);
+        webhook(&Reach::default(), url, &told, 5_000, &AtomicBool::new(called_off))
+    }
+
+    #[test]
+    fn an_address_is_told_the_same() {
+        let (host, serving) = server("HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(tell(&format!("http://{host}/in?key=hush#there"), false), Ok(()));
+        let request = serving.join().expect("a request");
+        assert!(request.starts_with("POST /in?key=hush HTTP/1.1\r\n"), "{request}");
+        assert!(request.to_lowercase().contains("content-type: application/json\r\n"), "{request}");
+        assert!(request.ends_with(&format!("\r\n\r\n{JSON}")), "{request}");
+
+        let (host, _) = server("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(tell(&format!("http://{host}?key=hush"), false), Err(format!("{host} answered 503")));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let host = listener.local_addr().expect("an address").to_string();
+        let said = tell(&format!("http://{host}/hush"), true).expect_err("called off");
+        assert_eq!(said, format!("the answer of {host} was not waited for, for fleetwright was ended"));
+        drop(listener);
+        let said = tell(&format!("http://{host}/hush"), false).expect_err("nobody listens");
+        assert!(said.contains(&host) && !said.contains("hush"), "{said}");
+    }
+}

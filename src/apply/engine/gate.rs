@@ -13,9 +13,9 @@
 //! not journalled: what outlives the process is the row of the rollout, and that an instance is no longer on trial. A gate
 //! that is met again begins anew.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::course::{Course, clause, reasons};
 use super::op::Phase as OpPhase;
 use super::protocol::{Probe, ProbeId};
 use super::step::{became, full_addr};
@@ -28,45 +28,15 @@ use crate::model::addr::Block;
 use crate::model::ids::{CloudId, InstanceId};
 use crate::model::observed::{Instance, InstanceState};
 use crate::model::recorded::OpId;
-use crate::model::rollout::{Phase, Rollout};
+use crate::model::rollout::Phase;
 use crate::model::spec::ObjectSpec;
-use crate::plan::{Do, Effect, Gate, RolloutPlan, Step, Target};
+use crate::plan::{Do, Effect, Gate, Step, Target};
 use crate::store::{OpState, Record, TargetOutcome};
 
 /// The longest that a probe may take.
 const MOST_PROBE_MS: Millis = 10_000;
 /// Nothing is looked at more often than this.
 const LEAST_INTERVAL_MS: Millis = 100;
-/// The most failures that are told of a rollout, each with its reason.
-const MOST_REASONS: usize = 3;
-
-/// What is known of a fleet's rollout while it is carried out.
-pub(super) struct Course {
-    /// The row as it stands in the state; `None`: none is kept.
-    row: Option<Rollout>,
-    /// Slots that failed, where no row says so.
-    failed: BTreeSet<u32>,
-    /// Why somebody wants it to pause.
-    pause: Option<String>,
-}
-
-impl Course {
-    pub(super) fn of(plan: &[RolloutPlan]) -> BTreeMap<Block, Self> {
-        let course = |row: &Rollout| Self { row: Some(row.clone()), failed: BTreeSet::new(), pause: None };
-        plan.iter().map(|rollout| (rollout.row.block.clone(), course(&rollout.row))).collect()
-    }
-
-    fn none() -> Self {
-        Self { row: None, failed: BTreeSet::new(), pause: None }
-    }
-
-    fn failed(&mut self) -> &mut BTreeSet<u32> {
-        match &mut self.row {
-            Some(row) => &mut row.failed,
-            None => &mut self.failed,
-        }
-    }
-}
 
 /// A gate that is open.
 pub(super) struct Watched<'p> {
@@ -261,31 +231,6 @@ impl<'p> Engine<'p> {
         match failed.iter().chain(skipped).find(|(other, _)| *other == addr) {
             Some((_, why)) => format!("{addr}: {why}"),
             None => format!("{addr} did not come into being"),
-        }
-    }
-
-    /// Notes in the rollout that slots failed.
-    fn slots_failed<'t>(&mut self, now: Millis, fleet: &Block, targets: impl Iterator<Item = &'t Target>) {
-        let slots: BTreeSet<u32> = targets.filter_map(|target| target.addr.slot).collect();
-        if slots.is_empty() {
-            return;
-        }
-        let course = self.courses.entry(fleet.clone()).or_insert_with(Course::none);
-        course.failed().extend(slots);
-        self.write_row(now, fleet);
-    }
-
-    fn write_row(&mut self, now: Millis, fleet: &Block) {
-        let Some(row) = self.courses.get_mut(fleet).and_then(|course| course.row.as_mut()) else { return };
-        row.changed_ms = now;
-        let record = Record::Rollout(Box::new(row.clone()));
-        self.write(record);
-    }
-
-    /// Somebody wants a rollout to pause.
-    pub(super) fn wish_to_pause(&mut self, fleet: &Block, why: String) {
-        if let Some(course) = self.courses.get_mut(fleet) {
-            course.pause = Some(why);
         }
     }
 
@@ -659,27 +604,6 @@ impl Looked {
             missed: 0,
         }
     }
-}
-
-/// Why what depends on a gate is left: a clause.
-fn clause(fleet: &Block, phase: Option<Phase>) -> String {
-    match phase {
-        Some(Phase::Paused) => format!("the rollout of {fleet} is paused"),
-        Some(Phase::TakenBack) => format!("the rollout of {fleet} failed, and is taken back"),
-        Some(Phase::Running | Phase::Done | Phase::Stopped | Phase::Aborted) | None => {
-            format!("the rollout of {fleet} failed")
-        }
-    }
-}
-
-/// The first few failures in one text.
-fn reasons(failures: &[String]) -> String {
-    let mut text = failures.iter().take(MOST_REASONS).map(String::as_str).collect::<Vec<_>>().join("; ");
-    match failures.len().saturating_sub(MOST_REASONS) {
-        0 => {}
-        more => text.push_str(&format!("; and {more} more")),
-    }
-    if text.is_empty() { "too many slots failed before".to_owned() } else { text }
 }
 
 /// What the state of an instance says of its health.

@@ -10,6 +10,7 @@
 //! All that one event writes goes into one commit; the driver groups commits further. A failed target blocks what
 //! depends on it, and nothing else. Between the batches of a rollout stand gates ([`gate`]), which look and do not act.
 
+mod course;
 mod doubt;
 mod facts;
 mod gate;
@@ -36,8 +37,9 @@ use crate::store::{OpRecord, OpState, Record};
 
 pub use protocol::{CallId, Command, Event, HookCall, HookId, Probe, ProbeId, Seq, Settings, Urgency};
 
+use course::Course;
 use facts::Facts;
-use gate::{Course, Watched};
+use gate::Watched;
 use op::Op;
 use step::StepState;
 use watch::{Group, Watch, WatchKey};
