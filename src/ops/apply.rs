@@ -9,7 +9,7 @@ use super::load::{files, load, state, store_problem};
 use super::lock::{Lock, Waiter, interrupted};
 use super::plan::{PlanOptions, Planned, move_pins, plan_with};
 use super::prober::Asker;
-use super::rollout::{Saying, no_state, note, waiting};
+use super::rollout::{Saying, no_state, note, still_asked_for, waiting};
 use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
@@ -324,6 +324,9 @@ fn apply_held(
     };
     stored.recorded.rollouts.extend(changed.iter().map(|row| (row.block.clone(), row.clone())));
     let planned = plan_with(site, &options.plan, stored, config, connected)?;
+    if let Some(row) = options.rollout.as_ref().and_then(|saying| planned.rollout(&saying.block)) {
+        still_asked_for(site, &planned.plan, row)?;
+    }
     if let Some(over) = ask(site, &planned, watcher)? {
         if let Applied::Nothing { .. } = &over {
             if let (Some(row), Some(saying)) = (changed, &options.rollout) {

@@ -18,7 +18,8 @@ use crate::model::desired::Desired;
 use crate::model::ids::Name;
 use crate::model::recorded::{Object, Recorded, RunId};
 use crate::model::rollout::{Phase, Rollout};
-use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::model::spec::{ImageUse, ObjectSpec, SlotSpec};
+use crate::plan::{Plan, RolloutPlan};
 use crate::store::{Holder, Lease, PauseWish, Record, SqliteStore, Store, StoreFault};
 
 /// What somebody says to a rollout.
@@ -264,6 +265,20 @@ fn past_that(site: &Site, row: &Rollout, say: Say) -> Problem {
     Problem::of(fault.help(help))
 }
 
+/// Refuses to go on, or back, where the config asks for something else meanwhile: the plan would roll that out.
+pub(super) fn still_asked_for(site: &Site, plan: &Plan, row: &Rollout) -> Result<(), Problem> {
+    let other = |planned: &&RolloutPlan| planned.row.block == row.block && planned.row.target != row.target;
+    let Some(planned) = plan.rollouts.iter().find(other) else { return Ok(()) };
+    Err(Problem::of(
+        Diagnostic::error(
+            codes::ROLLOUT_PHASE,
+            format!("the config asks for something else by now than the rollout of {}", row.block),
+        )
+        .why(format!("that rolled out {}; what would be rolled out now is {}", row.to, planned.row.to))
+        .help(format!("to roll that out: {}", site.command("apply"))),
+    ))
+}
+
 fn verb_status(site: &Site, block: &Block) -> String {
     site.command(&format!("rollout status {}", block.name))
 }
@@ -274,6 +289,15 @@ pub(super) fn way_back(recorded: &Recorded, row: &Rollout) -> Result<(), String>
     let Some(before) = row.before() else {
         return Err("the state does not know what ran before: it was the first".to_owned());
     };
+    let content = |spec: &SlotSpec| spec.user_data.as_ref().map(|secret| secret.digest);
+    let gone = before.user_data.is_some()
+        && recorded.objects.iter().filter(|object| object.addr.block == row.block).any(|object| {
+            let ObjectSpec::Slot(spec) = object.spec.as_ref() else { return false };
+            row.reached(spec) && content(spec) != content(before)
+        });
+    if gone {
+        return Err("its user data was another one before, and is kept nowhere but in its file".to_owned());
+    }
     let ImageUse::Made { image, version, generation } = &before.image else { return Ok(()) };
     let regions: BTreeSet<_> =
         recorded.objects.iter().filter(|object| object.addr.block == row.block).map(|object| &object.region).collect();
@@ -295,9 +319,9 @@ fn no_way_back(site: &Site, row: &Rollout, why: &str) -> Problem {
     let block = &row.block;
     let stay = site.command(&format!("rollout abort {}", block.name));
     Problem::of(
-        Diagnostic::error(codes::NO_WAY_BACK, format!("the rollout of {block} cannot be taken back"))
-            .why(why)
-            .help(format!("give the fleet an image that works, and apply; to leave it as it is until then: {stay}")),
+        Diagnostic::error(codes::NO_WAY_BACK, format!("the rollout of {block} cannot be taken back")).why(why).help(
+            format!("have the config ask for what works, and apply; to leave the fleet as it is until then: {stay}"),
+        ),
     )
 }
 

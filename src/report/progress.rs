@@ -13,7 +13,6 @@ use crate::plan::{Action, Do, Effect, Gate, HookStep, Plan};
 
 use super::fold;
 use super::live::LiveState;
-use super::rollout;
 use super::style::{Ink, Line, Page, STICKY, Style};
 use super::words;
 
@@ -416,9 +415,15 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
     for remedy in remedies {
         page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));
     }
-    rollouts(&mut page, "Taken back", "a rollout failed, and goes back to what ran before", taken_back);
-    rollouts(&mut page, "Stopped", "a rollout failed, and stays where it is", stopped);
-    rollouts(&mut page, "Waiting", "a rollout is paused", paused);
+    for (fleets, ink, heading, what) in [
+        (paused, Ink::Change, "Paused:", "waits for somebody"),
+        (stopped, Ink::Lose, "Stopped:", "failed, and stays where it is"),
+        (taken_back, Ink::Lose, "Taken back:", "failed, and goes back to what ran before"),
+    ] {
+        for fleet in fleets {
+            page.wrap(0, HANG, &Line::new().add(ink, heading).text(format!(" the rollout of {fleet} {what}.")));
+        }
+    }
     for (fleets, verb, what) in [(paused, "resume", "To go on"), (stopped, "status", "To see how far it is")] {
         for fleet in fleets {
             page.wrap(0, HANG, &Line::new().text(format!("{what}: {rollout} {verb} {}", fleet.name)));
@@ -435,16 +440,6 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
         page.wrap(0, HANG, &Line::new().text(text));
     }
     page.finish()
-}
-
-/// Fleets whose rollouts did not come to their end.
-fn rollouts(page: &mut Page, word: &str, what: &str, fleets: &BTreeSet<Block>) {
-    if fleets.is_empty() {
-        return;
-    }
-    let ink = if word == "Waiting" { Ink::Change } else { Ink::Lose };
-    let line = Line::new().add(ink, format!("{word}:")).text(format!(" {} ({what}).", rollout::names(fleets)));
-    page.wrap(0, HANG, &line);
 }
 
 fn what_was_done(page: &mut Page, done: &[(Action, Addr)]) {

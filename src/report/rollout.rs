@@ -1,7 +1,6 @@
 //! Rollouts: how far they are, and what came of what somebody said to one.
 
 use crate::model::Millis;
-use crate::model::addr::Block;
 use crate::model::rollout::{Phase, Rollout, ZoneTally};
 use crate::model::spec::ImageUse;
 use crate::store::{Lease, PauseWish};
@@ -340,9 +339,4 @@ pub(super) fn row_json(row: &Rollout) -> Node {
         "started" => words::rfc3339(*started_ms),
         "changed" => words::rfc3339(*changed_ms),
     }
-}
-
-/// Names of fleets in a row.
-pub(super) fn names<'a>(fleets: impl IntoIterator<Item = &'a Block>) -> String {
-    fleets.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

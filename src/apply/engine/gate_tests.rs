@@ -569,7 +569,7 @@ fn a_batch_bakes_and_one_that_falls_ill_counts() {
     assert_eq!(ran.off_trial(), BTreeSet::from([0]), "it is on trial again");
     assert!(ran.terminated.is_empty());
 
-    let lenient = |gate: &mut Gate| {
+    let lenient = move |gate: &mut Gate| {
         tune(gate);
         gate.most_failures = 1;
     };
