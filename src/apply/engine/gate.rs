@@ -31,7 +31,7 @@ use crate::model::recorded::OpId;
 use crate::model::rollout::Phase;
 use crate::model::spec::ObjectSpec;
 use crate::plan::{Do, Effect, Gate, Step, Target};
-use crate::store::{OpState, Record, TargetOutcome};
+use crate::store::{OpState, TargetOutcome};
 
 /// The longest that a probe may take.
 const MOST_PROBE_MS: Millis = 10_000;
