@@ -269,10 +269,10 @@ fn comes_to_rest(rig: &Rig, story: &str, faultless: bool) -> Option<()> {
                 return None;
             }
             Exit::Changes
+            | Exit::Waiting
             | Exit::Locked
             | Exit::Foreign
             | Exit::Guard
-            | Exit::Waiting
             | Exit::Usage
             | Exit::Bug
             | Exit::Interrupted => panic!("{story}\n{:?}, round {round}\n{}\n{}", ran.exit, ran.out, ran.err),
@@ -324,10 +324,10 @@ fn apply_part(rig: &Rig, dice: &mut Dice, story: &mut String) {
     match ran.exit {
         Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
         Exit::Changes
+        | Exit::Waiting
         | Exit::Locked
         | Exit::Foreign
         | Exit::Guard
-        | Exit::Waiting
         | Exit::Bug
         | Exit::Interrupted => {
             panic!("{story}\n{:?}\n{}\n{}", ran.exit, ran.out, ran.err)
