@@ -359,7 +359,7 @@ pub(super) fn mixed() -> Plan {
         step(
             2,
             &[],
-            call(Body::TerminateInstances { instances: ids(20..24) }),
+            call(Body::TerminateInstances { instances: ids(20..24).into_iter().map(Arg::Known).collect() }),
             &[("fleet.web[20]", known(ten(20))), ("fleet.web[21]", known(ten(21)))],
         ),
         step(
