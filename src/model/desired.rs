@@ -386,6 +386,17 @@ pub struct Launcher<'d> {
 }
 
 impl<'d> Launcher<'d> {
+    /// What a fleet launches.
+    #[must_use]
+    pub fn of_fleet(name: &Name, fleet: &'d Fleet) -> Self {
+        Self {
+            block: Block::fleet(name),
+            image: &fleet.image,
+            region: &fleet.region,
+            instance_type: &fleet.instance_type,
+        }
+    }
+
     /// What a build launches.
     #[must_use]
     pub fn of_build(image: &Name, build: &'d Build) -> Self {
@@ -417,12 +428,7 @@ impl<'d> Launcher<'d> {
 impl Desired {
     /// All that launches instances.
     pub fn launchers(&self) -> impl Iterator<Item = Launcher<'_>> {
-        let fleets = self.fleets.iter().map(|(name, fleet)| Launcher {
-            block: Block::fleet(name),
-            image: &fleet.image,
-            region: &fleet.region,
-            instance_type: &fleet.instance_type,
-        });
+        let fleets = self.fleets.iter().map(|(name, fleet)| Launcher::of_fleet(name, fleet));
         let builds = self.images.iter().filter_map(|(name, image)| Some((name, image.managed()?.build()?)));
         fleets.chain(builds.map(|(name, build)| Launcher::of_build(name, build)))
     }

@@ -226,6 +226,9 @@ fn reason(reason: &Reason) -> Node {
         | Reason::Undeclared
         | Reason::ResetFailed
         | Reason::Halted
+        | Reason::Builds
+        | Reason::BuildOver
+        | Reason::BuildFailed
         | Reason::Already => node,
     }
 }

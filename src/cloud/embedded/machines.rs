@@ -5,20 +5,33 @@
 //! - `# sim: poweroff after=40s`: so long after it has booted (without a boot line: after RUNNING) it switches itself
 //!   off. It is STOPPED from that moment on.
 //! - `# sim: unhealthy after=30s`: so long after it has booted it is no longer healthy.
+//! - `# sim: tag built=yes after=30s`: so long after it has booted it has put that tag on itself. Whoever reads the instance
+//!   sees it; nothing is found by it.
 //!
 //! User data is run when a machine first boots, and after a reset; not when it is started again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use crate::model::Millis;
 
 /// What a machine's user data has it do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Script {
     pub(crate) boot_ms: Millis,
     pub(crate) poweroff_ms: Option<Millis>,
     pub(crate) unhealthy_ms: Option<Millis>,
+    pub(crate) tag: Option<ScriptTag>,
+}
+
+/// A tag that a machine puts on itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct ScriptTag {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    /// How long after it has booted.
+    pub(crate) after_ms: Millis,
 }
 
 impl Script {
@@ -35,6 +48,14 @@ impl Script {
                 ["boot"] => script.boot_ms = ms,
                 ["poweroff", "after"] => script.poweroff_ms = Some(ms),
                 ["unhealthy", "after"] => script.unhealthy_ms = Some(ms),
+                ["tag", tag, "after"] => {
+                    let tag = tag.split_once('=').filter(|(key, _)| !key.is_empty());
+                    script.tag = tag.map(|(key, value)| ScriptTag {
+                        key: key.to_owned(),
+                        value: value.to_owned(),
+                        after_ms: ms,
+                    });
+                }
                 _ => {}
             }
         }
@@ -79,7 +100,12 @@ mod tests {
         let text =
             "#!/bin/sh\n# sim: boot=20s\n#sim:poweroff after=2m\n# sim: unhealthy after=250ms\n# sim: dance=1s\necho";
         let script = Script::of(Some(&STANDARD.encode(text)));
-        assert_eq!(script, Script { boot_ms: 20_000, poweroff_ms: Some(120_000), unhealthy_ms: Some(250) });
+        let wanted = Script { boot_ms: 20_000, poweroff_ms: Some(120_000), unhealthy_ms: Some(250), tag: None };
+        assert_eq!(script, wanted);
+        let script = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s\n# sim: tag =x after=1s\n")));
+        assert_eq!(script.tag, None, "the last one says nothing");
+        let tag = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s"))).tag;
+        assert_eq!(tag, Some(ScriptTag { key: "built".to_owned(), value: "yes".to_owned(), after_ms: 30_000 }));
         assert_eq!(script.off_at(5), Some(140_005));
         assert_eq!(Script::of(None), Script::default());
         assert_eq!(Script::of(Some("not base64!")), Script::default());

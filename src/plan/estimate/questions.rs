@@ -279,13 +279,14 @@ impl Asking<'_> {
         let going: Vec<(&Addr, &CloudId)> = plan
             .changes
             .iter()
-            .filter(|change| change.addr.block.kind == Kind::Fleet && goes(change.action))
+            .filter(|change| change.addr.block.kind == Kind::Fleet || change.addr.is_builder())
+            .filter(|change| goes(change.action))
             .filter_map(|change| Some((&change.addr, change.id.as_ref()?)))
             .collect();
         if going.is_empty() {
             return;
         }
-        let slots = recorded.objects.iter().filter(|object| object.kind() == Kind::Fleet);
+        let slots = recorded.objects.iter().filter(|row| row.kind() == Kind::Fleet || row.addr.is_builder());
         let known: BTreeMap<&CloudId, &Object> = slots.map(|object| (&object.cloud_id, object)).collect();
         for (addr, id) in going {
             let object = known.get(id).copied();
