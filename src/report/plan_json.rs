@@ -180,6 +180,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Update => "update",
         Action::Reset => "reset",
         Action::Replace => "replace",
+        Action::Swap => "swap",
         Action::Delete => "delete",
         Action::Forget => "forget",
         Action::Learn => "learn",
@@ -193,6 +194,7 @@ fn actions(action: Action) -> &'static [&'static str] {
         Action::Create => &["create"],
         Action::Update => &["update"],
         Action::Reset | Action::Replace => &["delete", "create"],
+        Action::Swap => &["create", "delete"],
         Action::Delete => &["delete"],
         Action::Forget => &["forget"],
         Action::Learn | Action::Await => &["no-op"],
@@ -225,6 +227,8 @@ fn reason(reason: &Reason) -> Node {
         | Reason::UnderWay
         | Reason::Undeclared
         | Reason::ResetFailed
+        | Reason::OnTrial
+        | Reason::Succeeded
         | Reason::Halted
         | Reason::Builds
         | Reason::BuildOver
