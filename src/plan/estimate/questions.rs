@@ -25,6 +25,8 @@ pub enum Side {
     Adds,
     /// The plan takes them away.
     Ends,
+    /// The plan launches them, and takes them away again: images are made of them.
+    Passes,
 }
 
 /// By which image a price is asked.
@@ -193,7 +195,8 @@ impl Asking<'_> {
         let question = self.ask(region, asked.clone(), basis);
         let reference = reference.then(|| self.ask(region, asked, Basis::Free));
         for addr in addrs {
-            self.count(Side::Adds, addr, question, reference, &launch.charge, image, lineage.as_ref());
+            let side = if addr.is_builder() { Side::Passes } else { Side::Adds };
+            self.count(side, addr, question, reference, &launch.charge, image, lineage.as_ref());
         }
     }
 
