@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::Millis;
-use crate::model::desired::{Desired, Image as DesiredImage, Tags};
+use crate::model::desired::{Desired, Image as DesiredImage, Launcher, Tags};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Region, SubnetId, VpcId};
 use crate::model::naming;
 use crate::model::observed::{

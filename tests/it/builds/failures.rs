@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fleetwright::apply::engine::Urgency;
 use fleetwright::cli::Exit;
 use fleetwright::cloud::call::{Body, Class, Executed, Fault};
 use fleetwright::cloud::embedded::Injection;
@@ -157,7 +156,7 @@ fn interrupted(config: &str, script: &str) -> Rig {
         match &call.body {
             Body::RunInstances(_) => drop(seen.fetch_add(1, Ordering::SeqCst)),
             // The builder runs by then, and is waited for.
-            Body::Describe(_) if launched > 0 && seen.fetch_add(1, Ordering::SeqCst) > 8 => stop.ask(Urgency::Now),
+            Body::Describe(_) if launched > 0 && seen.fetch_add(1, Ordering::SeqCst) > 8 => stop.raise(),
             _ => {}
         }
         cloud.call(call, signed_ms)

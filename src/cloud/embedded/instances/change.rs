@@ -36,7 +36,7 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
     check_user_data(data.as_deref(), "InvalidParameterValue")?;
     spec.content = image.content.after(&image_id, data.as_deref().map(machines::digest));
     let script = Script::of(data.as_deref());
-    spec.script = script.into();
+    spec.script = (&script).into();
     let fails = cx.fails_later(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
     machine.begin(cx, Op::Reset, cx.settings.pace.reset_ms, Power::On)?;
     if fails {

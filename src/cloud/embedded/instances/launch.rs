@@ -211,7 +211,7 @@ pub(super) fn check(cx: &Context<'_>, r: RunInstances, most: i64) -> Done<Wanted
         host_name,
         cam_role,
         encrypted: image.encrypted,
-        script: script.into(),
+        script: (&script).into(),
     };
     let hourly = spec.hourly(region.region, kind);
     charge.check_bid(&hourly)?;

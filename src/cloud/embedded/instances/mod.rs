@@ -80,10 +80,10 @@ pub(crate) struct ScriptTimes {
     pub(crate) tag: Option<ScriptTag>,
 }
 
-impl From<Script> for ScriptTimes {
-    fn from(script: Script) -> Self {
+impl From<&Script> for ScriptTimes {
+    fn from(script: &Script) -> Self {
         let Script { boot_ms, poweroff_ms: _, unhealthy_ms, tag } = script;
-        Self { boot_ms, unhealthy_ms, tag }
+        Self { boot_ms: *boot_ms, unhealthy_ms: *unhealthy_ms, tag: tag.clone() }
     }
 }
 
