@@ -19,7 +19,7 @@ pub fn asked(replace: &[String], upgrade: &[String]) -> Result<Asked, Problem> {
         Upgrade::Of(parsed(upgrade)?.into_iter().collect())
     };
     let replace: BTreeSet<_> = parsed(replace)?.into_iter().collect();
-    Ok(Asked { replace, upgrade, scope: Scope::All })
+    Ok(Asked { replace, upgrade, retry: Upgrade::None, scope: Scope::All })
 }
 
 /// What a plan is about, where some things are named: just these, or all but these. At most one of both is given.

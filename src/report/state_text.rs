@@ -109,7 +109,7 @@ pub fn list(state: &Recorded, ids: bool) -> String {
 /// The state as JSON.
 #[must_use]
 pub fn json(state: &Recorded) -> Document<'_> {
-    let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges } = state;
+    let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges, rollouts: _ } = state;
     document! {
         "format" => FORMAT,
         "lineage" => lineage.as_str(),
