@@ -104,6 +104,8 @@ pub(super) struct Draft<'a> {
     pub(super) left_out: BTreeSet<Block>,
     /// Builders that are there, and that images are still made of.
     pub(super) taken_up: BTreeSet<Addr>,
+    /// What must be over before the builder of a version may go: its capture is under way.
+    pub(super) capturing: BTreeMap<Addr, Need>,
     /// Copies of images that are left out and not there.
     pub(super) absent: BTreeSet<(Name, Region)>,
     /// What steps of this plan take out of the state, for it is gone: each once.
@@ -168,6 +170,7 @@ impl<'a> Draft<'a> {
             covered,
             left_out: BTreeSet::new(),
             taken_up: BTreeSet::new(),
+            capturing: BTreeMap::new(),
             absent: BTreeSet::new(),
             objects: input.recorded.by_block(),
             steps: Vec::new(),

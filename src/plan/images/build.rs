@@ -256,7 +256,7 @@ fn launch(
         region: home.clone(),
         name: physical.clone(),
         zone: Some(zone.clone()),
-        ordinal: Some(generation),
+        ordinal: None,
         spec: Arc::clone(&spec),
         version: None,
     };
@@ -436,5 +436,9 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
             Reason::BuildOver
         };
         go(draft, row, reason, Some(false));
+        let capture = draft.capturing.get(&row.addr).copied();
+        if let Some(going) = draft.going.last_mut().filter(|going| going.row.full_addr() == row.full_addr()) {
+            going.needs.extend(capture);
+        }
     }
 }

@@ -146,6 +146,10 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     for object in under_way {
         let Some(id) = object.cloud_id.image() else { continue };
         let step = await_copy(draft, object);
+        if object.region == planning.home {
+            let builder = Addr::builder(planning.block.clone(), version.clone());
+            draft.capturing.insert(builder, Need::Over(step));
+        }
         ready.insert(object.region.clone(), (Arg::Known(id.clone()), vec![Need::Success(step)]));
     }
     let removed: BTreeMap<Region, StepId> = failed

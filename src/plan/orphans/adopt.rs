@@ -374,7 +374,7 @@ fn object(region: &Region, thing: Thing<'_>, place: &Place, spec: ObjectSpec) ->
         cloud_id: thing.id(),
         name: thing.name().to_owned(),
         zone: thing.zone().cloned(),
-        ordinal: place.ordinal.or(place.addr.is_builder().then_some(place.generation)),
+        ordinal: place.ordinal,
         status: if arriving { Status::Creating } else { Status::Ready },
         spec: Arc::new(spec),
         made_from: match thing {
