@@ -109,7 +109,7 @@ fn a_builder_that_is_kept_stays_until_the_next_attempt() {
     let plan = rig.run("plan").expect(Exit::Done).out;
     says(&plan, "its build failed, and it was kept to be looked at");
     says(&plan, "/builder#2");
-    says(&plan, "1 to destroy");
+    says(&plan, "7 to add, 0 to change, 0 to reset, 2 to destroy");
     rig.settle();
     nothing_stays(&rig);
 }

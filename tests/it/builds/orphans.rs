@@ -28,8 +28,8 @@ fn a_builder_is_found_and_told_for_what_it_is() {
     let json: Value = serde_json::from_str(&ran.out).expect("JSON");
     let orphans = json["orphans"].as_array().expect("orphans");
     assert_eq!(orphans.len(), 1);
-    assert!(orphans[0]["address"].as_str().is_some_and(|addr| addr.ends_with("/builder")), "{}", orphans[0]);
-    assert_eq!(orphans[0]["standing"], "free", "{}", orphans[0]);
+    assert!(orphans[0]["likely"].as_str().is_some_and(|addr| addr.ends_with("/builder")), "{}", orphans[0]);
+    assert_eq!(orphans[0]["standing"], "fits", "{}", orphans[0]);
 }
 
 #[test]
