@@ -26,7 +26,8 @@ pub(super) fn build(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value
         None => None,
     };
     if let (Some((base, kind)), Some(value), Some(region)) = (&base, fields.get("base"), &region) {
-        let runs = Runs { key: "zone", label: "the builder's zone", clause: "where the builder runs", what: "the builder" };
+        let runs =
+            Runs { key: "zone", label: "the builder's zone", clause: "where the builder runs", what: "the builder" };
         image_in_region(cx, &fields, &value, base, *kind, region, runs);
     }
     let instance_type = fields.need("type", "S5.MEDIUM4", &mut cx.faults).and_then(|value| instance_type(cx, &value));

@@ -116,8 +116,11 @@ pub(super) fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
             return tag(cx, &value);
         }
         let word = ["running", "stopped"].iter().any(|word| value.node.get(word).is_some());
-        let after =
-            if word || fields.misspelt("tag") { fields.get("after") } else { fields.need("after", "20m", &mut cx.faults) }?;
+        let after = if word || fields.misspelt("tag") {
+            fields.get("after")
+        } else {
+            fields.need("after", "20m", &mut cx.faults)
+        }?;
         return duration(cx, &after).map(Ready::After);
     }
     cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {

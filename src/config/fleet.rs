@@ -32,12 +32,8 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         Some(value) => cx.region(&value),
     };
     if let (Some((image, kind)), Some(value), Some(region)) = (&image, fields.get("image"), &region) {
-        let runs = Runs {
-            key: "region",
-            label: "the fleet's region",
-            clause: "where this fleet runs",
-            what: "the fleet",
-        };
+        let runs =
+            Runs { key: "region", label: "the fleet's region", clause: "where this fleet runs", what: "the fleet" };
         image_in_region(cx, &fields, &value, image, *kind, region, runs);
     }
     let zones =
@@ -222,7 +218,8 @@ pub(super) fn network(
 ) -> Option<Network> {
     let fields = cx.faults.fields(value, &language::NETWORK)?;
     let vpc = fields.get("vpc").map_or(Some(None), |value| cx.id(&value, "vpc-").map(|id| Some(VpcId::new(id))));
-    let subnets = fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region, whose));
+    let subnets =
+        fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region, whose));
     for (one, other) in [("vpc", "subnets"), ("subnets", "vpc")] {
         let Some(span) = fields.key(one) else { continue };
         if fields.key(other).is_none() && !fields.misspelt(other) {

@@ -143,11 +143,13 @@ impl Index {
             ImageKind::Public => Where::Everywhere,
             ImageKind::Unclear => Where::Unclear,
             ImageKind::Shared | ImageKind::Marketplace => home(),
-            ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => match (&facts.regions, facts.regions_at) {
-                (Some(regions), _) => Where::In(regions.clone()),
-                (None, Some(_)) => Where::Unclear,
-                (None, None) => home(),
-            },
+            ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
+                match (&facts.regions, facts.regions_at) {
+                    (Some(regions), _) => Where::In(regions.clone()),
+                    (None, Some(_)) => Where::Unclear,
+                    (None, None) => home(),
+                }
+            }
         }
     }
 }

@@ -107,8 +107,8 @@ pub(super) fn image(draft: &mut Draft<'_>, launcher: &Launcher<'_>) {
     draft.faults.push(
         Diagnostic::error(codes::IMAGE_MISFIT, format!("image.{image}{known} does not run on {instance_type}"))
             .at(launcher.path().key("type"))
-        .why(why)
-        .help("choose a type for such processors, or another image"),
+            .why(why)
+            .help("choose a type for such processors, or another image"),
     );
 }
 
@@ -118,15 +118,17 @@ pub(super) fn login(draft: &mut Draft<'_>, launcher: &Launcher<'_>, login: &Logi
     if !matches!(login, Login::Keys(_)) || at.nature.is_windows() != Some(true) {
         return;
     }
-    let custom = matches!(draft.input.desired.images.get(launcher.image), Some(Image::Managed(_) | Image::Shared { .. }));
+    let custom =
+        matches!(draft.input.desired.images.get(launcher.image), Some(Image::Managed(_) | Image::Shared { .. }));
     let keep = if custom { ", or keep the image's login: `login: { keep_image_login: true }`" } else { "" };
     draft.faults.push(
-        Diagnostic::error(codes::KEYS_NOT_TAKEN, format!("image.{} is Windows, which takes no key pairs", launcher.image))
-            .at(launcher.path().key("login").key("key_ids"))
-            .why("the cloud refuses to launch or reset instances of Windows with keys")
-            .help(format!(
-                "take `login` out: the cloud makes up a password, and sends it to the account's owner{keep}"
-            )),
+        Diagnostic::error(
+            codes::KEYS_NOT_TAKEN,
+            format!("image.{} is Windows, which takes no key pairs", launcher.image),
+        )
+        .at(launcher.path().key("login").key("key_ids"))
+        .why("the cloud refuses to launch or reset instances of Windows with keys")
+        .help(format!("take `login` out: the cloud makes up a password, and sends it to the account's owner{keep}")),
     );
 }
 

@@ -22,9 +22,7 @@ use crate::model::spec::{Charge, ImageUse, ObjectSpec, SlotNetwork, SlotSpec};
 use crate::plan::draft::{Draft, ImageAt, NewStep, at_once, detail, image_fact, settle};
 use crate::plan::fleets::{go, instance_fact};
 use crate::plan::outside::{Now, now};
-use crate::plan::types::{
-    Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Target, Until, Value,
-};
+use crate::plan::types::{Action, AttrChange, Do, Effect, Fact, Hold, Need, NewObject, Reason, Target, Until, Value};
 use crate::plan::{fits, lookups, quota};
 
 use super::Planning;
@@ -310,7 +308,8 @@ fn zone(draft: &mut Draft<'_>, launcher: &Launcher<'_>, build: &Build) -> Option
     }
     let region = &build.region;
     let seen = draft.input.observed.by_region.get(region);
-    let open = |zone: &Zone| seen.and_then(|seen| seen.zones.as_ref()).is_none_or(|zones| zones.get(zone) == Some(&true));
+    let open =
+        |zone: &Zone| seen.and_then(|seen| seen.zones.as_ref()).is_none_or(|zones| zones.get(zone) == Some(&true));
     let sold = |zone: &Zone| seen.is_none_or(|seen| lookups::sells(seen, zone, &build.instance_type));
     let room = |zone: &Zone| {
         let quota = seen.and_then(|seen| seen.instance_quota.as_ref()?.get(zone).copied());
@@ -353,21 +352,14 @@ fn candidates(draft: &Draft<'_>, region: &Region, build: &Build) -> Vec<Zone> {
 }
 
 /// The builder goes when the capture is over.
-fn end(
-    draft: &mut Draft<'_>,
-    planning: &Planning<'_>,
-    on_failure: BuildFailure,
-    builder: &Builder,
-    capture: StepId,
-) {
+fn end(draft: &mut Draft<'_>, planning: &Planning<'_>, on_failure: BuildFailure, builder: &Builder, capture: StepId) {
     let Planning { home, .. } = planning;
     let Builder { addr, generation, id, zone, spec, ready: _, waits_ms: _, seen } = builder;
     let arg: Arg<CloudId> = match id {
         Arg::Known(id) => Arg::Known(CloudId::Instance(id.clone())),
         Arg::Output { step, target } => Arg::Output { step: *step, target: *target },
     };
-    let target =
-        |effect| Target { addr: addr.clone(), generation: *generation, id: Some(arg.clone()), effect };
+    let target = |effect| Target { addr: addr.clone(), generation: *generation, id: Some(arg.clone()), effect };
     let mut needs = vec![Need::Over(capture)];
     if on_failure == BuildFailure::Keep {
         // Where it stays, nothing is made of it any more: somebody may have been at it.
@@ -390,7 +382,10 @@ fn end(
         (Some(seen), _) => quota::frees(draft, home, [seen]),
         (None, ObjectSpec::Slot(spec)) => {
             let takes = quota::takes(draft, home, zone, spec, 1);
-            takes.map(|Hold { resource, at_start, at_end: _ }| Hold { resource, at_start: 0, at_end: -at_start }).into_iter().collect()
+            takes
+                .map(|Hold { resource, at_start, at_end: _ }| Hold { resource, at_start: 0, at_end: -at_start })
+                .into_iter()
+                .collect()
         }
         (None, ObjectSpec::Image(_) | ObjectSpec::Share(_)) => Vec::new(),
     };

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::show_state;
+use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Capture, Desired, InstanceSource, Ready};
-use crate::model::Millis;
 use crate::model::ids::{CloudId, InstanceId, Name};
 use crate::model::observed::{InstanceState, Seen};
 use crate::plan::draft::{Draft, NewStep, SlotAt, settle};
@@ -26,9 +26,7 @@ pub(super) fn capture(
 ) -> Option<StepId> {
     let Planning { home, .. } = planning;
     let (instance, mut needs) = match &capture.source {
-        InstanceSource::Slot { fleet, slot } => {
-            builder(draft, planning, capture, making, fleet, *slot)?
-        }
+        InstanceSource::Slot { fleet, slot } => builder(draft, planning, capture, making, fleet, *slot)?,
         InstanceSource::Id(id) => (handmade(draft, planning, id)?, Vec::new()),
     };
     let untouched = needs.is_empty();

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Build, Capture, CopySource, Desired, Fleet, InstanceSource, Launcher, ManagedImage, Source};
+use crate::model::desired::{
+    Build, Capture, CopySource, Desired, Fleet, InstanceSource, Launcher, ManagedImage, Source,
+};
 use crate::model::digest::{Digest, SecretRef, context};
 use crate::model::ids::{InstanceId, Name, Region, Version};
 use crate::model::recorded::Object;

@@ -119,7 +119,9 @@ impl Choosing<'_, '_> {
             (Some(addr), Thing::Instance(_)) if addr.block.kind == Kind::Image => self.builder_at(orphan, addr),
             (Some(addr), Thing::Instance(one)) => self.slot_at(orphan, one, addr),
             (Some(addr), Thing::Image(_)) => self.copy_at(orphan, addr),
-            (None, Thing::Instance(_)) if orphan.likely.as_ref().is_some_and(Addr::is_builder) => self.likely_copy(orphan),
+            (None, Thing::Instance(_)) if orphan.likely.as_ref().is_some_and(Addr::is_builder) => {
+                self.likely_copy(orphan)
+            }
             (None, Thing::Instance(one)) => self.likely_slot(orphan, one),
             (None, Thing::Image(_)) => self.likely_copy(orphan),
         };
@@ -288,9 +290,10 @@ fn needs_address(orphan: &Orphan<'_>) -> Diagnostic {
 fn wrong_address(orphan: &Orphan<'_>, addr: &Addr) -> Diagnostic {
     let id = orphan.thing.id();
     let (what, form) = match orphan.thing {
-        Thing::Instance(_) => {
-            ("an instance", format!("--adopt=fleet.NAME[N]={id}, or of a builder --adopt=image.NAME@VERSION/builder={id}"))
-        }
+        Thing::Instance(_) => (
+            "an instance",
+            format!("--adopt=fleet.NAME[N]={id}, or of a builder --adopt=image.NAME@VERSION/builder={id}"),
+        ),
         Thing::Image(_) => ("an image in this region", format!("--adopt=image.NAME@VERSION/{}={id}", orphan.region)),
     };
     cannot(orphan, &format!("{addr} is no address that {what} can have")).help(format!("write it like this: {form}"))
@@ -332,7 +335,9 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
         let builder = place.addr.is_builder();
         let declared = match thing {
             Thing::Instance(_) if !builder => desired.fleets.contains_key(&block.name),
-            Thing::Instance(_) | Thing::Image(_) => desired.images.get(&block.name).is_some_and(|image| image.managed().is_some()),
+            Thing::Instance(_) | Thing::Image(_) => {
+                desired.images.get(&block.name).is_some_and(|image| image.managed().is_some())
+            }
         };
         if !declared {
             adoption.undeclared.insert(block.clone());

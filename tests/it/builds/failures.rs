@@ -175,7 +175,11 @@ fn an_interrupted_build_goes_on_with_the_same_builder() {
     let mark = rig.mark();
     rig.settle();
     let calls = rig.mutations(mark);
-    assert_eq!((calls["RunInstances"], calls["CreateImage"], calls["TerminateInstances"]), (1, 1, 1), "the fleet's launch");
+    assert_eq!(
+        (calls["RunInstances"], calls["CreateImage"], calls["TerminateInstances"]),
+        (1, 1, 1),
+        "the fleet's launch"
+    );
     nothing_stays(&rig);
 }
 

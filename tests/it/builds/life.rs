@@ -5,7 +5,7 @@ use fleetwright::cloud::embedded::Settings;
 use fleetwright::model::limits::Limits;
 use serde_json::json;
 
-use super::{APPLY, BUILD, PROVISION, RUNS_ON, SHOP, built, builders, home, nothing_stays, world};
+use super::{APPLY, BUILD, PROVISION, RUNS_ON, SHOP, builders, built, home, nothing_stays, world};
 use crate::kit::{GZ, SH, counts, quick, says};
 use crate::rig::{OWNER, Rig};
 
@@ -104,14 +104,18 @@ fn a_builder_is_captured_when_it_is_ready() {
 /// An image that is built on one that is built in the same plan.
 #[test]
 fn a_build_can_build_on_another() {
-    let config = BUILD
-        .replace("      base: ubuntu", "      base: lower")
-        .replace("  web:\n    build:", "  lower:\n    build: { base: ubuntu, type: S5.MEDIUM4, user_data: { file: lower.sh } }\n  web:\n    build:");
+    let config = BUILD.replace("      base: ubuntu", "      base: lower").replace(
+        "  web:\n    build:",
+        "  lower:\n    build: { base: ubuntu, type: S5.MEDIUM4, user_data: { file: lower.sh } }\n  web:\n    build:",
+    );
     let rig = world(&config, PROVISION);
     rig.write("lower.sh", "#!/bin/sh\necho lower\n# sim: poweroff after=10s\n");
     let changed = rig.change();
     changed.says("(new)");
-    assert_eq!((changed.calls["RunInstances"], changed.calls["CreateImage"], changed.calls["TerminateInstances"]), (3, 2, 2));
+    assert_eq!(
+        (changed.calls["RunInstances"], changed.calls["CreateImage"], changed.calls["TerminateInstances"]),
+        (3, 2, 2)
+    );
     let upper = |rig: &Rig| {
         let held = home(rig);
         let web = held.images.values().find(|image| image.name.contains("-web-")).expect("the upper one");
