@@ -36,7 +36,7 @@ fn built_again() {
     rig.settle();
     rig.wait_ms(600_000);
     rig.edit("provision.sh", "hello from the shop", "hello again from the shop");
-    try_apply("build: again", rig, 1, 40);
+    try_apply("build: again", rig, 6, 200);
 }
 
 /// A builder was kept, for its capture had failed: it goes, and another one takes its place.
@@ -51,7 +51,7 @@ fn built_after_a_failure() {
     rig.run(APPLY);
     rig.wait_ms(600_000);
     assert_eq!(rig.instances(HOME).len(), 1, "the builder");
-    try_apply("build: after a failure", rig, 1, 60);
+    try_apply("build: after a failure", rig, 6, 300);
 }
 
 /// An image that is built on one that is built in the same plan.
@@ -61,5 +61,5 @@ fn built_on_what_is_built() {
     let text = rig.read("images.yaml");
     let lower = "  lower:\n    build: { base: ubuntu, type: S5.MEDIUM4, user_data: { file: provision.sh } }\n  web:\n";
     rig.write("images.yaml", &text.replace("base: ubuntu", "base: lower").replace("  web:\n", lower));
-    try_apply("build: on what is built", rig, 6, 200);
+    try_apply("build: on what is built", rig, 16, 900);
 }

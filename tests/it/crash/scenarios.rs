@@ -160,7 +160,7 @@ fn magazine_gone() {
 
 #[test]
 fn pipeline_new() {
-    try_all(&Scenario { name: "pipeline: new", example: PIPELINE, prepare: None, command: APPLY, every: 60 });
+    try_all(&Scenario { name: "pipeline: new", example: PIPELINE, prepare: None, command: APPLY, every: 100 });
 }
 
 #[test]
