@@ -66,7 +66,7 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
                 .help(format!("make a plain copy of `{source}` first, and an encrypted copy of that copy")),
         ),
         ImageKind::Shared => {}
-        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied => {
+        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
             if let Some(at) = cx.index.images.get(source.as_str()).and_then(|facts| facts.encrypted) {
                 cx.tell(
                     value

@@ -1,10 +1,10 @@
 //! `images`: which kind of image a block is, and what can be said of every custom image.
 
 use super::context::Context;
-use super::language::{self, LATER_SOURCES, OURS_ONLY, SOURCES, either};
+use super::language::{self, OURS_ONLY, SOURCES, either};
 use super::node::Data;
 use super::read::{Fields, Value};
-use super::{capture, copy, import, names, received};
+use super::{build, capture, copy, import, names, received};
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::desired::{Image, ManagedImage, Source, Tags};
 use crate::model::ids::{Name, Region, Version};
@@ -46,6 +46,7 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
             }
             "from_instance" => capture::from_instance(cx, name, &fields, value).map(Source::Capture),
             "import" => import::import(cx, value).map(Source::Import),
+            "build" => build::build(cx, name, &fields, value).map(Source::Build),
             _ => copy::copy(cx, name, &fields, value).map(Source::Copy),
         };
         images.push(source.and_then(|source| Some(Image::Managed(about.clone()?.with(source)))));
@@ -66,13 +67,12 @@ fn check_sources(
 ) {
     match sources {
         [] => {
-            let later = LATER_SOURCES.iter().any(|key| fields.key(key).is_some());
-            if !later && !SOURCES.iter().chain(LATER_SOURCES).any(|key| fields.misspelt(key)) {
+            if !SOURCES.iter().any(|key| fields.misspelt(key)) {
                 cx.tell(
                     Diagnostic::error(codes::MISSING_KEY, format!("image `{name}` does not say where it comes from"))
                         .at_span(value.key)
                         .label(format!("one of {} is missing", either(SOURCES)))
-                        .help("to look an image up add `public: { name: … }`, to make one `from_instance: { instance: … }`"),
+                        .help("to look an image up add `public: { name: … }`, to make one `build: { base: … }`"),
                 );
             }
         }

@@ -4,6 +4,7 @@
 //! places), `typing` (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
 //! stop at nothing: each fault leaves its value out, and its block, and nothing else.
 
+mod build;
 mod capture;
 mod charge;
 mod cloud;

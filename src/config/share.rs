@@ -64,7 +64,7 @@ fn check_image(cx: &mut Context<'_>, value: &Value<'_>, image: &Name, kind: Imag
                 .why("everybody gets it at the marketplace; only custom images are shared")
                 .help("name an image of your own, such as one with `from_instance`"),
         ),
-        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied => {
+        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
             let Some(facts) = cx.index.images.get(image.as_str()) else { return };
             if let Some(at) = facts.encrypted {
                 cx.tell(

@@ -90,7 +90,8 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
              how that is encrypted. Made, copied, shared, moved to; then the version before goes, or stays as `keep` says",
             OnDrift::Never,
             "nobody can change what an image holds",
-            "CreateImage, ImportImage or SyncImages; SyncImages: one for all other regions; TagResources: ⌈copies / 10⌉; \
+            "CreateImage, ImportImage or SyncImages; with `build` RunInstances and TerminateInstances, one each; \
+             SyncImages: one for all other regions; TagResources: ⌈copies / 10⌉; \
              ModifyImageAttribute: one for each copy with a description or a family; DeleteImages: one for each copy that \
              goes",
         ),

@@ -115,7 +115,7 @@ pub struct Object {
     pub name: String,
     /// Of an instance: where.
     pub zone: Option<Zone>,
-    /// Of an instance: its number in the zone, part of its name.
+    /// Of an instance of a fleet: its number in the zone, part of its name.
     pub ordinal: Option<u32>,
     /// How far it is.
     pub status: Status,

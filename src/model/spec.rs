@@ -63,7 +63,8 @@ pub struct SlotSpec {
     /// Whether it is neither destroyed nor reset, by us or (DisableApiTermination) by anybody else.
     #[serde(default)]
     pub protect: bool,
-    /// Whether a rollout has still to see that it is healthy. That is nothing that a config says.
+    /// Whether a rollout has still to see that it is healthy; of a builder, whether its image has still to be captured: one
+    /// of which that failed stays only to be looked at. That is nothing that a config says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_trial: bool,
 }

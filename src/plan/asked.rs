@@ -111,6 +111,11 @@ fn irreplaceable(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
                 .help("to make an image anew: --replace image.NAME"),
         ),
         Kind::Image => match desired.images.get(name) {
+            Some(Image::Managed(_)) if addr.is_builder() => Some(
+                refuse(OPTION, addr, "a builder cannot be replaced by itself")
+                    .why("it exists only while its image is made")
+                    .help(format!("to make the version anew, on a new builder: --replace {}", addr.block)),
+            ),
             Some(Image::Managed(_)) if addr.part.is_some() => Some(
                 refuse(OPTION, addr, "a copy in one region cannot be replaced by itself")
                     .why("all copies of a version are of one capture")

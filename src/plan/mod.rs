@@ -121,6 +121,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         }
     }
     fleets::leftovers(&mut draft);
+    images::builders_left(&mut draft);
     rollout::terminate_going(&mut draft);
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);

@@ -41,6 +41,7 @@ fn about(desired: &Desired, block: &Block) -> (Shape, String) {
                     Source::Import(import) => format!("imported, {} {}", import.os, import.os_version),
                     Source::Copy(copy) if copy.encryption.is_some() => "an encrypted copy".to_owned(),
                     Source::Copy(_) => "a copy".to_owned(),
+                    Source::Build(build) => format!("built on {}", build.instance_type),
                 },
             ),
         }),

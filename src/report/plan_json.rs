@@ -233,6 +233,9 @@ fn reason(reason: &Reason) -> Node {
         | Reason::OnTrial
         | Reason::Succeeded
         | Reason::Halted
+        | Reason::Builds
+        | Reason::BuildOver
+        | Reason::BuildFailed
         | Reason::Already => node,
     }
 }

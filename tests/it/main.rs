@@ -3,6 +3,7 @@
 mod asked;
 mod bad_files;
 mod between;
+mod builds;
 mod by_hand;
 mod cases;
 mod changes;

@@ -261,7 +261,7 @@ impl World {
             }
             Body::TerminateInstances { instances } => {
                 let region = self.region(&call.region);
-                for id in instances {
+                for id in instances.iter().filter_map(Arg::known) {
                     let gone = region.instances.insert(id.clone(), Seen::Absent { asked_ms: NOON_MS });
                     let Some(Seen::Present(gone)) = gone else { panic!("{id} is there") };
                     let quotas = region.instance_quota.as_mut();

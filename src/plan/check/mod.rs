@@ -306,7 +306,10 @@ fn handed(step: &Step) -> Vec<StepId> {
     match &step.does {
         Do::Call(call) => match call.body {
             // These go on for the things that are there.
-            Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => Vec::new(),
+            Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::StopInstances { .. }
+            | Body::TerminateInstances { .. } => Vec::new(),
             Body::RunInstances(_)
             | Body::CreateImage { .. }
             | Body::ImportImage { .. }
@@ -314,7 +317,6 @@ fn handed(step: &Step) -> Vec<StepId> {
             | Body::ShareImage { .. }
             | Body::ModifyImage { .. }
             | Body::DeleteImages { .. }
-            | Body::TerminateInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResetInstance { .. }
             | Body::ResizeInstance { .. }

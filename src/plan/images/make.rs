@@ -1,4 +1,4 @@
-//! How a version comes to be in its home region: captured, imported, or copied from another image there.
+//! How a version comes to be in its home region: built, captured, imported, or copied from another image there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub(super) fn make(
         Source::Capture(source) => capture(draft, planning, source, making).map(|step| (step, vec![step])),
         Source::Import(source) => import(draft, planning, source, making).map(|step| (step, vec![step])),
         Source::Copy(source) => duplicate(draft, planning, source, making),
+        Source::Build(build) => super::build::build(draft, planning, build, making).map(|step| (step, vec![step])),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Managed images: which version the config asks for, where copies of it are, and how the missing ones come to be.
 
+mod build;
 mod capture;
 mod copy;
 mod import;
@@ -32,6 +33,7 @@ use keep::{Staying, keep_right};
 use make::{Making, make, unknown_inputs};
 use version::{Origin, builder_removed, check_reuse, origin, version};
 
+pub(in crate::plan) use build::{builder_spec, leftovers as builders_left};
 pub(super) use retain::is_kept;
 
 /// How a recorded copy was found.
@@ -62,7 +64,13 @@ pub(super) struct Planning<'a> {
 pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) {
     let block = Block::image(name);
     let path = Desired::path(Kind::Image, name);
-    let objects = draft.objects_of(&block);
+    let objects = draft.copies_of(&block);
+    if let Some(build) = image.build()
+        && draft.absent.contains(&(build.base.clone(), build.region.clone()))
+    {
+        draft.left_out.insert(block);
+        return;
+    }
     let Some(origin) = origin(draft, name, image) else { return };
     let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([origin.home.clone()]));
     if !place_fits(draft, name, image, &origin, &regions) {
@@ -138,6 +146,10 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     for object in under_way {
         let Some(id) = object.cloud_id.image() else { continue };
         let step = await_copy(draft, object);
+        if object.region == planning.home {
+            let builder = Addr::builder(planning.block.clone(), version.clone());
+            draft.capturing.insert(builder, Need::Over(step));
+        }
         ready.insert(object.region.clone(), (Arg::Known(id.clone()), vec![Need::Success(step)]));
     }
     let removed: BTreeMap<Region, StepId> = failed
@@ -205,7 +217,7 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
 
 /// The last capture of a version that recorded instances run from.
 fn last_in_use(draft: &Draft<'_>, name: &Name, version: &Version) -> Option<u32> {
-    let used = draft.rows_of(Kind::Fleet).filter_map(|row| match row.spec.as_ref() {
+    let used = draft.instances().filter_map(|row| match row.spec.as_ref() {
         ObjectSpec::Slot(spec) => match &spec.image {
             ImageUse::Made { image, version: of, generation } => {
                 (image == name && of == version).then_some(*generation)
@@ -228,7 +240,11 @@ fn place_fits(
     let Origin { home, made_of: _, size_gib: _, nature } = origin;
     let path = Desired::path(Kind::Image, name).key("regions");
     if !regions.contains(home) {
-        let made = if image.capture().is_some() { "captured" } else { "made" };
+        let made = match &image.source {
+            Source::Capture(_) => "captured",
+            Source::Build(_) => "built",
+            Source::Import(_) | Source::Copy(_) => "made",
+        };
         draft.faults.push(
             Diagnostic::error(
                 codes::CONFLICT,
@@ -492,7 +508,7 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
         if declared && current.is_none() {
             continue; // Its planner refused already.
         }
-        for object in draft.objects_of(&block) {
+        for object in draft.copies_of(&block) {
             let key = (object.addr.version.clone(), object.generation);
             let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
             let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));

@@ -62,7 +62,7 @@ pub(super) fn keep_older_right(draft: &mut Draft<'_>, name: &Name) {
     let Some(current) = draft.current.get(name).cloned() else { return };
     let block = Block::image(name);
     let mut staying = Vec::new();
-    for object in draft.objects_of(&block) {
+    for object in draft.copies_of(&block) {
         let stays = is_kept(draft, object) && draft.plans_row(object);
         let (Found::Usable(seen), true) = (found(draft, object), stays) else { continue };
         let ObjectSpec::Image(recorded) = object.spec.as_ref() else { continue };
