@@ -19,6 +19,7 @@ mod plan;
 mod planfile;
 mod preflight;
 mod prices;
+mod promotions;
 mod reach;
 mod secrets;
 mod state;

@@ -76,7 +76,10 @@ pub(super) fn login(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     if !matches!(fleet.login, Login::Keys(_)) || at.nature.is_windows() != Some(true) {
         return;
     }
-    let custom = matches!(draft.input.desired.images.get(&fleet.image), Some(Image::Managed(_) | Image::Shared { .. }));
+    let custom = matches!(
+        draft.input.desired.images.get(&fleet.image),
+        Some(Image::Managed(_) | Image::Shared { .. } | Image::Promoted { .. })
+    );
     let keep = if custom { ", or keep the image's login: `login: { keep_image_login: true }`" } else { "" };
     draft.faults.push(
         Diagnostic::error(codes::KEYS_NOT_TAKEN, format!("image.{} is Windows, which takes no key pairs", fleet.image))

@@ -98,6 +98,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
         created_ms: found.created_ms,
         new: before.is_none_or(|before| before.id != found.id),
         was: before.filter(|before| before.id != found.id).map(|before| before.id.clone()),
+        promoted: None,
     });
     draft.images.insert(
         (block.clone(), region.clone()),
@@ -187,7 +188,7 @@ pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
     let keeps_none = match draft.input.desired.images.get(&fleet.image) {
         Some(Image::Public { .. }) => Some("public"),
         Some(Image::Marketplace { .. }) => Some("of the marketplace"),
-        Some(Image::Shared { .. } | Image::Managed(_)) | None => None,
+        Some(Image::Shared { .. } | Image::Promoted { .. } | Image::Managed(_)) | None => None,
     };
     if let (Login::KeepImage, Some(what)) = (&fleet.login, keeps_none) {
         draft.faults.push(
