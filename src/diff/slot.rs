@@ -48,6 +48,17 @@ impl SlotDiff {
         self.attrs.iter().any(|attr| attr.takes == what)
     }
 
+    /// Leaves out whatever would take another disk, another machine, or a moment out of service.
+    pub fn leave_as_it_is(&mut self) {
+        for attr in &mut self.attrs {
+            if matches!(attr.takes, Takes::Rebuild | Takes::Replace | Takes::Move | Takes::Resize | Takes::Restart) {
+                attr.takes = Takes::Nothing;
+            }
+        }
+        self.hostname = None;
+        self.reset_failed = false;
+    }
+
     /// What a change of this attribute takes, where it differs.
     #[must_use]
     pub fn of(&self, attr: FleetAttr) -> Option<Takes> {

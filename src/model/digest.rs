@@ -31,6 +31,8 @@ pub mod context {
     pub const CONFIG: &str = "fleetwright 2026 config v1";
     /// The key for equality digests.
     pub const EQUALITY: &str = "fleetwright 2026 equality key v1";
+    /// What a rollout rolls out.
+    pub const ROLLOUT: &str = "fleetwright 2026 rollout target v1";
     /// Tokens of operations.
     pub const TOKEN: &str = "fleetwright 2026 client token v1";
 }

@@ -35,9 +35,9 @@ pub struct Rollout {
     pub failed: BTreeSet<u32>,
     /// Why it does not go on, for people; empty while it does.
     pub why: String,
-    /// Local time of its beginning.
+    /// Cloud time of the plan that began it.
     pub started_ms: Millis,
-    /// Local time of its latest change.
+    /// Cloud time of its latest change.
     pub changed_ms: Millis,
 }
 

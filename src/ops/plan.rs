@@ -210,7 +210,7 @@ fn texts(
     for change in &plan.changes {
         let block = &change.addr.block;
         let changes_it = change.detail.attrs.iter().any(|attr| attr.name == "user_data");
-        let stays = matches!(change.action, Action::Replace | Action::Reset);
+        let stays = matches!(change.action, Action::Replace | Action::Swap | Action::Reset);
         if block.kind != Kind::Fleet || !changes_it || !stays || texts.contains_key(block) {
             continue;
         }

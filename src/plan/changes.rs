@@ -33,6 +33,8 @@ pub enum Action {
     Delete,
     /// `-/+`: it is deleted, then made anew.
     Replace,
+    /// `+/-`: a new one is made, and when that is known to be good, it is deleted.
+    Swap,
     /// `!`: its system disk is formatted.
     Reset,
     /// `.`: it is gone already; only the state forgets it.
@@ -54,6 +56,7 @@ impl Action {
         match self {
             Self::Delete => "-",
             Self::Replace => "-/+",
+            Self::Swap => "+/-",
             Self::Reset => "!",
             Self::Forget => ".",
             Self::Learn => "<~",
@@ -67,7 +70,7 @@ impl Action {
     #[must_use]
     pub fn destructive(self) -> bool {
         match self {
-            Self::Delete | Self::Replace | Self::Reset => true,
+            Self::Delete | Self::Replace | Self::Swap | Self::Reset => true,
             Self::Forget | Self::Learn | Self::Update | Self::Create | Self::Await => false,
         }
     }
@@ -162,6 +165,10 @@ pub enum Reason {
     Undeclared,
     /// The last reset failed.
     ResetFailed,
+    /// A rollout made or changed it, and has still to see that it is healthy.
+    OnTrial,
+    /// Another instance of the slot takes its place when that is known to be good.
+    Succeeded,
     /// The cloud has it so already; only the state learns it.
     Already,
     /// A run shut it down for a change, and was interrupted before it was started again.

@@ -162,6 +162,24 @@ impl Dues {
         rollout.started += usize::from(started);
     }
 
+    /// A round of a guided rollout: what is launched, by zone, what is terminated, by billing mode and by whether that is
+    /// before or after its successor is there, and how many are stopped and started.
+    pub(super) fn round<'o>(
+        &mut self,
+        launched: impl Iterator<Item = &'o BTreeSet<u32>>,
+        terminated: impl Iterator<Item = usize>,
+        stopped: usize,
+        started: usize,
+    ) {
+        for ordinals in launched {
+            let ordinals: Vec<u32> = ordinals.iter().copied().collect();
+            self.single("RunInstances", pieces(&runs(&ordinals), MAX_LAUNCH as usize));
+        }
+        self.single("TerminateInstances", terminated.map(|count| count.div_ceil(MAX_BATCH)).sum());
+        self.single("StopInstances", stopped.div_ceil(MAX_BATCH));
+        self.single("StartInstances", started.div_ceil(MAX_BATCH));
+    }
+
     /// The fewest calls that all of this takes.
     pub(super) fn floor(&self) -> Floor {
         let Self { single, shared, launched, terminated, rollouts } = self;

@@ -70,7 +70,8 @@ impl Default for Options<'_> {
     }
 }
 
-const NOTHING: &Asked = &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None, scope: Scope::All };
+const NOTHING: &Asked =
+    &Asked { replace: BTreeSet::new(), upgrade: Upgrade::None, retry: Upgrade::None, scope: Scope::All };
 
 /// What the command line asks for of single things.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -79,6 +80,8 @@ pub struct Asked {
     pub replace: BTreeSet<Addr>,
     /// Which look-ups move on to the newest match.
     pub upgrade: Upgrade,
+    /// Rollouts of which fleets are tried again, that stopped, were aborted or were taken back.
+    pub retry: Upgrade,
     /// What the plan is about.
     pub scope: Scope,
 }

@@ -169,7 +169,11 @@ fn known_id<'p>(plan: &'p Plan, id: &'p Arg<CloudId>) -> Option<&'p CloudId> {
         match id {
             Arg::Known(id) => return Some(id),
             Arg::Output { step, target } => {
-                id = plan.steps.get(step.0 as usize)?.targets.get(*target as usize)?.id.as_ref()?;
+                let step = plan.steps.get(step.0 as usize)?;
+                if let Some(freed) = step.frees(*target) {
+                    return freed;
+                }
+                id = step.targets.get(*target as usize)?.id.as_ref()?;
             }
         }
     }
@@ -182,6 +186,9 @@ fn handed_out(plan: &Plan, step: StepId, target: u32) -> Option<Option<Kind>> {
     // What only changes the state learns nothing from the cloud.
     if step.does == Do::Record {
         return None;
+    }
+    if let Some(freed) = step.frees(target) {
+        return freed.map(|id| Some(Kind::of(id)));
     }
     let Target { addr: _, generation: _, id, effect } = step.targets.get(target as usize)?;
     match (id, effect) {

@@ -35,6 +35,14 @@ pub struct Step {
 }
 
 impl Step {
+    /// What a gate frees as one of its outputs; `None`: the output is none of those.
+    #[must_use]
+    pub fn frees(&self, output: u32) -> Option<Option<&CloudId>> {
+        let Do::Gate(gate) = &self.does else { return None };
+        let n = (output as usize).checked_sub(self.targets.len())?;
+        Some(gate.frees.get(n).and_then(Option::as_ref))
+    }
+
     /// Whether it does nothing but wait for others to succeed: many steps that wait for many others wait for one such
     /// step instead. Nobody is told of it: what it was skipped for is told by whatever waits for it.
     #[must_use]
@@ -101,7 +109,8 @@ pub struct Gate {
     pub bake_ms: Millis,
     /// How many slots may fail in the whole rollout.
     pub most_failures: u32,
-    /// For each target what it hands out in place of its own id when it succeeds: the instance that may go then.
+    /// For each target the instance that may go when it succeeds. The step hands it out as the output of that target's
+    /// number and the number of targets together.
     pub frees: Vec<Option<CloudId>>,
     /// What the rollout is when it succeeds; silent: as before.
     pub passed: Option<Mark>,

@@ -149,7 +149,7 @@ impl Counts {
                 Action::Create => counts.add += 1,
                 Action::Update => counts.change += 1,
                 Action::Reset => counts.reset += 1,
-                Action::Replace => {
+                Action::Replace | Action::Swap => {
                     counts.add += 1;
                     counts.destroy += 1;
                 }

@@ -197,6 +197,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Update => "update",
         Action::Reset => "reset",
         Action::Replace => "replace",
+        Action::Swap => "swap",
         Action::Delete => "delete",
         Action::Forget => "forget",
         Action::Learn => "learn",
@@ -210,6 +211,7 @@ fn actions(action: Action) -> &'static [&'static str] {
         Action::Create => &["create"],
         Action::Update => &["update"],
         Action::Reset | Action::Replace => &["delete", "create"],
+        Action::Swap => &["create", "delete"],
         Action::Delete => &["delete"],
         Action::Forget => &["forget"],
         Action::Learn | Action::Await => &["no-op"],
@@ -242,6 +244,8 @@ fn reason(reason: &Reason) -> Node {
         | Reason::UnderWay
         | Reason::Undeclared
         | Reason::ResetFailed
+        | Reason::OnTrial
+        | Reason::Succeeded
         | Reason::Halted
         | Reason::Already => node,
     }

@@ -116,7 +116,7 @@ fn summary(page: &mut Page, plan: &Plan) {
     let of = |wanted: fn(Action) -> bool| {
         by_action(plan.changes.iter().filter(move |change| wanted(change.action) && !is_lone_share(change)))
     };
-    let destroyed = of(|action| matches!(action, Action::Delete | Action::Replace));
+    let destroyed = of(|action| matches!(action, Action::Delete | Action::Replace | Action::Swap));
     let reset = of(|action| action == Action::Reset);
     lost(page, "Will be destroyed:", &destroyed);
     lost(page, "Will be reset (the system disk is formatted, the id stays):", &reset);
@@ -156,7 +156,7 @@ fn lost(page: &mut Page, title: &str, groups: &[Group<'_>]) {
             line.push(Ink::Plain, " ".repeat(column.saturating_sub(display_width(addr)) + 2));
             line.push(Ink::Plain, ids);
         }
-        if group.action() == Action::Replace {
+        if matches!(group.action(), Action::Replace | Action::Swap) {
             line.push(Ink::Plain, format!("  {}", whole("(created anew)")));
         }
         page.wrap(LIST_INDENT, LIST_INDENT + HANG, &line);
@@ -209,6 +209,7 @@ fn legend(page: &mut Page, plan: &Plan, look_ups: bool) {
         Action::Update,
         Action::Reset,
         Action::Replace,
+        Action::Swap,
         Action::Delete,
         Action::Learn,
         Action::Forget,
@@ -321,7 +322,7 @@ fn entry(page: &mut Page, group: &Group<'_>) {
         _ => format!("{text} (of {count})"),
     };
     let id = ids(group).map(|(ids, count)| match action {
-        Action::Replace => format!("{} → (new)", of_count(ids, count)),
+        Action::Replace | Action::Swap => format!("{} → (new)", of_count(ids, count)),
         Action::Delete
         | Action::Reset
         | Action::Forget

@@ -303,10 +303,10 @@ pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> Stri
     let heading = if state_alone { "Refreshed:" } else { "Applied:" };
     let mut parts = Vec::new();
     if !state_alone {
-        parts.push(format!("{} added", number(&[Action::Create, Action::Replace])));
+        parts.push(format!("{} added", number(&[Action::Create, Action::Replace, Action::Swap])));
         parts.push(format!("{} changed", number(&[Action::Update])));
         parts.push(format!("{} reset", number(&[Action::Reset])));
-        parts.push(format!("{} destroyed", number(&[Action::Delete, Action::Replace])));
+        parts.push(format!("{} destroyed", number(&[Action::Delete, Action::Replace, Action::Swap])));
     }
     let of_state = [(learnt, "learnt"), (forgotten, "forgotten")].into_iter().filter(|(count, _)| *count > 0);
     parts.extend(of_state.map(|(count, word)| format!("{count} {word}")));

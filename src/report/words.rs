@@ -10,7 +10,7 @@ use super::style::{Ink, STICKY};
 /// How an action's sign is coloured.
 pub(super) fn ink(action: Action) -> Ink {
     match action {
-        Action::Delete | Action::Replace | Action::Reset => Ink::Lose,
+        Action::Delete | Action::Replace | Action::Swap | Action::Reset => Ink::Lose,
         Action::Create => Ink::Add,
         Action::Update => Ink::Change,
         Action::Forget => Ink::Faint,
@@ -25,6 +25,7 @@ pub(super) fn legend(action: Action) -> &'static str {
         Action::Update => "change in place",
         Action::Reset => "reset: format the system disk",
         Action::Replace => "destroy, then create anew",
+        Action::Swap => "create anew, then destroy",
         Action::Delete => "destroy",
         Action::Forget => "only forget",
         Action::Learn => "only learn",
@@ -39,6 +40,7 @@ pub(super) fn will(action: Action) -> &'static str {
         Action::Update => "will be changed in place",
         Action::Reset => "will be reset, the system disk formatted",
         Action::Replace => "will be destroyed, then created anew",
+        Action::Swap => "will be created anew, then destroyed",
         Action::Delete => "will be destroyed",
         Action::Forget => "will be forgotten, in the state only",
         Action::Learn => "the state will learn it",
@@ -71,6 +73,8 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::UnderWay => "the cloud is not done with it yet".to_owned(),
         Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
+        Reason::OnTrial => "a rollout has still to see that it is healthy".to_owned(),
+        Reason::Succeeded => "another instance of its slot takes its place".to_owned(),
         Reason::Already => "the cloud stays as it is, and only the state learns it".to_owned(),
         Reason::Halted => "shut down by a run that was interrupted".to_owned(),
     }
@@ -111,6 +115,8 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::UnderWay => "under_way",
         Reason::Undeclared => "undeclared",
         Reason::ResetFailed => "reset_failed",
+        Reason::OnTrial => "on_trial",
+        Reason::Succeeded => "succeeded",
         Reason::Already => "already",
         Reason::Halted => "halted",
     }

@@ -5,5 +5,6 @@ mod check;
 mod gone;
 mod large;
 mod prices;
+mod rollouts;
 mod small;
 mod world;

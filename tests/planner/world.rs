@@ -147,13 +147,51 @@ impl World {
 
     /// The same, in another order of what could be done at a time; one for each `turn`.
     pub(crate) fn apply_in_turn(&mut self, plan: &Plan, turn: u64) {
+        self.apply_until(plan, turn, usize::MAX, &mut |_, _| true);
+    }
+
+    /// The same, for at most so many steps. `watch` sees the world after each step, and how many instances are out of
+    /// service within it; it says of each gate whether that is passed. Where one is not, nothing that waits for it happens.
+    pub(crate) fn apply_until(
+        &mut self,
+        plan: &Plan,
+        turn: u64,
+        most: usize,
+        watch: &mut dyn FnMut(&Self, &Step) -> bool,
+    ) {
+        for rollout in &plan.rollouts {
+            self.recorded.rollouts.insert(rollout.row.block.clone(), rollout.row.clone());
+        }
+        let mut failed: BTreeSet<StepId> = BTreeSet::new();
         let mut handed: BTreeMap<(StepId, u32), CloudId> = BTreeMap::new();
         let mut rows: BTreeMap<(String, u32), Object> = std::mem::take(&mut self.recorded.objects)
             .into_iter()
             .map(|row| (key(&row.addr, row.generation), row))
             .collect();
-        for step in in_turn(plan, turn) {
+        for step in in_turn(plan, turn).into_iter().take(most) {
+            if step.waits_for().iter().any(|other| failed.contains(other)) {
+                failed.insert(step.id);
+                continue;
+            }
             let made = self.act(step, &handed);
+            let passed = watch(self, step);
+            if let Do::Gate(gate) = &step.does {
+                let row = self.recorded.rollouts.get_mut(&gate.fleet);
+                let mark = gate.passed.filter(|_| passed);
+                let phase = if passed { mark.map(|mark| mark.phase) } else { gate.failed };
+                if let Some(row) = row {
+                    row.phase = phase.unwrap_or(row.phase);
+                    row.canary_passed |= mark.is_some_and(|mark| mark.canary_passed);
+                }
+                if !passed {
+                    failed.insert(step.id);
+                    continue;
+                }
+                for (n, freed) in gate.frees.iter().enumerate() {
+                    let output = u32::try_from(step.targets.len() + n).expect("few");
+                    handed.extend(freed.clone().map(|freed| ((step.id, output), freed)));
+                }
+            }
             for (n, target) in (0..).zip(&step.targets) {
                 let id = made.get(n as usize).cloned().flatten().or_else(|| match &target.id {
                     Some(Arg::Known(id)) => Some(id.clone()),
@@ -243,8 +281,14 @@ impl World {
                 }
                 Vec::new()
             }
-            Body::ResetInstance { .. }
-            | Body::ModifyImage { .. }
+            Body::ResetInstance { instance, image, .. } => {
+                let image = image_of(image);
+                let seen = self.region(&call.region).instances.get_mut(instance);
+                let Some(Seen::Present(seen)) = seen else { panic!("{instance} is there") };
+                seen.image = image;
+                Vec::new()
+            }
+            Body::ModifyImage { .. }
             | Body::StopInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResizeInstance { .. }
@@ -252,6 +296,12 @@ impl World {
             | Body::UntagResources { .. }
             | Body::Describe(_) => panic!("this world does not know {}", call.body.action()),
         }
+    }
+
+    /// How many instances run.
+    pub(crate) fn running(&self) -> usize {
+        let regions = self.observed.by_region.values();
+        regions.flat_map(|region| region.instances.values()).filter(|seen| matches!(seen, Seen::Present(_))).count()
     }
 
     fn images<'a>(
@@ -311,6 +361,8 @@ impl World {
             Effect::Become(spec) => {
                 if let Some(row) = rows.get_mut(&key) {
                     row.spec = Arc::clone(spec);
+                    let seen = row.cloud_id.instance().and_then(|id| self.observed.instance_there(&row.region, id));
+                    row.made_from = seen.map(|seen| seen.image.clone()).or(row.made_from.take());
                 }
             }
             Effect::Remove => drop(rows.remove(&key)),

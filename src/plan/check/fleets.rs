@@ -199,7 +199,7 @@ fn available(
         if outages.len() > MAX_DISRUPTED {
             continue;
         }
-        let most = usize::try_from(fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
+        let most = usize::try_from(fleet.update.at_once(fleet.count).down).unwrap_or(usize::MAX);
         let before: Vec<BTreeSet<usize>> = outages
             .iter()
             .map(|outage| {
@@ -226,6 +226,9 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
         let (goes, returns) = turns(step, known);
         for target in step.targets.iter().filter(|_| goes || returns) {
             let Some(slot) = target.addr.slot else { continue };
+            if goes && succeeded(plan, target) {
+                continue;
+            }
             let key = (&target.addr.block, slot);
             if goes || away.contains_key(&key) {
                 let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
@@ -245,6 +248,23 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
         }
     }
     by_fleet
+}
+
+/// Whether a gate has seen, before an instance goes, that a newer one of its slot is good.
+fn succeeded(plan: &Plan, target: &Target) -> bool {
+    let mut id = target.id.as_ref();
+    // A hook may stand between.
+    for _ in 0..2 {
+        let Some(Arg::Output { step, target: output }) = id else { return false };
+        let Some(step) = plan.steps.get(step.0 as usize) else { return false };
+        if let Some(freed) = step.frees(*output) {
+            let newer = step.targets.get((*output as usize).wrapping_sub(step.targets.len()));
+            let newer = newer.filter(|newer| newer.addr == target.addr && newer.generation > target.generation);
+            return freed.is_some() && newer.is_some();
+        }
+        id = step.targets.get(*output as usize).and_then(|before| before.id.as_ref());
+    }
+    false
 }
 
 /// Whether a step takes its targets out of service, and whether it brings them back.

@@ -275,7 +275,7 @@ impl Asking<'_> {
 
     /// What the plan takes away is priced by what the state remembers of it.
     fn taken_away(&mut self, plan: &Plan, recorded: &Recorded) {
-        let goes = |action| matches!(action, Action::Delete | Action::Replace);
+        let goes = |action| matches!(action, Action::Delete | Action::Replace | Action::Swap);
         let going: Vec<(&Addr, &CloudId)> = plan
             .changes
             .iter()

@@ -3,6 +3,7 @@
 //! A slot keeps its zone and its ordinal for as long as it is recorded, also while it has no instance. [`rollout`]
 //! makes the steps.
 
+pub(super) mod course;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use super::guard::{self, Act, Verdict};
 use super::images::forget;
 use super::outside::{self, Now, now};
 use super::quota;
-use super::rollout::{self, Creation, Going, Rolling, Work};
+use super::rollout::{self, Creation, Going, Rolling, Trial, Work};
 use super::types::{Action, Do, Effect, Fact, Handling, Need, Reason, Until};
 use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, codes};
@@ -26,7 +27,9 @@ use crate::model::ids::{InstanceId, Name, Region, Zone};
 use crate::model::naming;
 use crate::model::observed::{Instance, InstanceState, Seen};
 use crate::model::recorded::Object;
+use crate::model::rollout::Hold;
 use crate::model::spec::{ImageUse, ObjectSpec, Power, SlotNetwork, SlotSpec};
+use course::{Course, Lineup};
 use slots::Slots;
 
 pub(in crate::plan) use slots::first_slot_at;
@@ -56,15 +59,28 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         .iter()
         .map(|zone| (zone.clone(), Arc::new(ObjectSpec::Slot(Box::new(slot_spec(fleet, zone, at.use_.clone()))))))
         .collect();
-    let mut rolling = Rolling::new(draft, name, fleet, block, at, specs);
+    let course = Course::of(draft, &block, fleet, &at.use_);
+    let Some(held) = held(draft, name, fleet, course, Lineup { at, specs }) else { return };
+    let Held { lineup, course, reached } = held;
+    let mut rolling = Rolling::new(draft, name, fleet, block, lineup, course);
+    rolling.reached = reached;
 
-    // Of each slot the newest generation counts; older ones were replaced and only have to go.
+    // Of each slot one generation counts. The others were replaced and only have to go, or wait until that is known to be
+    // good.
     let mut newest: BTreeMap<u32, &'a Object> = BTreeMap::new();
+    let mut slots: BTreeMap<u32, Vec<&'a Object>> = BTreeMap::new();
     for row in &rows {
-        if let Some(older) = row.addr.slot.and_then(|slot| newest.insert(slot, row))
-            && draft.plans_row(older)
-        {
-            go(draft, older, Reason::NotInConfig, Some(fleet.protect));
+        if let Some(slot) = row.addr.slot {
+            slots.entry(slot).or_default().push(row);
+        }
+    }
+    for (slot, rows) in slots {
+        let Standing { counts, until, go: others } = standing(draft, &rolling, &rows);
+        newest.insert(slot, counts);
+        rolling.generations.insert(slot, rows.iter().map(|row| row.generation).max().unwrap_or(counts.generation));
+        rolling.older.extend(until.map(|older| (slot, older)));
+        for row in others.into_iter().filter(|row| draft.plans_row(row)) {
+            go(draft, row, Reason::NotInConfig, Some(fleet.protect));
         }
     }
 
@@ -75,6 +91,10 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     });
     fits::hostnames(draft, name, fleet, stay.chain(fresh.iter().map(|(_, zone, ordinal)| (zone, *ordinal))));
     let (before, after) = (count_of(newest.len()), fleet.count);
+    let dropped: Vec<&'a Object> = dropped.into_iter().flat_map(|row| {
+        let older = row.addr.slot.and_then(|slot| rolling.older.remove(&slot));
+        std::iter::once(row).chain(older)
+    }).collect();
     for row in dropped.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));
     }
@@ -86,7 +106,84 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     for (slot, zone, ordinal) in fresh.into_iter().filter(asked_for).collect::<Vec<_>>() {
         rolling.creations.push(Creation { slot, generation: 1, zone, ordinal, reason: reason.clone(), repair: false });
     }
+    // What nothing is decided about stays as it is.
+    for row in rolling.older.values() {
+        course::keep_image_of(draft, row);
+    }
+    if rolling.course.hold == Hold::Rest {
+        for row in newest.values() {
+            course::keep_image_of(draft, row);
+        }
+    }
     rollout::roll(draft, rolling);
+}
+
+/// What instances of a fleet are made with, given what its rollout holds.
+struct Held<'a> {
+    lineup: Lineup,
+    course: Course<'a>,
+    /// What slots are that stay where a rollout got them, while the others do not follow.
+    reached: Option<Lineup>,
+}
+
+/// Takes a rollout into account that waits, stopped, or was taken back.
+fn held<'a>(
+    draft: &mut Draft<'a>,
+    name: &Name,
+    fleet: &Fleet,
+    course: Course<'a>,
+    target: Lineup,
+) -> Option<Held<'a>> {
+    let Some(row) = course.row.filter(|_| course.hold != Hold::None) else {
+        return Some(Held { lineup: target, course, reached: None });
+    };
+    course::tell(draft, name, row);
+    let before = course::before(draft, row, &target, &fleet.region);
+    if let Some(before) = &before {
+        course::keep_image(draft, &before.at.use_, &fleet.region);
+    }
+    match (course.hold, before) {
+        (Hold::All, None) => {
+            course::no_way_back(draft, name, row);
+            None
+        }
+        (Hold::All, Some(lineup)) => Some(Held { lineup, course, reached: None }),
+        // Without what ran before, whatever has to be made is made as the config says; nothing else is touched.
+        (Hold::Rest | Hold::None, None) => Some(Held { reached: Some(target.clone()), lineup: target, course }),
+        (Hold::Rest | Hold::None, Some(lineup)) => Some(Held { lineup, course, reached: Some(target) }),
+    }
+}
+
+/// Which of the generations of a slot counts, and what becomes of the others.
+struct Standing<'a> {
+    counts: &'a Object,
+    /// The one that serves until the one that counts is known to be good.
+    until: Option<&'a Object>,
+    /// Those that go.
+    go: Vec<&'a Object>,
+}
+
+/// The newest that is as it should be and has been seen to be good counts; else the newest as it should be, while another
+/// one serves; else the newest that was seen to be good; else the newest.
+fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -> Standing<'a> {
+    let mut rows: Vec<&'a Object> = rows.to_vec();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.generation));
+    let there = |row: &Object| matches!(now(draft, row), Now::Live(_) | Now::UnderWay(_));
+    let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
+    let reached = |row: &Object| {
+        rolling.reached.as_ref().is_some_and(|reached| !on_trial(row) && course::is_made_as(row, &reached.specs))
+    };
+    let fits = |row: &Object| course::is_made_as(row, &rolling.specs) || reached(row);
+    let find = |wanted: &dyn Fn(&Object) -> bool| rows.iter().position(|row| there(row) && wanted(row));
+    let proven = find(&|row| fits(row) && !on_trial(row));
+    let tried = find(&|row| fits(row) && rolling.reached.is_none()).filter(|_| proven.is_none());
+    let place = proven.or(tried).or_else(|| find(&|row| !on_trial(row))).or_else(|| find(&|_| true)).unwrap_or(0);
+    let counts = rows.remove(place);
+    let until = match tried {
+        Some(_) => rows.iter().rposition(|row| there(row)).map(|serving| rows.remove(serving)),
+        None => None,
+    };
+    Standing { counts, until, go: rows }
 }
 
 fn count_of(n: usize) -> u32 {
@@ -268,7 +365,7 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     let place = || to.clone().unwrap_or_else(|| (zone.clone(), ordinal));
     let again = |reason: Reason| {
         let (zone, ordinal) = place();
-        Creation { slot, generation: row.generation + 1, zone, ordinal, reason, repair: true }
+        Creation { slot, generation: rolling.next(row), zone, ordinal, reason, repair: true }
     };
     let (seen, ready) = match now(draft, row) {
         Now::Live(seen) => (Some(seen), Vec::new()),
@@ -298,7 +395,9 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         draft.slots.insert(source, at);
     }
     let (Some(seen), ObjectSpec::Slot(recorded)) = (seen, row.spec.as_ref()) else { return };
-    let Some(config) = rolling.specs.get(to.as_ref().map_or(zone, |(zone, _)| zone)) else { return };
+    let reached = rolling.reached.as_ref().filter(|reached| course::is_made_as(row, &reached.specs));
+    let specs = reached.map_or(&rolling.specs, |reached| &reached.specs);
+    let Some(config) = specs.get(to.as_ref().map_or(zone, |(zone, _)| zone)) else { return };
     let ObjectSpec::Slot(spec) = config.as_ref() else { return };
     let ignore = &rolling.fleet.ignore_changes;
     let wanted = if ignore.is_empty() {
@@ -323,6 +422,10 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         let name = FleetAttr::Zones.word();
         diff.attrs.push(Attr { name, before, after, takes: Takes::Move, drifted: false });
     }
+    // Where nothing is known that could be gone back to, what a rollout holds is left alone.
+    if rolling.reached.is_some() && reached.is_none() && !course::is_made_as(row, &rolling.specs) {
+        diff.leave_as_it_is();
+    }
     let asked = draft.input.options.asked.replaces(&row.full_addr());
     // A builder that switches itself off is left to do so.
     let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
@@ -346,7 +449,19 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         asked || halted || diff.reset_failed || diff.attrs.iter().any(|attr| attr.takes != Takes::Nothing);
     if does_something {
         let (zone, found) = (zone.clone(), diff::power_of(&seen.state));
-        rolling.work.push(Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, asked, ready });
+        let next = rolling.next(row);
+        let on_trial = recorded.on_trial && rolling.course.hold == Hold::Rest;
+        let work =
+            Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, asked, on_trial, next, ready };
+        // What is rebuilt is looked at when that is done.
+        if recorded.on_trial && !on_trial && !rolling.disrupts(&work) {
+            let older = rolling.older.remove(&slot);
+            rolling.trials.push(Trial { row, older, ready: work.ready.clone() });
+        }
+        rolling.work.push(work);
+    } else if recorded.on_trial && rolling.course.hold != Hold::Rest {
+        let older = rolling.older.remove(&slot);
+        rolling.trials.push(Trial { row, older, ready });
     } else if ready.is_empty() && row.status.is_unsettled() {
         await_instance(draft, row, Until::Settled);
     }
@@ -439,7 +554,7 @@ pub(super) fn go<'a>(draft: &mut Draft<'a>, row: &'a Object, reason: Reason, dec
 }
 
 /// How an instance is paid for, as far as anybody knows.
-fn charge_type(row: &Object, seen: Option<&Instance>) -> String {
+pub(super) fn charge_type(row: &Object, seen: Option<&Instance>) -> String {
     match (seen.map(|seen| &seen.charge_type).filter(|told| !told.is_empty()), row.spec.as_ref()) {
         (Some(told), _) => told.as_str().to_owned(),
         (None, ObjectSpec::Slot(spec)) => spec.charge.word().to_owned(),

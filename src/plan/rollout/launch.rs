@@ -56,7 +56,9 @@ fn launch_run(
     replaced: Option<&BTreeMap<u32, Arc<Detail>>>,
 ) -> Option<StepId> {
     let first = run.first()?;
-    let spec = Arc::clone(rolling.specs.get(&first.zone)?);
+    // What takes the place of something that serves has to be seen to be as good.
+    let specs = if replaced.is_some() && rolling.on_trial { &rolling.trial_specs } else { &rolling.specs };
+    let spec = Arc::clone(specs.get(&first.zone)?);
     let ObjectSpec::Slot(slot_spec) = spec.as_ref() else { return None };
     let region = rolling.fleet.region.clone();
     let count = u32::try_from(run.len()).unwrap_or(u32::MAX);
@@ -157,6 +159,7 @@ fn launch_run(
         .collect();
     for (n, creation) in run.iter().enumerate() {
         let target = u32::try_from(n).unwrap_or(u32::MAX);
+        rolling.made.insert(creation.slot, (step, target));
         if rolling.sources.contains_key(&creation.slot) {
             let at = SlotAt { id: Arg::Output { step, target }, ready: vec![Need::Success(step)], state: None };
             draft.slots.insert((rolling.name.clone(), creation.slot), at);

@@ -1,6 +1,8 @@
 //! How a fleet gets from what it is to what it should be: launches, replacements, resets and changes in place, in
 //! batches as large as the cloud and `max_unavailable` allow.
 
+mod gate;
+mod guide;
 mod launch;
 mod modify;
 mod power;
@@ -12,25 +14,39 @@ mod spec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, at_once, known};
-use super::fleets::{prefix, sources};
+use super::draft::{Draft, ImageAt, NewStep, at_once, detail, known};
+use super::fleets::course::{self, Course, Lineup};
+use super::fleets::{charge_type, prefix, sources};
 use super::floor::{Launch, Rollout};
 use super::guard::{self, Act, Verdict};
 use super::types::{Action, AttrChange, Detail, Do, Effect, Need, Reason};
+use crate::cloud::call::{Arg, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{Attr, SlotDiff, Takes};
-use crate::model::addr::{Block, Kind};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, Strategy};
+use crate::model::update::{AtOnce, Moment};
 use crate::model::ids::{Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, Login, ObjectSpec, Power, SlotSpec};
+use gate::{Place, Watched, gate, hook, hooked};
+use guide::{Guide, rounds_of};
 use launch::{Launched, launch};
-use replace::{Output, replace};
+use replace::{Ending, Output, terminate_chunks};
 use spec::{Part, Parts};
 
 pub(super) use replace::terminate_going;
+
+/// An instance that was launched or changed by a rollout, and that no gate has seen yet.
+pub(super) struct Trial<'a> {
+    pub(super) row: &'a Object,
+    /// The instance that serves in its place until then.
+    pub(super) older: Option<&'a Object>,
+    /// What must be over before it is looked at.
+    pub(super) ready: Vec<Need>,
+}
 
 /// An instance to be made.
 #[derive(Clone, Debug)]
@@ -71,11 +87,21 @@ pub(super) struct Work<'a> {
     pub(super) halted: bool,
     /// Whether the command line asks for a new instance.
     pub(super) asked: bool,
+    /// Whether it stays on trial where nothing but what changes in place is done to it.
+    pub(super) on_trial: bool,
+    /// The generation of its next instance.
+    pub(super) next: u32,
     /// What must be over before anything is done to it.
     pub(super) ready: Vec<Need>,
 }
 
 impl Work<'_> {
+    /// Whether it serves: it runs, and a rollout has seen that it is healthy, where one is to.
+    fn serves(&self) -> bool {
+        let tried = !matches!(self.row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
+        self.runs() && !self.halted && tried
+    }
+
     /// Whether the cloud has all of it already, and only the state has to learn it.
     fn is_so_already(&self) -> bool {
         let idle = |takes: Takes| matches!(takes, Takes::Record | Takes::Nothing);
@@ -135,6 +161,23 @@ pub(super) struct Rolling<'a> {
     unprotected: BTreeMap<u32, Output>,
     /// What is launched for a fleet that is to be off.
     launched: Vec<Launched>,
+    /// On which course the fleet is.
+    pub(super) course: Course<'a>,
+    /// What slots are that a rollout got to its target, while the others do not follow.
+    pub(super) reached: Option<Lineup>,
+    /// Of slots of which there are several generations: the one that serves until the newest is known to be good.
+    pub(super) older: BTreeMap<u32, &'a Object>,
+    /// The highest generation of each slot.
+    pub(super) generations: BTreeMap<u32, u32>,
+    /// Slots that no gate has seen since they were launched or changed.
+    pub(super) trials: Vec<Trial<'a>>,
+    /// What `strategy: auto` is here, and why.
+    chosen: Option<(Strategy, String)>,
+    /// Whether what is launched or changed in place of something is on trial until a gate has seen it; and its specs then.
+    on_trial: bool,
+    trial_specs: BTreeMap<Zone, Arc<ObjectSpec>>,
+    /// Outputs of launches, by slot.
+    made: BTreeMap<u32, Output>,
     details: BTreeMap<Detail, Arc<Detail>>,
 }
 
@@ -144,9 +187,10 @@ impl<'a> Rolling<'a> {
         name: &'a Name,
         fleet: &'a Fleet,
         block: Block,
-        at: ImageAt,
-        specs: BTreeMap<Zone, Arc<ObjectSpec>>,
+        lineup: Lineup,
+        course: Course<'a>,
     ) -> Self {
+        let Lineup { at, specs } = lineup;
         let desired = draft.input.desired;
         // Slots of zones that the config no longer has bear names, too.
         let rows = draft.objects_of(&block);
@@ -165,8 +209,46 @@ impl<'a> Rolling<'a> {
             work: Vec::new(),
             unprotected: BTreeMap::new(),
             launched: Vec::new(),
+            course,
+            reached: None,
+            older: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            trials: Vec::new(),
+            chosen: None,
+            on_trial: false,
+            trial_specs: BTreeMap::new(),
+            made: BTreeMap::new(),
             details: BTreeMap::new(),
         }
+    }
+
+    /// What instances are made with now.
+    fn lineup(&self) -> Lineup {
+        Lineup { at: self.at.clone(), specs: self.specs.clone() }
+    }
+
+    /// The generation of a slot's next instance.
+    pub(super) fn next(&self, row: &Object) -> u32 {
+        row.addr.slot.and_then(|slot| self.generations.get(&slot)).copied().unwrap_or(row.generation).max(row.generation) + 1
+    }
+
+    /// From now on, what takes the place of something is on trial.
+    fn try_out(&mut self) {
+        self.on_trial = true;
+        let tried = |spec: &Arc<ObjectSpec>| match spec.as_ref() {
+            ObjectSpec::Slot(slot) => {
+                Arc::new(ObjectSpec::Slot(Box::new(SlotSpec { on_trial: true, ..slot.as_ref().clone() })))
+            }
+            ObjectSpec::Image(_) | ObjectSpec::Share(_) => Arc::clone(spec),
+        };
+        self.trial_specs = self.specs.iter().map(|(zone, spec)| (zone.clone(), tried(spec))).collect();
+    }
+
+    /// Whether a slot that stays is stopped for its change, and whether it is started after it.
+    fn switches(&self, work: &Work<'_>) -> (bool, bool) {
+        let resets = self.strategy(work) == Some(Strategy::Reset);
+        let stops = work.diff.takes(Takes::Resize) && work.runs();
+        (stops, ((stops && !work.stays_off()) || work.halted) && !resets)
     }
 
     pub(super) fn prefix(&self, zone: &Zone) -> &str {
@@ -207,11 +289,13 @@ impl<'a> Rolling<'a> {
         if work.asked || diff.takes(Takes::Move) || diff.takes(Takes::Replace) {
             return Some(Strategy::Replace);
         }
-        (diff.takes(Takes::Rebuild) || diff.reset_failed).then_some(self.fleet.update.strategy)
+        let rebuilds = diff.takes(Takes::Rebuild) || diff.reset_failed;
+        let strategy = self.chosen.as_ref().map_or(self.fleet.update.strategy, |(strategy, _)| *strategy);
+        rebuilds.then_some(strategy)
     }
 
     /// Whether a slot is out of service for a while.
-    fn disrupts(&self, work: &Work<'_>) -> bool {
+    pub(super) fn disrupts(&self, work: &Work<'_>) -> bool {
         self.strategy(work).is_some()
             || (work.diff.takes(Takes::Resize) && work.runs())
             || power::reboots(work)
@@ -241,16 +325,53 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     launch(draft, &mut rolling, others, &[], None);
 
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
+    if rolling.fleet.update.strategy == Strategy::Auto {
+        rolling.chosen = Some(guide::choose(draft, &rolling, &work));
+    }
     guarded(draft, &mut rolling, &work);
     login_for_reset(draft, &rolling, &work);
     refused::refused(draft, &rolling, &work);
     let (known_already, work): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(Work::is_so_already);
-    let (disruptive, gentle): (Vec<Work<'_>>, Vec<Work<'_>>) =
+    let (disruptive, mut gentle): (Vec<Work<'_>>, Vec<Work<'_>>) =
         work.into_iter().partition(|work| rolling.disrupts(work));
+    let trials = std::mem::take(&mut rolling.trials);
+    let guide = Guide::of(draft, &rolling, &disruptive, &trials);
+    if guide.tries() {
+        rolling.try_out();
+    }
     let mut in_place: Vec<Placed<'_>> = Vec::new();
-    for group in groups(draft, &rolling, disruptive) {
-        gate = narrowed(draft, &group, gate);
-        gate = one_group(draft, &mut rolling, group, &gate, &mut in_place);
+    let (down, cut) = groups(draft, &rolling, &guide, disruptive);
+    let at_worst = at_worst(&rolling, &guide, &cut);
+    guide.tell(draft, &rolling, &cut, at_worst);
+    guide::check_available(draft, &rolling, at_worst);
+    let left = !cut.left.is_empty();
+    let nothing_more = down.is_empty() && cut.batches.is_empty();
+    if !trials.is_empty() {
+        let place = Place { mark: guide.mark((false, true), nothing_more, left), ends: true };
+        gate = try_again(draft, &rolling, &guide, &trials, gate, place);
+        for work in &mut gentle {
+            if trials.iter().any(|trial| trial.row.addr == work.row.addr) {
+                work.ready.extend(gate.iter().copied());
+            }
+        }
+    }
+    if !down.is_empty() {
+        let place = Place { mark: guide.mark((false, true), cut.batches.is_empty(), left), ends: true };
+        gate = narrowed(draft, &down, gate);
+        gate = one_group(draft, &mut rolling, &guide, down, (&gate, false, place), &mut in_place);
+    }
+    let batches = cut.batches.len();
+    for (n, batch) in cut.batches.into_iter().enumerate() {
+        let rounds = batch.rounds.len();
+        for (m, round) in batch.rounds.into_iter().enumerate() {
+            let ends = m + 1 == rounds;
+            let mark = guide.mark((batch.canary, ends), ends && n + 1 == batches, left);
+            gate = narrowed(draft, &round, gate);
+            gate = one_group(draft, &mut rolling, &guide, round, (&gate, true, Place { mark, ends }), &mut in_place);
+        }
+    }
+    for work in cut.left {
+        course::keep_image_of(draft, work.row);
     }
     for work in gentle {
         let mut needs = work.ready.clone();
@@ -265,6 +386,82 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     modify::modify(draft, &rolling, in_place);
     modify::enter(draft, &mut rolling, known_already);
     launch::stop_launched(draft, &mut rolling);
+}
+
+/// Looks at what is on trial from before; where another instance serves in its place, that one goes then.
+fn try_again(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    guide: &Guide,
+    trials: &[Trial<'_>],
+    before: Vec<Need>,
+    place: Place,
+) -> Vec<Need> {
+    let mut needs = before;
+    needs.extend(trials.iter().flat_map(|trial| trial.ready.iter().copied()));
+    for trial in trials {
+        let shown = detail(vec![Reason::OnTrial], Vec::new());
+        draft.change(trial.row.full_addr(), Action::Await, Some(trial.row.cloud_id.clone()), &trial.row.name, &shown);
+    }
+    let step = gate(draft, rolling, guide, trials.iter().map(gate::watched).collect(), needs, place);
+    let older: Vec<(usize, &Object)> =
+        trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.older?))).collect();
+    for (_, row) in &older {
+        let detail = detail(vec![Reason::Succeeded], Vec::new());
+        draft.change(row.full_addr(), Action::Delete, Some(row.cloud_id.clone()), &row.name, &detail);
+    }
+    let_go(draft, rolling, (step, trials.len()), &older, vec![Need::Success(step)])
+}
+
+/// What a gate that looks at so many frees goes, after the hook for that. Answers what has to be over before what follows.
+fn let_go(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    (gate, watched): (StepId, usize),
+    older: &[(usize, &Object)],
+    mut needs: Vec<Need>,
+) -> Vec<Need> {
+    if older.is_empty() {
+        return needs;
+    }
+    let freed = |n: usize| gate::output(gate, watched + n);
+    let arg = |n: usize| {
+        let (step, target) = freed(n);
+        Arg::Output { step, target }
+    };
+    let targets = older.iter().map(|(n, row)| hooked(&row.addr, row.generation, arg(*n))).collect();
+    needs.extend(hook(draft, rolling, Moment::BeforeStop, targets, needs.clone()).map(Need::Success));
+    let mut by_charge: BTreeMap<String, Vec<Ending<'_>>> = BTreeMap::new();
+    for (n, row) in older {
+        let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance_there(&row.region, id));
+        let unprotected = row.addr.slot.and_then(|slot| rolling.unprotected.get(&slot)).map(|(step, _)| *step);
+        let ending = Ending { row, output: Some(freed(*n)), unprotected };
+        by_charge.entry(charge_type(row, seen)).or_default().push(ending);
+    }
+    let mut steps = Vec::new();
+    for endings in by_charge.values() {
+        steps.extend(terminate_chunks(draft, endings, &needs));
+    }
+    needs.extend(steps.into_iter().map(Need::Success));
+    needs
+}
+
+/// How many of a fleet are above its count, and out of service, at the worst moment.
+fn at_worst(rolling: &Rolling<'_>, guide: &Guide, cut: &guide::Cut<'_>) -> AtOnce {
+    let mut worst = AtOnce { surge: 0, down: 0 };
+    for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+        let surge = launched_first(rolling, guide, round);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        worst.surge = worst.surge.max(number(surge));
+        worst.down = worst.down.max(number(round.len() - surge));
+    }
+    worst
+}
+
+/// How many of a round get their new instance before the one that serves goes.
+fn launched_first(rolling: &Rolling<'_>, guide: &Guide, round: &[Work<'_>]) -> usize {
+    let replaced = round.iter().filter(|work| rolling.strategy(work) == Some(Strategy::Replace)).count();
+    replaced.min(usize::try_from(guide.at_once.surge).unwrap_or(usize::MAX))
 }
 
 /// Above this many, what a group waits for becomes one step: else each of its steps would wait for each of those of the
@@ -284,64 +481,88 @@ fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<N
     }))]
 }
 
-/// What is out of service together, group by group; and what that takes, slot by slot. Those that are out of service
-/// already come first, and together: none of them is missed.
-fn groups<'a>(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: Vec<Work<'a>>) -> Vec<Vec<Work<'a>>> {
-    let at_once = usize::try_from(rolling.fleet.update.max_unavailable.max(1)).unwrap_or(usize::MAX);
-    let (down, serving): (Vec<Work<'a>>, Vec<Work<'a>>) =
-        works.into_iter().partition(|work| work.halted || !work.runs());
-    if down.is_empty() || serving.is_empty() {
-        return rounds_of(draft, rolling, down.into_iter().chain(serving).collect(), Rollout::Serving, at_once);
+/// What is out of service already, which comes first and together, for none of it is missed; and all else, batch by
+/// batch.
+fn groups<'a>(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'a>,
+    guide: &Guide,
+    works: Vec<Work<'a>>,
+) -> (Vec<Work<'a>>, guide::Cut<'a>) {
+    let (mut down, mut serving): (Vec<Work<'a>>, Vec<Work<'a>>) = works.into_iter().partition(|work| !work.serves());
+    if serving.is_empty() {
+        serving = std::mem::take(&mut down);
     }
     let together = down.len();
-    let mut groups = rounds_of(draft, rolling, down, Rollout::Down, together);
-    groups.extend(rounds_of(draft, rolling, serving, Rollout::Serving, at_once));
-    groups
+    note_dues(draft, rolling, &down, (Rollout::Down, together, guide));
+    let at_once = usize::try_from(guide.at_once.down.max(1)).unwrap_or(usize::MAX);
+    note_dues(draft, rolling, &serving, (Rollout::Serving, at_once, guide));
+    // The order of calls is that of the rounds, also where there is only one.
+    let down = rounds_of(rolling, down, together.max(1)).pop().unwrap_or_default();
+    let cut = guide.cut(rolling, serving);
+    if guide.tries() {
+        for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+            note_round(draft, rolling, round, launched_first(rolling, guide, round));
+        }
+        note_round(draft, rolling, &down, 0);
+    }
+    (down, cut)
 }
 
-fn rounds_of<'a>(
+/// What each slot needs by itself.
+fn note_dues(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
-    works: Vec<Work<'a>>,
-    which: Rollout,
-    at_once: usize,
-) -> Vec<Vec<Work<'a>>> {
+    works: &[Work<'_>],
+    (which, at_once, guide): (Rollout, usize, &Guide),
+) {
     let block = (&rolling.block, which);
-    draft.dues.rollout(block, works.len(), at_once);
-    let mut launched: BTreeMap<(usize, u32), Work<'a>> = BTreeMap::new();
-    let (mut switched, mut others) = (Vec::new(), Vec::new());
+    if guide.tries() {
+        return;
+    }
+    if !works.is_empty() {
+        draft.dues.rollout(block, works.len(), at_once);
+    }
     for work in works {
-        if rolling.strategy(&work) == Some(Strategy::Replace) {
+        if rolling.strategy(work) == Some(Strategy::Replace) {
             let (zone, ordinal) = work.place();
             draft.dues.replaced(block, &work.seen.charge_type, zone, ordinal);
-            launched.insert((rolling.zone_index(zone), ordinal), work);
             continue;
         }
-        let resets = rolling.strategy(&work) == Some(Strategy::Reset);
-        let stops = work.diff.takes(Takes::Resize) && work.runs();
-        let starts = ((stops && !work.stays_off()) || work.halted) && !resets;
+        let (stops, starts) = rolling.switches(work);
         draft.dues.switched(block, stops, starts);
-        draft.dues.single("ResetInstance", usize::from(resets));
-        draft.dues.single("ResetInstancesType", usize::from(work.diff.takes(Takes::Resize)));
-        let otherwise = resets || (stops && work.stays_off());
-        let renamed = !otherwise && power::reboots(&work);
-        draft.dues.single("ModifyInstancesAttribute", usize::from(renamed));
-        if stops || starts { &mut switched } else { &mut others }.push(work);
+        note_singles(draft, rolling, work, stops);
     }
-    let mut runs: Vec<rounds::Run<Work<'a>>> = Vec::new();
-    let mut last = None;
-    for ((zone, ordinal), work) in launched {
-        match runs
-            .last_mut()
-            .filter(|_| last.is_some_and(|(z, o): (usize, u32)| (z, o.wrapping_add(1)) == (zone, ordinal)))
-        {
-            Some(run) => run.push(work),
-            None => runs.push(vec![work]),
+}
+
+/// What a slot that stays needs of calls that serve nothing else.
+fn note_singles(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>, stops: bool) {
+    let resets = rolling.strategy(work) == Some(Strategy::Reset);
+    draft.dues.single("ResetInstance", usize::from(resets));
+    draft.dues.single("ResetInstancesType", usize::from(work.diff.takes(Takes::Resize)));
+    let otherwise = resets || (stops && work.stays_off());
+    let renamed = !otherwise && power::reboots(work);
+    draft.dues.single("ModifyInstancesAttribute", usize::from(renamed));
+}
+
+/// What a round of a guided rollout needs: its slots are the config's choice, and it shares calls with no other.
+fn note_round(draft: &mut Draft<'_>, rolling: &Rolling<'_>, round: &[Work<'_>], first: usize) {
+    let mut ended: BTreeMap<(bool, &str), usize> = BTreeMap::new();
+    let mut places: BTreeMap<&Zone, BTreeSet<u32>> = BTreeMap::new();
+    let (mut stopped, mut started, mut replaced) = (0, 0, 0);
+    for work in round {
+        if rolling.strategy(work) == Some(Strategy::Replace) {
+            *ended.entry((replaced < first, &work.seen.charge_type)).or_default() += 1;
+            replaced += 1;
+            let (zone, ordinal) = work.place();
+            places.entry(zone).or_default().insert(ordinal);
+            continue;
         }
-        last = Some((zone, ordinal));
+        let (stops, starts) = rolling.switches(work);
+        (stopped, started) = (stopped + usize::from(stops), started + usize::from(starts));
+        note_singles(draft, rolling, work, stops);
     }
-    runs.push(switched);
-    rounds::rounds(runs, others, at_once)
+    draft.dues.round(places.values(), ended.values().copied(), stopped, started);
 }
 
 /// What is protected is left alone; what no longer is to be is unprotected before it is replaced.
@@ -369,7 +590,8 @@ fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) 
 fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_>]) {
     let reset = |work: &&Work<'_>| rolling.strategy(work) == Some(Strategy::Reset);
     let count = work.iter().filter(reset).count();
-    let Some(first) = work.iter().find(reset).filter(|_| rolling.fleet.login == Login::Unset) else { return };
+    let unset = |work: &&Work<'_>| work.slot_spec().is_none_or(|spec| spec.login == Login::Unset);
+    let Some(first) = work.iter().find(reset).filter(unset) else { return };
     let which = match count {
         1 => first.row.full_addr().to_string(),
         count => format!("{count} instances of {}", rolling.block),
@@ -387,28 +609,52 @@ fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_
     );
 }
 
-/// One group that may be out of service together. Answers what the next group waits for.
+/// One group that is worked on together. Answers what the next group waits for.
 fn one_group<'a>(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
+    guide: &Guide,
     group: Vec<Work<'a>>,
-    gate: &[Need],
+    (before, serving, place): (&[Need], bool, Place),
     in_place: &mut Vec<Placed<'a>>,
 ) -> Vec<Need> {
-    let mut lasts: Vec<Need> = Vec::new();
+    let first = if serving { launched_first(rolling, guide, &group) } else { 0 };
     let (replaced, kept): (Vec<Work<'a>>, Vec<Work<'a>>) =
         group.into_iter().partition(|work| rolling.strategy(work) == Some(Strategy::Replace));
+    let (above, below) = replaced.split_at(first.min(replaced.len()));
+    // Who is told that instances are about to go may have to do something about it first.
+    let going = below.iter().chain(&kept).filter(|work| serving && work.runs());
+    let targets = going.map(|work| hooked(&work.row.addr, work.row.generation, Arg::Known(work.row.cloud_id.clone())));
+    let targets = targets.collect();
+    let told = hook(draft, rolling, Moment::BeforeStop, targets, before.to_vec());
+    let begin: Vec<Need> = before.iter().copied().chain(told.map(Need::Success)).collect();
+
+    let mut lasts: Vec<Need> = Vec::new();
+    let mut watched: Vec<Watched> = Vec::new();
+    let mut conditions: Vec<Need> = begin.clone();
     if !replaced.is_empty() {
-        for step in replace(draft, rolling, &replaced, gate) {
-            lasts.push(Need::Success(step));
+        let done = replace::replace(draft, rolling, (above, below), &begin);
+        conditions.extend(done.terminated.iter().copied().map(Need::Success));
+        conditions.extend(rolling.at.ready.iter().copied());
+        conditions.extend(done.launched.iter().copied().map(Need::Over));
+        lasts.extend(done.launched.iter().copied().map(Need::Success));
+        for (n, work) in replaced.iter().enumerate() {
+            let Some((step, target)) = rolling.made.get(&work.slot).copied() else { continue };
+            watched.push(Watched {
+                addr: work.row.addr.clone(),
+                generation: work.next,
+                id: Arg::Output { step, target },
+                spec: rolling.specs.get(work.place().0).cloned(),
+                frees: (n < first).then(|| work.row.cloud_id.clone()),
+            });
         }
     }
     let resized: Vec<&Work<'_>> = kept.iter().filter(|work| work.diff.takes(Takes::Resize)).collect();
-    let stops = power::stop(draft, rolling, &resized, gate);
+    let stops = power::stop(draft, rolling, &resized, &begin);
     let mut started: Vec<(&Work<'a>, Vec<Need>)> = Vec::new();
     let mut last_of: BTreeMap<u32, Output> = BTreeMap::new();
     for work in &kept {
-        let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
+        let mut needs: Vec<Need> = begin.iter().chain(&work.ready).copied().collect();
         let resets = rolling.strategy(work) == Some(Strategy::Reset);
         let stopped = stops.contains_key(&work.slot);
         if work.diff.takes(Takes::Resize) {
@@ -418,7 +664,7 @@ fn one_group<'a>(
             needs = vec![Need::Success(step)];
             last_of.insert(work.slot, (step, 0));
         }
-        if ((stopped && !work.stays_off()) || work.halted) && !resets {
+        if rolling.switches(work).1 {
             started.push((work, needs.clone()));
         }
         if resets {
@@ -433,15 +679,14 @@ fn one_group<'a>(
         let stays_off = stops.contains_key(&work.slot) && work.stays_off();
         if let Some(name) = work.diff.hostname.as_ref().filter(|_| !resets && !stays_off && power::reboots(work)) {
             let after = start.get(&work.slot).copied();
-            let mut needs: Vec<Need> = gate.iter().chain(&work.ready).copied().collect();
+            let mut needs: Vec<Need> = begin.iter().chain(&work.ready).copied().collect();
             needs.extend(after.map(|(step, _)| Need::Over(step)));
             let step = power::rename_host(draft, rolling, work, name, needs, after);
             last_of.insert(work.slot, (step, 0));
         }
     }
     lasts.extend(last_of.values().map(|(step, _)| Need::Success(*step)));
-    lasts.sort_unstable();
-    lasts.dedup();
+    let first_placed = in_place.len();
     for work in kept {
         let resets = rolling.strategy(&work) == Some(Strategy::Reset);
         let stays_off = stops.contains_key(&work.slot) && work.stays_off();
@@ -457,8 +702,40 @@ fn one_group<'a>(
         };
         let renamed = resets || (power::reboots(&work) && !stays_off);
         let hostname = work.diff.hostname.clone().filter(|_| !renamed);
+        if let Some((step, target)) = last.filter(|_| guide.tries()) {
+            parts.insert(Part::Tried);
+            conditions.push(Need::Over(step));
+            watched.push(Watched {
+                addr: work.row.addr.clone(),
+                generation: work.row.generation,
+                id: Arg::Output { step, target },
+                spec: rolling.spec_with(&work, &parts),
+                frees: None,
+            });
+        }
         in_place.push(Placed { work, after: last.filter(|_| resets), needs, parts, hostname, power });
     }
+    if guide.tries() && !watched.is_empty() {
+        let seen = watched.len();
+        let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
+        let step = gate(draft, rolling, guide, watched, conditions, place);
+        let ready = names.iter().zip(0..);
+        let ready = ready.map(|((addr, n), target)| hooked(addr, *n, Arg::Output { step, target })).collect();
+        let told = hook(draft, rolling, Moment::AfterReady, ready, vec![Need::Success(step)]);
+        lasts = vec![Need::Success(step)];
+        lasts.extend(told.map(Need::Success));
+        let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
+        for work in &replaced {
+            replace::moves(draft, work.row, step);
+        }
+        lasts = let_go(draft, rolling, (step, seen), &older, lasts);
+        // What is still to be done in place is done to what has passed.
+        for placed in in_place.iter_mut().skip(first_placed) {
+            placed.needs = vec![Need::Success(step)];
+        }
+    }
+    lasts.sort_unstable();
+    lasts.dedup();
     lasts
 }
 

@@ -36,15 +36,19 @@ pub(super) fn reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_
     if !work.diff.takes(Takes::Resize) {
         expect.extend(instance_fact(draft, &region, id));
     }
-    let fleet = rolling.fleet;
+    let wanted = work.slot_spec();
     let body = Body::ResetInstance {
         instance: id.clone(),
         image: rolling.at.id.clone(),
         with: Box::new(Installation {
-            login: fleet.login.clone(),
-            user_data: fleet.user_data.clone(),
-            system_disk_gib: fleet.system_disk.size_gib.filter(|size| *size > work.seen.system_disk.size_gib),
-            hostname: fleet.hostname.as_ref().map(|pattern| pattern.of(&work.zone, work.ordinal)),
+            login: wanted.map(|spec| spec.login.clone()).unwrap_or_default(),
+            user_data: wanted.and_then(|spec| spec.user_data.clone()),
+            system_disk_gib: wanted
+                .and_then(|spec| spec.system_disk.size_gib)
+                .filter(|size| *size > work.seen.system_disk.size_gib),
+            hostname: wanted
+                .and_then(|spec| spec.hostname.as_ref())
+                .map(|pattern| pattern.of(&work.zone, work.ordinal)),
         }),
     };
     let does = draft.call(&region, body);
@@ -119,7 +123,8 @@ pub(super) fn resize(
     parts: &Parts,
 ) -> StepId {
     let region = work.row.region.clone();
-    let instance_type = rolling.fleet.instance_type.clone();
+    let declared = || rolling.fleet.instance_type.clone();
+    let instance_type = work.slot_spec().map_or_else(declared, |spec| spec.instance_type.clone());
     if work.seen.charge_type == PREPAID {
         let text = format!("the difference in price of {instance_type} is paid for prepaid instances at once");
         draft.assumptions.insert(text);
@@ -140,7 +145,7 @@ pub(super) fn resize(
 }
 
 /// InstanceChargeType of what is paid in advance.
-const PREPAID: &str = "PREPAID";
+pub(super) const PREPAID: &str = "PREPAID";
 
 /// Starts what was stopped for a change, at most a group at a time. What could not be stopped is not started either: it
 /// runs, and that it does must not look as if its change was over.

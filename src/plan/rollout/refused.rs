@@ -66,6 +66,11 @@ struct Bar {
     why: String,
 }
 
+/// Whether the cloud would not reset an instance to what it is to be.
+pub(super) fn bars_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>) -> bool {
+    no_reset(draft, rolling, work).is_some()
+}
+
 fn no_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>) -> Option<Bar> {
     let bar = |attr, why: String| Some(Bar { resets: true, attr, why });
     let image = FleetAttr::Image;

@@ -17,8 +17,15 @@ use crate::plan::types::{Action, Effect, Fact, Need, Reason, Target, Until};
 /// The output of a step that an id is taken from, so that what failed there is left out here.
 pub(super) type Output = (StepId, u32);
 
-/// An instance that goes, and the step by which the cloud ceases to protect it.
-type Ending<'a> = (&'a Object, Option<Output>);
+/// An instance that goes.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub(super) row: &'a Object,
+    /// The output that it is taken from: only what got so far goes.
+    pub(super) output: Option<Output>,
+    /// The step by which the cloud ceases to protect it.
+    pub(super) unprotected: Option<StepId>,
+}
 
 /// An instance that the cloud is to protect no longer, and what must be over before.
 type Protected<'a> = (&'a Object, Vec<Need>);
@@ -35,56 +42,75 @@ pub(super) fn moves(draft: &mut Draft<'_>, row: &Object, step: StepId) {
     }
 }
 
-/// Replaces the instances of a group: they go, and when they are gone, their successors are launched.
+/// What a group of replacements takes.
+pub(super) struct Replaced {
+    pub(super) terminated: Vec<StepId>,
+    pub(super) launched: Vec<StepId>,
+}
+
+/// Replaces the instances of a group: those `below` the fleet's count go, and when they are gone, the successors of all are
+/// launched. Those `above` it go later, when that is known to be good.
 pub(super) fn replace(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
-    group: &[Work<'_>],
-    gate: &[Need],
-) -> Vec<StepId> {
-    let mut needs: BTreeSet<Need> = gate.iter().copied().collect();
+    (above, below): (&[Work<'_>], &[Work<'_>]),
+    before: &[Need],
+) -> Replaced {
+    let mut needs: BTreeSet<Need> = before.iter().copied().collect();
     // Nothing is taken away before the image that it is to run from is there.
     needs.extend(rolling.at.ready.iter().copied());
     if let Arg::Output { step, .. } = rolling.at.id {
         needs.insert(Need::Success(step));
     }
+    let group = || above.iter().chain(below);
     let mut by_charge: BTreeMap<&str, Vec<Ending<'_>>> = BTreeMap::new();
-    for work in group {
+    for work in group() {
         needs.extend(work.ready.iter().copied());
-        let unprotected = rolling.unprotected.get(&work.slot).copied();
-        by_charge.entry(&work.seen.charge_type).or_default().push((work.row, unprotected));
+    }
+    for work in below {
+        let output = rolling.unprotected.get(&work.slot).copied();
+        let ending = Ending { row: work.row, output, unprotected: output.map(|(step, _)| step) };
+        by_charge.entry(&work.seen.charge_type).or_default().push(ending);
     }
     let needs: Vec<Need> = needs.into_iter().collect();
     let mut terminated = Vec::new();
     for rows in by_charge.values() {
-        for chunk in rows.chunks(MAX_BATCH) {
-            terminated.extend(terminate(draft, chunk, needs.clone()));
-        }
+        terminated.extend(terminate_chunks(draft, rows, &needs));
     }
     let mut details = BTreeMap::new();
     let mut creations = Vec::new();
-    for work in group {
-        let detail = note_change(draft, rolling, work, Action::Replace);
+    for (n, work) in group().enumerate() {
+        let action = if n < above.len() { Action::Swap } else { Action::Replace };
+        let detail = note_change(draft, rolling, work, action);
         details.insert(work.slot, detail);
         let (zone, ordinal) = work.place();
         creations.push(Creation {
             slot: work.slot,
-            generation: work.row.generation + 1,
+            generation: work.next,
             zone: zone.clone(),
             ordinal,
             reason: Reason::New,
             repair: false,
         });
     }
-    let after: Vec<Need> = terminated.into_iter().map(Need::Success).collect();
+    let after: Vec<Need> = if below.is_empty() {
+        needs
+    } else {
+        terminated.iter().copied().map(Need::Success).collect()
+    };
     let launched = launch(draft, rolling, creations, &after, Some(&details));
     // The version before stays until its last instance has its successor: it may be wanted back.
-    for work in group {
+    for work in group() {
         for step in &launched {
             moves(draft, work.row, *step);
         }
     }
-    launched
+    Replaced { terminated, launched }
+}
+
+/// Terminates instances of one region and billing mode.
+pub(super) fn terminate_chunks(draft: &mut Draft<'_>, rows: &[Ending<'_>], needs: &[Need]) -> Vec<StepId> {
+    rows.chunks(MAX_BATCH).filter_map(|chunk| terminate(draft, chunk, needs.to_vec())).collect()
 }
 
 /// Switches the cloud's protection off, where the config no longer asks for it, so that what follows is possible.
@@ -116,16 +142,16 @@ pub(super) fn unprotect(draft: &mut Draft<'_>, rows: &[(&Object, Vec<Need>)]) ->
 
 /// Terminates at most [`MAX_BATCH`] instances of one region and billing mode, each after the step that unprotects it.
 fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -> Option<StepId> {
-    let region = rows.first()?.0.region.clone();
-    let instances: Vec<InstanceId> = rows.iter().filter_map(|(row, _)| row.cloud_id.instance().cloned()).collect();
+    let region = rows.first()?.row.region.clone();
+    let instances: Vec<InstanceId> = rows.iter().filter_map(|each| each.row.cloud_id.instance().cloned()).collect();
     let observed = draft.input.observed;
     let seen = instances.iter().filter_map(|id| observed.instance_there(&region, id));
     let holds = quota::frees(draft, &region, seen);
-    needs.extend(rows.iter().filter_map(|(_, unprotected)| Some(Need::Over(unprotected.as_ref()?.0))));
+    needs.extend(rows.iter().filter_map(|each| each.unprotected.map(Need::Over)));
     let mut by_charge: BTreeMap<&str, BTreeSet<InstanceId>> = BTreeMap::new();
     // What is unprotected first was seen protected.
-    for (row, _) in rows.iter().filter(|(_, unprotected)| unprotected.is_none()) {
-        let id = row.cloud_id.instance();
+    for each in rows.iter().filter(|each| each.unprotected.is_none()) {
+        let id = each.row.cloud_id.instance();
         if let Some(seen) = id.and_then(|id| observed.instance_there(&region, id)) {
             by_charge.entry(&seen.charge_type).or_default().insert(seen.id.clone());
         }
@@ -140,12 +166,13 @@ fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -
     let id = |row: &Object, output: Option<Output>| -> Arg<CloudId> {
         output.map_or_else(|| Arg::Known(row.cloud_id.clone()), |(step, target)| Arg::Output { step, target })
     };
-    let targets = rows.iter().map(|(row, output)| Target { id: Some(id(row, *output)), ..known(row, Effect::Remove) });
+    let targets =
+        rows.iter().map(|each| Target { id: Some(id(each.row, each.output)), ..known(each.row, Effect::Remove) });
     let targets = targets.collect();
     let settle = settle(Until::Gone, draft.input.pace.terminate_ms);
     let step = draft.step(NewStep { needs, does, targets, expect, settle, holds });
-    for (row, _) in rows {
-        moves(draft, row, step);
+    for each in rows {
+        moves(draft, each.row, step);
     }
     Some(step)
 }
@@ -169,7 +196,8 @@ pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
     for Going { row, charge_type, needs, unprotect: _ } in &going {
         draft.dues.terminate(&row.region, charge_type, !needs.is_empty());
         let batch = batches.entry((&row.region, charge_type, !needs.is_empty())).or_default();
-        batch.push(((row, freed.get(&row.cloud_id).copied()), needs));
+        let output = freed.get(&row.cloud_id).copied();
+        batch.push((Ending { row, output, unprotected: output.map(|(step, _)| step) }, needs));
     }
     for rows in batches.values() {
         for chunk in rows.chunks(MAX_BATCH) {

@@ -22,6 +22,8 @@ pub(super) enum Part {
     Unprotected,
     /// It was switched on or off.
     Powered,
+    /// A gate has seen that it is healthy.
+    Tried,
 }
 
 /// What has been done of a slot's change.
@@ -104,7 +106,10 @@ impl Rolling<'_> {
             cam_role: if unbinds { recorded.cam_role.clone() } else { cam_role.clone() },
             power,
             protect: if unprotects { recorded.protect } else { *protect },
-            on_trial: if rebuilt { self.on_trial } else { recorded.on_trial },
+            on_trial: match rebuilt || (self.on_trial && work.diff.takes(Takes::Resize)) {
+                true => self.on_trial && !parts.contains(&Part::Tried),
+                false => work.on_trial,
+            },
         };
         // One value for all slots that come to be the same.
         if spec == **config {

@@ -1,0 +1,380 @@
+//! How a rollout is guided: which slots make a batch, what marks its gates leave, and what of it waits for somebody.
+//!
+//! A fleet whose `update` asks for nothing but batches is not guided: its groups follow each other when they run, and the
+//! state keeps no rollout of it. All else has a row there, so that it is taken up where it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Rolling, Trial, Work, rounds};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::diff::Takes;
+use crate::model::addr::Kind;
+use crate::model::desired::{Desired, Strategy};
+use crate::model::ids::Zone;
+use crate::model::rollout::{Hold, Phase, Rollout};
+use crate::model::spec::{Login, ObjectSpec, Power};
+use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
+use crate::plan::draft::Draft;
+use crate::plan::fleets::course;
+use crate::plan::types::{Mark, RolloutPlan};
+
+/// How one fleet's change is guided.
+pub(super) struct Guide {
+    /// How many at once.
+    pub(super) at_once: AtOnce,
+    /// Whether instances have to show something before the next ones follow.
+    pub(super) guided: bool,
+    /// The rollout's row as the plan begins; `None`: none is kept.
+    pub(super) row: Option<Rollout>,
+    /// What a gate that fails makes of the row.
+    pub(super) failed: Option<Phase>,
+    /// Whether it is the way back.
+    back: bool,
+}
+
+/// A batch: what is done together, in rounds of as many as may be worked on at once.
+pub(super) struct Batch<'a> {
+    pub(super) rounds: Vec<Vec<Work<'a>>>,
+    pub(super) canary: bool,
+}
+
+impl Batch<'_> {
+    fn slots(&self) -> usize {
+        self.rounds.iter().map(Vec::len).sum()
+    }
+}
+
+/// What a plan does of a rollout.
+pub(super) struct Cut<'a> {
+    /// In order.
+    pub(super) batches: Vec<Batch<'a>>,
+    /// What waits for somebody to say that it goes on.
+    pub(super) left: Vec<Work<'a>>,
+}
+
+/// Whether anything is looked at, waited for or undone on the way.
+fn is_guided(update: &Update) -> bool {
+    let Update {
+        strategy: _,
+        max_surge: _,
+        max_unavailable: _,
+        batch,
+        canary,
+        pause,
+        bake_ms,
+        min_ready_ms,
+        hooks,
+        max_failures,
+        on_failure,
+        order: _,
+        min_available: _,
+    } = update;
+    batch.is_some()
+        || canary.is_some()
+        || *pause != Pause::None
+        || *bake_ms > 0
+        || *min_ready_ms > 0
+        || hooks.before_stop.is_some()
+        || hooks.after_ready.is_some()
+        || !max_failures.is_none()
+        || *on_failure == OnFailure::Rollback
+}
+
+impl Guide {
+    /// How a fleet's change is guided: `works` are all slots that it takes out of service.
+    pub(super) fn of(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work<'_>], trials: &[Trial<'_>]) -> Self {
+        let fleet = rolling.fleet;
+        // Nobody misses what is to be off.
+        let off = fleet.power == Some(Power::Stopped);
+        let mut at_once = fleet.update.at_once(fleet.count);
+        if off {
+            at_once = AtOnce { surge: 0, down: at_once.down.max(1) };
+        }
+        let guided = !off && (is_guided(&fleet.update) || fleet.health.is_some());
+        let mut guide = Self { at_once, guided, row: None, failed: None, back: rolling.course.goes_back() };
+        if !guided || (works.is_empty() && trials.is_empty()) {
+            return guide;
+        }
+        let known = rolling.course.row;
+        if rolling.course.hold == Hold::Rest {
+            // What broke meanwhile is made anew; the rollout is where it was.
+            return guide;
+        }
+        if guide.back {
+            guide.row = known.cloned();
+            return guide;
+        }
+        let changed = works.iter().find(|work| !course::is_made_as(work.row, &rolling.specs));
+        let goes_on = known.filter(|row| row.phase == Phase::Running || row.phase == Phase::Paused);
+        if changed.is_none() && goes_on.is_none() {
+            // Slots that broke are made anew: that is no rollout.
+            return guide;
+        }
+        // Half-way to something else, what ran before that is what is known to work.
+        let half_way = rolling.course.other.filter(|row| row.phase != Phase::Done).and_then(|row| row.before.clone());
+        let before = goes_on.and_then(|row| row.before.clone()).or(half_way);
+        let before = before.or_else(|| changed.map(|work| work.row.spec.clone()));
+        let before = before.filter(|before| match (before.as_ref(), rolling.specs.values().next().map(AsRef::as_ref)) {
+            (ObjectSpec::Slot(before), Some(ObjectSpec::Slot(after))) => !course::same_target(before, after),
+            _ => false,
+        });
+        let now = draft.input.as_of_ms;
+        let started = goes_on.map_or(now, |row| row.started_ms);
+        let row = Rollout {
+            block: rolling.block.clone(),
+            target: rolling.course.target,
+            to: rolling.at.use_.clone(),
+            before,
+            phase: Phase::Running,
+            canary_passed: goes_on.is_some_and(|row| row.canary_passed),
+            promoted: goes_on.is_some_and(|row| row.promoted),
+            failed: goes_on.map(|row| row.failed.clone()).unwrap_or_default(),
+            why: String::new(),
+            started_ms: started,
+            changed_ms: now,
+        };
+        guide.failed = Some(if guide.may_go_back(draft, rolling, &row) { Phase::TakenBack } else { Phase::Stopped });
+        guide.row = Some(row);
+        guide
+    }
+
+    /// Whether a rollout that fails goes back, and can.
+    fn may_go_back(&self, draft: &mut Draft<'_>, rolling: &Rolling<'_>, row: &Rollout) -> bool {
+        if rolling.fleet.update.on_failure != OnFailure::Rollback {
+            return false;
+        }
+        let why = match row.before.as_deref() {
+            Some(ObjectSpec::Slot(old)) if !course::can_be_made_again(old, rolling.fleet) => {
+                "user data changes as well, and is kept nowhere but in its file"
+            }
+            Some(_) => match course::before(draft, row, &rolling.lineup(), &rolling.fleet.region) {
+                Some(_) => return true,
+                None => "the image that it runs from is not there any more",
+            },
+            None => "it has been there already: nothing else is known to work",
+        };
+        draft.notes.push(
+            Diagnostic::warning(codes::STOPS_ONLY, format!("fleet.{} would stop, and not go back, if this fails", rolling.name))
+                .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("on_failure"))
+                .why(why)
+                .help("change the image alone, and all else before or after it"),
+        );
+        false
+    }
+
+    /// Whether new and changed instances are on trial until a gate has seen them.
+    pub(super) fn tries(&self) -> bool {
+        self.guided || self.at_once.surge > 0
+    }
+
+    /// How many slots are worked on together at most.
+    fn together(&self, rolling: &Rolling<'_>, works: &[Work<'_>]) -> usize {
+        let AtOnce { surge, down } = self.at_once;
+        // What stays in its place cannot be there twice.
+        let replaced = works.iter().all(|work| rolling.strategy(work) == Some(Strategy::Replace));
+        let most = if replaced { surge.saturating_add(down) } else { down };
+        usize::try_from(most.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Cuts what serves into batches, as far as the next pause.
+    pub(super) fn cut<'a>(&self, rolling: &Rolling<'a>, mut works: Vec<Work<'a>>) -> Cut<'a> {
+        let update = &rolling.fleet.update;
+        let count = rolling.fleet.count;
+        let together = self.together(rolling, &works);
+        let size = update.batch.map_or(together, |batch| batch.up(count).max(1) as usize);
+        if update.order == Order::Slots {
+            works.sort_by_key(|work| work.slot);
+        }
+        let mut batches = Vec::new();
+        let row = self.row.as_ref().filter(|_| !self.back);
+        let canary = update.canary.map_or(0, |canary| canary.up(count) as usize);
+        if canary > 0 && row.is_some_and(|row| !row.canary_passed) && canary < works.len() {
+            let (first, rest) = spread(works, canary);
+            works = rest;
+            batches.push(Batch { rounds: rounds_of(rolling, first, together), canary: true });
+        }
+        for batch in rounds_of(rolling, works, size) {
+            let rounds = if batch.len() > together { rounds_of(rolling, batch, together) } else { vec![batch] };
+            batches.push(Batch { rounds, canary: false });
+        }
+        let pauses = row.filter(|row| !row.promoted).map_or(Pause::None, |_| update.pause);
+        let first_is_canary = batches.first().is_some_and(|batch| batch.canary);
+        let now = match pauses {
+            Pause::EveryBatch => 1,
+            Pause::AfterCanary if first_is_canary => 1,
+            Pause::AfterCanary | Pause::None => batches.len(),
+        };
+        let left = if now < batches.len() { batches.split_off(now) } else { Vec::new() };
+        let left = left.into_iter().flat_map(|batch| batch.rounds).flatten().collect();
+        Cut { batches, left }
+    }
+
+    /// What the gate behind a round makes of the row. `last`: nothing comes after it in the plan; `left`: but something
+    /// would, if somebody said so.
+    pub(super) fn mark(&self, batch: (bool, bool), last: bool, left: bool) -> Option<Mark> {
+        let row = self.row.as_ref().filter(|_| !self.back)?;
+        let (canary, ends) = batch;
+        let passed = row.canary_passed || (canary && ends);
+        match (last, left) {
+            (true, true) => Some(Mark { phase: Phase::Paused, canary_passed: passed }),
+            (true, false) => Some(Mark { phase: Phase::Done, canary_passed: true }),
+            (false, _) if canary && ends => Some(Mark { phase: Phase::Running, canary_passed: true }),
+            (false, _) => None,
+        }
+    }
+
+    /// How many slots may fail in all.
+    pub(super) fn most_failures(&self, rolling: &Rolling<'_>) -> u32 {
+        rolling.fleet.update.max_failures.down(rolling.fleet.count)
+    }
+
+    /// Notes what is rolled out, for people, and what the state keeps of it.
+    pub(super) fn tell(&self, draft: &mut Draft<'_>, rolling: &Rolling<'_>, cut: &Cut<'_>, at_worst: AtOnce) {
+        let Some(row) = &self.row else { return };
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (strategy, why) = rolling.chosen.clone().unwrap_or((rolling.fleet.update.strategy, String::new()));
+        let count = rolling.fleet.count;
+        draft.rollouts.push(RolloutPlan {
+            row: row.clone(),
+            strategy,
+            why,
+            batches: cut.batches.iter().map(|batch| number(batch.slots())).collect(),
+            canary: cut.batches.first().is_some_and(|batch| batch.canary),
+            left: number(cut.left.len()),
+            count,
+            least_available: count.saturating_sub(at_worst.down),
+            most: count.saturating_add(at_worst.surge),
+        });
+    }
+}
+
+/// The canary, spread over the zones, and the others.
+fn spread(works: Vec<Work<'_>>, canary: usize) -> (Vec<Work<'_>>, Vec<Work<'_>>) {
+    let mut by_zone: BTreeMap<&Zone, Vec<u32>> = BTreeMap::new();
+    for work in &works {
+        by_zone.entry(&work.zone).or_default().push(work.slot);
+    }
+    let mut chosen: BTreeSet<u32> = BTreeSet::new();
+    let mut turn = 0;
+    while chosen.len() < canary && by_zone.values().any(|slots| slots.len() > turn) {
+        for slots in by_zone.values() {
+            if let Some(slot) = slots.get(turn).filter(|_| chosen.len() < canary) {
+                chosen.insert(*slot);
+            }
+        }
+        turn += 1;
+    }
+    works.into_iter().partition(|work| chosen.contains(&work.slot))
+}
+
+/// Puts slots into rounds of so many, in the order that the config asks for.
+pub(super) fn rounds_of<'a>(rolling: &Rolling<'a>, works: Vec<Work<'a>>, at_once: usize) -> Vec<Vec<Work<'a>>> {
+    if rolling.fleet.update.order == Order::Slots {
+        let mut rounds = Vec::new();
+        let mut rest = works;
+        while rest.len() > at_once {
+            let later = rest.split_off(at_once);
+            rounds.push(std::mem::replace(&mut rest, later));
+        }
+        if !rest.is_empty() {
+            rounds.push(rest);
+        }
+        return rounds;
+    }
+    let (runs, others) = runs_of(rolling, works);
+    rounds::rounds(runs, others, at_once)
+}
+
+/// What one call can serve, and what needs calls of its own.
+fn runs_of<'a>(rolling: &Rolling<'a>, works: Vec<Work<'a>>) -> (Vec<rounds::Run<Work<'a>>>, Vec<Work<'a>>) {
+    let mut launched: BTreeMap<(usize, u32), Work<'a>> = BTreeMap::new();
+    let (mut switched, mut others) = (Vec::new(), Vec::new());
+    for work in works {
+        if rolling.strategy(&work) == Some(Strategy::Replace) {
+            let (zone, ordinal) = work.place();
+            launched.insert((rolling.zone_index(zone), ordinal), work);
+            continue;
+        }
+        let (stops, starts) = rolling.switches(&work);
+        if stops || starts { &mut switched } else { &mut others }.push(work);
+    }
+    let mut runs: Vec<rounds::Run<Work<'a>>> = Vec::new();
+    let mut last = None;
+    for ((zone, ordinal), work) in launched {
+        match runs
+            .last_mut()
+            .filter(|_| last.is_some_and(|(z, o): (usize, u32)| (z, o.wrapping_add(1)) == (zone, ordinal)))
+        {
+            Some(run) => run.push(work),
+            None => runs.push(vec![work]),
+        }
+        last = Some((zone, ordinal));
+    }
+    runs.push(switched);
+    (runs, others)
+}
+
+/// Which strategy `auto` is for these slots, and why: what keeps more of them where that matters, else what is faster.
+pub(super) fn choose(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work<'_>]) -> (Strategy, String) {
+    let fleet = rolling.fleet;
+    let rebuilt: Vec<&Work<'_>> =
+        works.iter().filter(|work| work.diff.takes(Takes::Rebuild) || work.diff.reset_failed).collect();
+    let slots = rebuilt.len();
+    let AtOnce { surge, down } = fleet.update.at_once(fleet.count);
+    let replace = |why: &str| (Strategy::Replace, why.to_owned());
+    if fleet.update.max_unavailable.is_none() {
+        return replace("an instance is out of service while it is reset, and none may be");
+    }
+    if fleet.login == Login::Unset {
+        return replace("a reset would leave nobody a way to log in");
+    }
+    if rebuilt.iter().any(|work| super::refused::bars_reset(draft, rolling, work)) {
+        return replace("the cloud does not reset these instances to that");
+    }
+    let keeps = |what: &str| (Strategy::Reset, format!("{what}, which new instances would not have"));
+    if rebuilt.iter().any(|work| !work.seen.data_disks.is_empty()) {
+        return keeps("the data disks stay");
+    }
+    if rebuilt.iter().any(|work| work.seen.charge_type == super::power::PREPAID) {
+        return keeps("what was paid for in advance stays");
+    }
+    let pace = draft.input.pace;
+    let rounds = |at_once: u32| slots.div_ceil(usize::try_from(at_once.max(1)).unwrap_or(usize::MAX));
+    let round_ms = if surge > 0 { pace.launch_ms } else { pace.launch_ms + pace.terminate_ms };
+    let (reset_rounds, replace_rounds) = (rounds(down), rounds(surge.saturating_add(down)));
+    let ms = |rounds: usize, each: i64| i64::try_from(rounds).unwrap_or(i64::MAX).saturating_mul(each);
+    let (reset_ms, replace_ms) = (ms(reset_rounds, pace.reset_ms), ms(replace_rounds, round_ms));
+    let told = |calls: usize, ms: i64| format!("{calls} calls and about {} s", ms / 1000);
+    let (reset, replaced) = (told(slots, reset_ms), told(2 * replace_rounds, replace_ms));
+    if reset_ms < replace_ms {
+        (Strategy::Reset, format!("{reset}, where new instances take {replaced}; what is on the system disks is lost"))
+    } else {
+        let lost = "ids and addresses change, and what is on the disks is lost";
+        (Strategy::Replace, format!("{replaced}, where resets take {reset}; {lost}"))
+    }
+}
+
+/// Refuses a rollout that leaves fewer in service than the config asks for.
+pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, at_worst: AtOnce) {
+    let fleet = rolling.fleet;
+    let Some(least) = fleet.update.min_available.map(|least| least.up(fleet.count)) else { return };
+    let left = fleet.count.saturating_sub(at_worst.down);
+    if left >= least {
+        return;
+    }
+    let spare = fleet.count.saturating_sub(least);
+    let help = match (spare, least > fleet.count) {
+        (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
+        (0, false) => "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there".to_owned(),
+        (spare, false) => format!("set `max_unavailable: {spare}`, or less"),
+    };
+    draft.faults.push(
+        Diagnostic::error(
+            codes::MIN_AVAILABLE,
+            format!("fleet.{} would have {left} instances in service, and is to have {least}", rolling.name),
+        )
+        .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("min_available"))
+        .why(format!("{} of its {} may be out of service at once", at_worst.down, fleet.count))
+        .help(help),
+    );
+}
