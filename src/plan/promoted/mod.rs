@@ -44,6 +44,29 @@ impl Promoting<'_> {
     }
 }
 
+/// The id of a version of another environment in a region, where that is known.
+pub(super) fn known<'a>(
+    draft: &Draft<'a>,
+    from: &PromotedFrom,
+    edition: &Edition,
+    region: &Region,
+) -> Option<&'a ImageId> {
+    let input = draft.input;
+    let of = input.desired.images.iter().filter_map(|(name, image)| match image {
+        Image::Promoted { from: of, .. } if of == from => input.promotions.get(name),
+        Image::Promoted { .. }
+        | Image::Public { .. }
+        | Image::Shared { .. }
+        | Image::Marketplace { .. }
+        | Image::Managed(_) => None,
+    });
+    of.filter_map(|promotion| {
+        let offered = promotion.offer().and_then(|offer| offer.copy(edition, region)).map(|copy| &copy.id);
+        offered.or_else(|| promotion.pinned.get(region).filter(|pin| pin.edition == *edition).map(|pin| &pin.id))
+    })
+    .next()
+}
+
 /// Where an image is needed: where fleets run from it, and where a copy of it is made.
 fn regions<'d>(desired: &'d Desired, image: &Name) -> BTreeSet<&'d Region> {
     let fleets = desired.fleets.values().filter(|fleet| fleet.image == *image).map(|fleet| &fleet.region);

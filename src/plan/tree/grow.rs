@@ -7,7 +7,7 @@ use crate::cloud::call::{Arg, StepId};
 use crate::graph::Blocks;
 use crate::model::addr::{Block, Kind};
 use crate::model::attrs::FleetAttr;
-use crate::model::desired::{Desired, Image, InstanceSource, ManagedImage, Source};
+use crate::model::desired::{Image, InstanceSource, ManagedImage, Source};
 use crate::model::ids::{CloudId, ImageId, Name, Region, Uin, Version};
 use crate::model::observed::{ImageState, Observed, Seen};
 use crate::model::pins::PinKey;
@@ -434,7 +434,7 @@ fn stand(editions: &mut [Edition], name: &Name, image: Option<&ManagedImage>, us
 fn nested(input: &PlanInput<'_>, mut branches: BTreeMap<Name, Branch>) -> Tree {
     let mut below: BTreeMap<Option<Name>, Vec<Name>> = BTreeMap::new();
     for name in branches.keys() {
-        let parent = parent(input.desired, input.recorded, name);
+        let parent = parent(input, name);
         let parent = parent.filter(|parent| branches.contains_key(parent) && !in_a_circle(input, parent, name));
         below.entry(parent).or_default().push(name.clone());
     }
@@ -455,14 +455,15 @@ fn in_a_circle(input: &PlanInput<'_>, from: &Name, name: &Name) -> bool {
         match at {
             None => return false,
             Some(on_the_way) if on_the_way == *name => return true,
-            Some(on_the_way) => at = parent(input.desired, input.recorded, &on_the_way),
+            Some(on_the_way) => at = parent(input, &on_the_way),
         }
     }
     true
 }
 
 /// The image that another one is made of: as the config says, or as the latest version was.
-fn parent(desired: &Desired, recorded: &Recorded, name: &Name) -> Option<Name> {
+fn parent(input: &PlanInput<'_>, name: &Name) -> Option<Name> {
+    let PlanInput { desired, recorded, pins, .. } = input;
     let declared = desired.images.get(name).and_then(Image::managed).and_then(|image| match &image.source {
         Source::Capture(capture) => match &capture.source {
             InstanceSource::Slot { fleet, slot: _ } => desired.fleets.get(fleet).map(|fleet| fleet.image.clone()),
@@ -480,7 +481,8 @@ fn parent(desired: &Desired, recorded: &Recorded, name: &Name) -> Option<Name> {
             ImageUse::Found { id } => {
                 let given = |image: &Image| match image {
                     Image::Shared { id: given, .. } | Image::Marketplace { id: given } => given == id,
-                    Image::Public { .. } | Image::Promoted { .. } | Image::Managed(_) => false,
+                    Image::Public { name } => pins.iter().any(|(key, pin)| key.name == *name && pin.id == *id),
+                    Image::Promoted { .. } | Image::Managed(_) => false,
                 };
                 desired.images.iter().find(|(_, image)| given(image)).map(|(name, _)| name.clone())
             }
