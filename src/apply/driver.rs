@@ -3,7 +3,7 @@
 //! One writer owns the store, and groups commits: all that came in while the last one was written goes into the next.
 //! Workers hold the cloud and talk by channel.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use crate::cloud::Cloud;
 use crate::cloud::call::{Answer, Call, Class, Executed, Fault};
 use crate::cloud::clock::Clock;
 use crate::model::Millis;
+use crate::model::addr::Block;
 use crate::store::{Fence, Record, Store, StoreFault};
 
 /// A wish to stop, from a signal or from anybody else.
@@ -129,12 +130,44 @@ struct Loop<'a, 'p> {
     stopping: Option<Urgency>,
     /// Local time at which the lease was last renewed.
     renewed_ms: Millis,
+    /// Local time of the latest look at what others wish.
+    listened_ms: Option<Millis>,
+    /// Fleets that the engine was told to pause.
+    told: BTreeSet<Block>,
 }
+
+/// How often it is looked whether somebody wishes that a rollout pause.
+const LISTEN_MS: Millis = 1_000;
 
 impl<'a, 'p> Loop<'a, 'p> {
     fn new(engine: Engine<'p>, ports: Ports<'a>) -> Self {
         let renewed_ms = ports.clock.now_ms();
-        Self { engine, ports, events: VecDeque::from([Event::Woke]), wake: None, stopping: None, renewed_ms }
+        Self {
+            engine,
+            ports,
+            events: VecDeque::from([Event::Woke]),
+            wake: None,
+            stopping: None,
+            renewed_ms,
+            listened_ms: None,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Looks every now and then whether somebody wishes that a rollout pause. What cannot be read now may be at the next
+    /// look; and when the lock is given back, what still goes on is paused in any case.
+    fn listen(&mut self) {
+        let now = self.ports.clock.now_ms();
+        if self.listened_ms.is_some_and(|then| now - then < LISTEN_MS) {
+            return;
+        }
+        self.listened_ms = Some(now);
+        for wish in self.ports.store.pauses().unwrap_or_default() {
+            if self.told.insert(wish.block.clone()) {
+                let why = wish.why();
+                self.events.push_back(Event::Pause(wish.block, why));
+            }
+        }
     }
 
     /// Keeps the lock while the work goes on.
@@ -159,6 +192,7 @@ impl<'a, 'p> Loop<'a, 'p> {
     fn work(&mut self, calls: &mut dyn Calls) -> Option<Outcome> {
         loop {
             self.renew();
+            self.listen();
             let stop = self.ports.stop.urgency();
             if stop > self.stopping {
                 self.stopping = stop;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::call::{Class, StepId};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, Region, RequestId};
 use crate::model::recorded::OpId;
 use crate::plan::Action;
@@ -168,20 +168,78 @@ pub struct Outcome {
     pub store: Option<StoreFault>,
     /// Whether nothing was left to wait for though not all was done: a fault of this program.
     pub stuck: bool,
+    /// Fleets whose rollouts wait for somebody now, because the config says so or somebody wished it.
+    pub paused: BTreeSet<Block>,
+    /// Fleets whose rollouts failed, and stay where they are.
+    pub stopped: BTreeSet<Block>,
+    /// Fleets whose rollouts failed, and go back to what ran before.
+    pub taken_back: BTreeSet<Block>,
 }
 
 impl Outcome {
     /// Whether it is known of everything how it ended, well or not.
     #[must_use]
     pub fn settled(&self) -> bool {
-        let Self { done: _, failed: _, refused: _, skipped: _, in_doubt, interrupted, store, stuck } = self;
+        let Self {
+            done: _,
+            failed: _,
+            refused: _,
+            skipped: _,
+            in_doubt,
+            interrupted,
+            store,
+            stuck,
+            paused: _,
+            stopped: _,
+            taken_back: _,
+        } = self;
         in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
     }
 
-    /// Whether all was done.
+    /// Whether all was done. A plan that led as far as a pause is done there.
     #[must_use]
     pub fn whole(&self) -> bool {
-        let Self { done: _, failed, refused: _, skipped, in_doubt, interrupted, store, stuck } = self;
-        failed.is_empty() && skipped.is_empty() && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+        let Self {
+            done: _,
+            failed,
+            refused: _,
+            skipped,
+            in_doubt,
+            interrupted,
+            store,
+            stuck,
+            paused: _,
+            stopped,
+            taken_back,
+        } = self;
+        let well = failed.is_empty() && skipped.is_empty() && stopped.is_empty() && taken_back.is_empty();
+        well && in_doubt.is_empty() && store.is_none() && !interrupted && !stuck
+    }
+
+    /// Whether nothing went wrong, and a rollout waits for somebody. Where that one wished for the pause while the plan
+    /// was carried out, what stood behind it was skipped.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let well = self.failed.is_empty() && self.stopped.is_empty() && self.taken_back.is_empty();
+        !self.paused.is_empty() && well && self.settled()
+    }
+
+    /// The same, followed by another run that was a part of it.
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
+        let Self { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
+            next;
+        self.done.extend(done);
+        self.failed.extend(failed);
+        self.refused.extend(refused);
+        self.skipped.extend(skipped);
+        self.in_doubt.extend(in_doubt);
+        self.interrupted |= interrupted;
+        self.store = self.store.or(store);
+        self.stuck |= stuck;
+        self.paused.extend(paused);
+        self.stopped.extend(stopped);
+        self.taken_back.extend(taken_back);
+        self
     }
 }

@@ -84,6 +84,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<HistoryCommand>,
     },
+    /// Work with rollouts: changes of fleets that are made batch by batch
+    Rollout {
+        #[command(subcommand)]
+        command: RolloutCommand,
+    },
     /// Work with the state
     State {
         #[command(subcommand)]
@@ -120,6 +125,65 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: CloudCommand,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum RolloutCommand {
+    /// Show how far rollouts are: from what to what, how many slots are there, why one does not go on, what to type next
+    Status {
+        /// Only that of this fleet: `web`, or `fleet.web`
+        #[arg(value_name = "FLEET")]
+        fleet: Option<String>,
+    },
+    /// Have a rollout wait; where another process is carrying it out, that one lets it wait at its next gate
+    Pause {
+        /// The fleet: `web`, or `fleet.web`
+        #[arg(value_name = "FLEET")]
+        fleet: String,
+    },
+    /// Go on with a rollout to its next pause: plan, ask, and carry it out
+    ///
+    /// After a failure, what failed before no longer counts
+    Resume(RolloutArgs),
+    /// Go on with a rollout to its end, without another pause: plan, ask, and carry it out
+    Promote(RolloutArgs),
+    /// End a rollout where it is: what changed stays, and what did not stays as well
+    Abort {
+        /// The fleet: `web`, or `fleet.web`
+        #[arg(value_name = "FLEET")]
+        fleet: String,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    /// Take a rollout back to what ran before: plan, ask, and carry it out
+    ///
+    /// The same is not rolled out again, until the config asks for something else, or --retry says so
+    Rollback(RolloutArgs),
+}
+
+impl RolloutCommand {
+    /// What it applies with; `None` of those that apply nothing.
+    fn apply(&self) -> Option<&ApplyArgs> {
+        match self {
+            Self::Resume(args) | Self::Promote(args) | Self::Rollback(args) => Some(&args.apply),
+            Self::Status { .. } | Self::Pause { .. } | Self::Abort { .. } => None,
+        }
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RolloutArgs {
+    /// The fleet: `web`, or `fleet.web`
+    #[arg(value_name = "FLEET")]
+    pub(super) fleet: String,
+    /// Only say so: the next apply does the rest
+    #[arg(
+        long,
+        conflicts_with_all = ["auto_approve", "cancel_undeclared_shares", "refresh", "parallelism", "profile", "trace"]
+    )]
+    pub(super) no_apply: bool,
+    #[command(flatten)]
+    pub(super) apply: ApplyArgs,
 }
 
 #[derive(Subcommand, Debug)]
@@ -389,6 +453,16 @@ pub(super) struct KindArgs {
         conflicts_with_all = ["destroy", "refresh_only", "refresh"]
     )]
     pub(super) upgrade: Vec<String>,
+    /// Roll out again what was stopped, aborted or taken back: over all fleets, or with `=ADDR` over one
+    #[arg(
+        long,
+        value_name = "ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["destroy", "refresh_only"]
+    )]
+    pub(super) retry: Vec<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -470,8 +544,17 @@ pub(super) struct ApplyFileArgs {
 }
 
 /// Options by which a plan becomes another one: a saved plan is made already.
-const PLANNING_ONLY: [&str; 8] =
-    ["cancel_undeclared_shares", "refresh", "destroy", "refresh_only", "replace", "upgrade", "target", "exclude"];
+const PLANNING_ONLY: [&str; 9] = [
+    "cancel_undeclared_shares",
+    "refresh",
+    "destroy",
+    "refresh_only",
+    "replace",
+    "upgrade",
+    "retry",
+    "target",
+    "exclude",
+];
 
 impl Args {
     pub(super) fn parallelism(&self) -> usize {
@@ -481,6 +564,7 @@ impl Args {
                 args.planning.parallelism.into()
             }
             Command::Refresh(_) | Command::Drift(_) | Command::Images(_) => MOST_CALLS.into(),
+            Command::Rollout { command } => command.apply().map_or(1, |args| args.planning.parallelism.into()),
             Command::Doctor(_)
             | Command::Validate
             | Command::Show { .. }
@@ -507,6 +591,7 @@ impl Args {
             Command::Drift(args) => Some(&args.reach),
             Command::Images(args) => Some(&args.reach),
             Command::Doctor(args) => Some(args),
+            Command::Rollout { command } => command.apply().map(|args| &args.planning.reach),
             Command::Validate
             | Command::Show { .. }
             | Command::History { .. }
@@ -536,6 +621,8 @@ impl Args {
             Command::History { command: Some(HistoryCommand::Prune(args)), .. } => args.lock,
             Command::State { command: StateCommand::Rm(args) } => args.lock,
             Command::Drift(args) => args.lock,
+            Command::Rollout { command: RolloutCommand::Abort { fleet: _, lock } } => *lock,
+            Command::Rollout { command } => command.apply().map_or_else(LockArgs::default, |args| args.lock),
             Command::Doctor(_)
             | Command::Plan(_)
             | Command::Images(_)

@@ -22,6 +22,8 @@ pub enum Exit {
     Foreign = 5,
     /// It cannot be reached from here.
     Infeasible = 6,
+    /// A rollout waits for somebody.
+    Waiting = 7,
     /// A guard refused.
     Guard = 8,
     /// The command line is wrong.
@@ -36,7 +38,7 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, with what they mean; `docs/cli.md` has this table.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Done, "done; also where there was nothing to do"),
         (Self::Failed, "it did not work, or it was not approved"),
         (
@@ -47,6 +49,7 @@ impl Exit {
         (Self::Locked, "somebody else holds the lock, or took it over"),
         (Self::Foreign, "the plan, the state or the cloud does not belong to this config, or is out of date"),
         (Self::Infeasible, "it cannot be reached from here: a quota, a cap or a rule of the cloud"),
+        (Self::Waiting, "waiting: a rollout is paused, and goes on when somebody says so; all else is done"),
         (Self::Guard, "a guard refused: something is protected, or used by somebody else"),
         (Self::Usage, "the command line is wrong"),
         (Self::Config, "the config is wrong"),
@@ -94,7 +97,9 @@ impl Exit {
     /// How an apply ended.
     #[must_use]
     pub fn of_outcome(outcome: &Outcome) -> Self {
-        if outcome.whole() {
+        if outcome.waits() {
+            Self::Waiting
+        } else if outcome.whole() {
             Self::Done
         } else if outcome.stuck {
             Self::Bug
@@ -102,7 +107,7 @@ impl Exit {
             Self::Interrupted
         } else if outcome.store == Some(StoreFault::Fenced) {
             Self::Locked
-        } else if outcome.done.is_empty() {
+        } else if outcome.done.is_empty() && outcome.taken_back.is_empty() {
             Self::Failed
         } else {
             Self::Partly

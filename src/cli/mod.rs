@@ -17,6 +17,7 @@ mod orphans;
 mod plan;
 #[cfg(test)]
 mod reference;
+mod rollout;
 mod screen;
 mod serve;
 mod shell_help;
@@ -92,6 +93,7 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::History { list: _, command: Some(HistoryCommand::Prune(options)) } => {
             history::prune(&mut shell, &site, options)
         }
+        Command::Rollout { command } => rollout::run(&mut shell, &site, command),
         Command::State { command: StateCommand::List { addr } } => state::list(&mut shell, &site, addr.as_deref()),
         Command::State { command: StateCommand::Show { addr } } => state::show(&mut shell, &site, addr),
         Command::State { command: StateCommand::Rm(options) } => state::rm(&mut shell, &site, options),
@@ -125,6 +127,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
     match command {
         Command::Show { what: _ }
         | Command::History { .. }
+        | Command::Rollout { .. }
         | Command::State { .. }
         | Command::ForceUnlock(_)
         | Command::Cloud { command: CloudCommand::Inspect(_) | CloudCommand::Reset { .. } } => {

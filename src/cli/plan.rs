@@ -32,11 +32,11 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &PlanArgs) -> Result
 /// What the arguments ask for.
 pub(super) fn options(shell: &Shell<'_>, planning: &Planning, kind: &KindArgs) -> Result<PlanOptions, Problem> {
     let Planning { cancel_undeclared_shares, refresh, parallelism: _, reach: _ } = planning;
-    let KindArgs { scope: ScopeArgs { target, exclude }, destroy, refresh_only, replace, upgrade } = kind;
+    let KindArgs { scope: ScopeArgs { target, exclude }, destroy, refresh_only, replace, upgrade, retry } = kind;
     Ok(PlanOptions {
         destroy: *destroy,
         refresh_only: *refresh_only,
-        asked: Asked { scope: ops::scope(target, exclude)?, ..ops::asked(replace, upgrade)? },
+        asked: Asked { scope: ops::scope(target, exclude)?, ..ops::asked(replace, upgrade, retry)? },
         cancel_undeclared_shares: *cancel_undeclared_shares,
         from_memory: !refresh,
         texts: !shell.json && shell.world.terminals.stdout,

@@ -1,5 +1,6 @@
 //! What is shown of an apply while it runs: a live table on a terminal, dated lines elsewhere, or events for programs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::screen::Screen;
@@ -8,13 +9,15 @@ use crate::apply::events::{Outcome, Progress};
 use crate::cloud::clock::Clock;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
-use crate::ops::{Approval, Planned, Problem, Waiter, Watcher};
+use crate::model::addr::Block;
+use crate::ops::{Approval, Planned, Problem, Site, Waiter, Watcher};
 use crate::plan::estimate::Measured;
 use crate::report::document::Document;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
 use crate::report::live_table::{self, live};
-use crate::report::progress::{self, Dated, ProgressText};
+use crate::report::rollout;
+use crate::report::progress::{self, Dated, Next, ProgressText};
 use crate::report::style::Style;
 use crate::report::timing::Timing;
 use crate::store::Lease;
@@ -35,6 +38,8 @@ pub(super) struct Watching<'s, 'w> {
     auto_approve: bool,
     verb: &'static str,
     again: String,
+    /// The command of rollouts, without what is said to one.
+    rollout: String,
     /// The options that this plan was made with, each behind a space: whoever approves it in another way needs them.
     options: String,
     /// How long actions took in earlier runs.
@@ -47,11 +52,13 @@ const SILENCE_MS: Millis = 30_000;
 impl<'s, 'w> Watching<'s, 'w> {
     pub(super) fn new(
         shell: &'s mut Shell<'w>,
-        clock: &Arc<dyn Clock>,
+        site: &Site,
         auto_approve: bool,
         verb: &'static str,
         again: String,
     ) -> Self {
+        let clock = &site.clock;
+        let rollout = site.command("rollout");
         let now = clock.now_ms();
         let world = &shell.world;
         let dumb = world.env.get("TERM").is_some_and(|term| term == "dumb");
@@ -75,6 +82,7 @@ impl<'s, 'w> Watching<'s, 'w> {
             auto_approve,
             verb,
             again,
+            rollout,
             options: String::new(),
             measured: Measured::new(),
         }
@@ -154,7 +162,7 @@ impl<'s, 'w> Watching<'s, 'w> {
             style.width = self.shell.window().0;
         }
         let took = self.timing.text(self.clock.now_ms(), style, &|step, action| self.text.label(step, action));
-        let text = format!("\n{}", progress::outcome(outcome, &took, &self.again, style));
+        let text = format!("\n{}", progress::outcome(outcome, &took, Next { again: &self.again, rollout: &self.rollout }, style));
         if self.events.is_some() {
             self.shell.say(&text);
         } else {
@@ -166,7 +174,10 @@ impl<'s, 'w> Watching<'s, 'w> {
     pub(super) fn end(&mut self, result: &'static str, exit: Exit, outcome: &Outcome, open: bool) -> Exit {
         let now = self.clock.now_ms();
         if let Some(events) = &self.events {
-            let next = open.then_some(self.again.as_str());
+            // What waits goes on when somebody says so, not by another apply.
+            let waits = outcome.paused.first().filter(|_| outcome.waits());
+            let resume = waits.map(|fleet| format!("{} resume {}", self.rollout, fleet.name));
+            let next = open.then_some(resume.as_deref().unwrap_or(&self.again));
             let end = End { result, exit_code: exit.code(), next, timing: &self.timing };
             let line = events.outcome(now, outcome, &end);
             self.shell.print(&line);
@@ -262,6 +273,39 @@ impl Watcher for Watching<'_, '_> {
         self.shell.say("Another run has made the state since this plan was made; planning anew.\n");
     }
 
+    fn taken_back(&mut self, planned: &Planned, fleets: &BTreeSet<Block>) {
+        self.clear();
+        let now = self.clock.now_ms();
+        let told: Vec<(&Block, String)> =
+            fleets.iter().filter_map(|fleet| Some((fleet, rollout::going_back(planned.rollout(fleet)?, planned.count(fleet))))).collect();
+        if let Some(events) = &mut self.events {
+            let lines = events.taken_back(now, told.iter().map(|(fleet, text)| (*fleet, text.clone())));
+            self.print_event(&lines);
+            let line = self.events.as_mut().map(|events| events.plan(now, &planned.plan, super::plan::beside(planned)));
+            if let Some(line) = line {
+                self.print_document(&line);
+            }
+        }
+        for (_, text) in &told {
+            self.say(&format!("\n{text}\n"));
+        }
+        if self.events.is_none() {
+            super::plan::show(self.shell, planned, None);
+        }
+        self.begin(planned);
+    }
+
+    fn stays(&mut self, problem: &Problem) {
+        self.clear();
+        if let Some(events) = &self.events {
+            let lines = events.diagnostics(self.clock.now_ms(), &problem.diagnostics, &problem.sources);
+            self.print_event(&lines);
+        } else {
+            self.shell.diagnostics(&problem.diagnostics, &problem.sources);
+        }
+        self.say("A rollout failed, and its fleet does not go back yet: the next apply plans that anew.\n");
+    }
+
     fn begins(&mut self, planned: &Planned) {
         let now = self.clock.now_ms();
         if let Some(events) = &mut self.events {
@@ -288,6 +332,8 @@ impl Watcher for Watching<'_, '_> {
         let question = match self.verb {
             "destroy" => "\nTo destroy all of this, type `yes`: ",
             "refresh" => "\nTo let the state learn this, type `yes`: ",
+            "rollout resume" | "rollout promote" => "\nTo go on like this, type `yes`: ",
+            "rollout rollback" => "\nTo go back like this, type `yes`: ",
             _ => "\nTo apply this plan, type `yes`: ",
         };
         let approved = self.shell.confirmed(question);

@@ -183,6 +183,8 @@ codes! {
     INTERRUPTED "interrupted" Interrupted "Somebody wanted it to stop before it had begun."
     FENCED "fenced" Locked "The lock was taken over while this run was under way; it stopped before it wrote anything."
     NOT_IN_STATE "not-in-state" Failed "The state knows no such thing, or no such run."
+    NO_ROLLOUT "no-rollout" Failed "A fleet has no rollout to which something could be said."
+    ROLLOUT_PHASE "rollout-phase" Failed "A rollout is past what somebody says to it."
     ALREADY_THERE "already-there" Failed "A file that would be written is there already."
     UNWRITABLE "unwritable" Failed "A file or a directory cannot be written."
     STORE "store" Failed "The state cannot be read or written."

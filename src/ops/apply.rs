@@ -1,11 +1,14 @@
 //! The verb `apply`: takes the lock, settles what an interrupted run left, plans, asks, and carries it out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::carry::{Begin, carry_out, forget_gone};
 use super::connect::{Connected, connect};
 use super::load::{files, load, state, store_problem};
 use super::lock::{Lock, Waiter, interrupted};
-use super::plan::{PlanOptions, Planned, move_pins, pin, plan_with};
+use super::plan::{PlanOptions, Planned, move_pins, plan_with};
+use super::rollout::{Saying, no_state, note, waiting};
 use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
@@ -13,11 +16,12 @@ use crate::apply::events::{Outcome, Progress};
 use crate::config::ConfigFiles;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
+use crate::model::addr::Block;
 use crate::model::digest::{Digest, context};
 use crate::model::ids::Uin;
 use crate::model::recorded::RunId;
 use crate::plan::Plan;
-use crate::store::{Fence, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
+use crate::store::{Fence, Lease, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
 
 /// How long the cloud is trusted to remember a client token; it is not documented.
 const TOKEN_HORIZON_MS: Millis = 3_600_000;
@@ -33,6 +37,8 @@ const MOST_CALLS: usize = 64;
 pub struct ApplyOptions {
     /// As for a plan.
     pub plan: PlanOptions,
+    /// What is said to a rollout, with which the plan is made.
+    pub rollout: Option<Saying>,
 }
 
 /// What a person says to a plan.
@@ -61,12 +67,20 @@ pub trait Watcher: Waiter {
     fn overtaken(&mut self);
     /// A saved plan, which was reviewed before, is about to be carried out.
     fn begins(&mut self, planned: &Planned);
+    /// Rollouts of these fleets failed, and this is how they go back to what ran before. Nobody is asked again: what was
+    /// approved said so.
+    fn taken_back(&mut self, planned: &Planned, fleets: &BTreeSet<Block>);
+    /// Rollouts failed and are to go back to what ran before, and for this they do not yet.
+    fn stays(&mut self, problem: &Problem);
 }
 
 /// How an apply ended.
 pub enum Applied {
     /// There was nothing to do.
-    Nothing,
+    Nothing {
+        /// Fleets whose rollouts wait for somebody.
+        paused: BTreeSet<Block>,
+    },
     /// The plan was not approved.
     Declined,
     /// It was carried out, as far as the outcome says.
@@ -92,7 +106,10 @@ pub fn apply(site: &Site, options: &ApplyOptions, watcher: &mut dyn Watcher) -> 
             held.give_back();
             result
         }
-        None => apply_fresh(site, &files, options, watcher),
+        None => match &options.rollout {
+            Some(saying) => Err(no_state(site, &saying.block)),
+            None => apply_fresh(site, &files, options, watcher),
+        },
     }
 }
 
@@ -117,6 +134,11 @@ impl<'a> Held<'a> {
     pub(super) fn take(site: &'a Site, mut store: Box<dyn Store>, waiter: &mut dyn Waiter) -> Result<Self, Problem> {
         let lock = Lock::take(site, &mut *store, waiter)?;
         Ok(Self { site, lock, store })
+    }
+
+    /// The same where nobody else holds the lock; else who does.
+    pub(super) fn try_take(site: &'a Site, mut store: Box<dyn Store>) -> Result<Result<Self, Box<Lease>>, Problem> {
+        Ok(Lock::try_take(site, &mut *store)?.map(|lock| Self { site, lock, store }))
     }
 
     fn fence(&self) -> Fence {
@@ -155,10 +177,16 @@ impl<'a> Held<'a> {
     }
 
     pub(super) fn end_run(&mut self, run: RunId, outcome: &Outcome) {
-        let word = if outcome.whole() {
+        let word = if outcome.waits() {
+            RunOutcome::Paused
+        } else if outcome.whole() {
             RunOutcome::Done
         } else if outcome.interrupted {
             RunOutcome::Interrupted
+        } else if !outcome.taken_back.is_empty() {
+            RunOutcome::TakenBack
+        } else if !outcome.stopped.is_empty() {
+            RunOutcome::Stopped
         } else if outcome.done.is_empty() {
             RunOutcome::Failed
         } else {
@@ -172,7 +200,7 @@ impl<'a> Held<'a> {
         self.store.commit(self.fence(), records).map_err(|fault: StoreFault| store_problem(self.site, &fault))
     }
 
-    fn drive(
+    pub(super) fn drive(
         &mut self,
         engine: Engine<'_>,
         account: &Uin,
@@ -225,7 +253,7 @@ fn apply_fresh(
     let store = made(site, &planned.plan)?;
     let mut held = Held::take(site, wrapped(site, Box::new(store)), watcher)?;
     let result = match is_fresh(&mut held, &planned.plan) {
-        Ok(true) => execute(site, watcher, &mut held, &planned, &connected),
+        Ok(true) => carry_out(site, watcher, &mut held, &planned, &connected, Begin::default()),
         // What was approved was made as if there were nothing yet. Now there is a state, and its lock is ours.
         Ok(false) => {
             watcher.overtaken();
@@ -258,7 +286,8 @@ fn ask(site: &Site, planned: &Planned, watcher: &mut dyn Watcher) -> Result<Opti
     interrupted(site, "before the plan was approved")?;
     if planned.plan.is_empty() {
         move_pins(site, &planned.plan)?;
-        return Ok(Some(Applied::Nothing));
+        let paused = waiting(&planned.plan.notes, &planned.stored.recorded.rollouts);
+        return Ok(Some(Applied::Nothing { paused }));
     }
     Ok((approval == Approval::No).then_some(Applied::Declined))
 }
@@ -287,11 +316,23 @@ fn apply_held(
         }
         stored = held.load()?;
     }
+    let changed = match &options.rollout {
+        Some(saying) => saying.change_and_apply(site, &stored.recorded, &config.desired)?,
+        None => None,
+    };
+    stored.recorded.rollouts.extend(changed.iter().map(|row| (row.block.clone(), row.clone())));
     let planned = plan_with(site, &options.plan, stored, config, connected)?;
     if let Some(over) = ask(site, &planned, watcher)? {
+        if let Applied::Nothing { .. } = &over {
+            if let (Some(row), Some(saying)) = (changed, &options.rollout) {
+                note(held, saying.say, row)?;
+            }
+            forget_gone(held, &planned)?;
+        }
         return Ok(over);
     }
-    execute(site, watcher, held, &planned, &planned.connected)
+    let kind = options.rollout.as_ref().map(|saying| saying.say.kind());
+    carry_out(site, watcher, held, &planned, &planned.connected, Begin { kind, changed: changed.as_ref() })
 }
 
 /// How long after its signature a request may still be executed, of those that the journal has as sent. Over loopback
@@ -300,7 +341,8 @@ fn window_ms(connected: &Connected, stored: &Stored) -> Millis {
     if connected.cloud.outlives_us() || !stored.displaced.is_empty() { connected.window_ms } else { 0 }
 }
 
-fn settings(site: &Site, connected: &Connected, account: &Uin, run: RunId) -> Settings {
+/// What an engine goes by.
+pub(super) fn settings(site: &Site, connected: &Connected, account: &Uin, run: RunId) -> Settings {
     Settings {
         run,
         account: account.clone(),
@@ -343,35 +385,4 @@ fn recover(
     held.end_run(run, &outcome);
     watcher.recovered(&outcome);
     Ok(outcome)
-}
-
-pub(super) fn execute(
-    site: &Site,
-    watcher: &mut dyn Watcher,
-    held: &mut Held<'_>,
-    planned: &Planned,
-    connected: &Connected,
-) -> Result<Applied, Problem> {
-    let Planned { plan, stored, sight, .. } = planned;
-    pin(site, plan)?;
-    let kind = match (plan.destroy, plan.refresh_only) {
-        (true, _) => "destroy",
-        (false, true) => "refresh",
-        (false, false) => "apply",
-    };
-    let run = held.start_run(kind, Some(plan), Some(plan.config_digest))?;
-    let mut first = vec![Record::Edges(plan.edges.clone())];
-    if stored.recorded.origin.as_ref() != Some(&plan.origin) {
-        first.push(Record::Origin(plan.origin.clone()));
-    }
-    held.commit(&first)?;
-    let set = Settings {
-        observed_ms: sight.local_ms,
-        cloud_offset_ms: sight.cloud_offset_ms,
-        ..settings(site, connected, &plan.origin.account, run)
-    };
-    let engine = Engine::run(set, plan, stored.next_op);
-    let outcome = held.drive(engine, &plan.origin.account, connected, watcher);
-    held.end_run(run, &outcome);
-    Ok(Applied::Ran(outcome))
 }

@@ -6,20 +6,23 @@ use super::Problem;
 use super::state::parsed;
 use crate::plan::{Asked, Scope, Upgrade};
 
-/// `replace` holds addresses; so does `upgrade`, where an empty text stands for all look-ups.
+/// `replace` holds addresses; so do `upgrade` and `retry`, where an empty text stands for all look-ups, or all fleets.
 ///
 /// # Errors
 /// One of them is no address. Whether there is such a thing, the plan says.
-pub fn asked(replace: &[String], upgrade: &[String]) -> Result<Asked, Problem> {
-    let upgrade = if upgrade.is_empty() {
+pub fn asked(replace: &[String], upgrade: &[String], retry: &[String]) -> Result<Asked, Problem> {
+    let replace: BTreeSet<_> = parsed(replace)?.into_iter().collect();
+    Ok(Asked { replace, upgrade: all_or(upgrade)?, retry: all_or(retry)?, scope: Scope::All })
+}
+
+fn all_or(named: &[String]) -> Result<Upgrade, Problem> {
+    Ok(if named.is_empty() {
         Upgrade::None
-    } else if upgrade.iter().any(String::is_empty) {
+    } else if named.iter().any(String::is_empty) {
         Upgrade::All
     } else {
-        Upgrade::Of(parsed(upgrade)?.into_iter().collect())
-    };
-    let replace: BTreeSet<_> = parsed(replace)?.into_iter().collect();
-    Ok(Asked { replace, upgrade, scope: Scope::All })
+        Upgrade::Of(parsed(named)?.into_iter().collect())
+    })
 }
 
 /// What a plan is about, where some things are named: just these, or all but these. At most one of both is given.

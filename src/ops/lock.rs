@@ -29,6 +29,16 @@ impl Lock {
         Ok(Self { fence, heartbeat: Heartbeat::start(site, fence) })
     }
 
+    /// Takes the lock where nobody else holds it; else tells who does.
+    pub(super) fn try_take(site: &Site, store: &mut dyn Store) -> Result<Result<Self, Box<Lease>>, Problem> {
+        site.stop.heed();
+        match store.lock(&site.holder, site.clock.now_ms(), site.lease_ms(), &*site.is_dead) {
+            Ok(fence) => Ok(Ok(Self { fence, heartbeat: Heartbeat::start(site, fence) })),
+            Err(StoreFault::Locked(lease)) => Ok(Err(lease)),
+            Err(fault) => Err(store_problem(site, &fault)),
+        }
+    }
+
     /// Gives the lock back; a lock that was taken over is not ours to give.
     pub(super) fn give_back(self, store: &mut dyn Store) {
         let Self { fence, heartbeat } = self;

@@ -3,6 +3,7 @@
 
 mod apply;
 mod asked;
+mod carry;
 mod connect;
 mod doctor;
 mod git;
@@ -22,6 +23,8 @@ mod preflight;
 mod prices;
 mod promotions;
 mod reach;
+mod rollout;
+mod rollout_told;
 mod secrets;
 mod state;
 
@@ -42,6 +45,8 @@ pub use plan::{PlanOptions, Planned, plan};
 pub use planfile::{apply_command, apply_file, read_plan, write_plan};
 pub use preflight::preflight;
 pub use reach::Reach;
+pub use rollout::{Heard, Say, Saying, say};
+pub use rollout_told::{RolloutTold, rollouts};
 pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 
 use crate::apply::driver::{StopFlag, Travel};

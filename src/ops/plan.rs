@@ -19,6 +19,7 @@ use crate::model::ids::{ImageId, Region};
 use crate::model::pins::{Pin, PinKey, Pins};
 use crate::model::promotion::{PromotedKey, PromotedPin, Promotions};
 use crate::model::recorded::Recorded;
+use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
@@ -56,6 +57,20 @@ pub struct Planned {
     pub(super) stored: Stored,
     pub(super) connected: Connected,
     pub(super) sight: Sight,
+}
+
+impl Planned {
+    /// The rollout of a fleet, as the state has it that the plan was made from.
+    #[must_use]
+    pub fn rollout(&self, fleet: &Block) -> Option<&Rollout> {
+        self.stored.recorded.rollouts.get(fleet)
+    }
+
+    /// How many instances a fleet is to have.
+    #[must_use]
+    pub fn count(&self, fleet: &Block) -> u32 {
+        self.config.desired.fleets.get(&fleet.name).map_or(0, |fleet| fleet.count)
+    }
 }
 
 /// Plans.

@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::apply::{Held, execute, made, wrapped};
+use super::apply::{Held, made, wrapped};
+use super::carry::{self, Begin};
 use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::lock::interrupted;
@@ -131,7 +132,7 @@ pub fn apply_file(site: &Site, file: &Path, watcher: &mut dyn Watcher) -> Result
     watcher.begins(&planned);
     if planned.plan.is_empty() {
         move_pins(site, &planned.plan)?;
-        return Ok(Applied::Nothing);
+        return Ok(Applied::Nothing { paused: BTreeSet::new() });
     }
     carry_out(&planned, watcher, &again)
 }
@@ -150,7 +151,7 @@ fn carry_out(planned: &Planned, watcher: &mut dyn Watcher, again: &Again<'_>) ->
     });
     let result = result
         .and_then(|stored| current(plan, Some(&stored), again).map_err(|fault| Problem::of(*fault)))
-        .and_then(|()| execute(site, watcher, &mut held, planned, connected));
+        .and_then(|()| carry::carry_out(site, watcher, &mut held, planned, connected, Begin::default()));
     held.give_back();
     result
 }

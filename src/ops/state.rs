@@ -31,6 +31,7 @@ pub fn recorded_at(site: &Site, addresses: &[String]) -> Result<Recorded, Proble
     let has = |block: &Block| recorded.objects.iter().any(|object| object.addr.block == *block);
     recorded.versions.retain(|version| has(&version.block));
     recorded.edges.retain(|(block, _)| has(block));
+    recorded.rollouts.retain(|block, _| has(block));
     Ok(recorded)
 }
 

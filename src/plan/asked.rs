@@ -27,6 +27,10 @@ pub(super) fn check(input: &PlanInput<'_>, covered: &Covered<'_>) -> Vec<Diagnos
         let named = named.iter();
         faults.extend(named.filter_map(|addr| not_looked_up(input, addr).or_else(|| left_out("--upgrade", addr))));
     }
+    if let Upgrade::Of(named) = &asked.retry {
+        let named = named.iter();
+        faults.extend(named.filter_map(|addr| no_fleet(input, addr).or_else(|| left_out("--retry", addr))));
+    }
     faults
 }
 
@@ -168,4 +172,18 @@ fn not_looked_up(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
     let known: Vec<String> = images.map(|(name, _)| format!("image.{name}")).collect();
     let fault = refuse("--upgrade", addr, what).why("only look-ups of public images are pinned, and what is promoted from another environment");
     Some(with_nearest(fault, addr, known.iter().map(String::as_str), "--upgrade alone moves all of them on"))
+}
+
+/// Why nothing can be rolled out again over a thing, where it cannot. A fleet without a rollout that failed is no fault:
+/// whoever types the same command twice should not be refused.
+fn no_fleet(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
+    let desired = input.desired;
+    let is_fleet = addr.block.kind == Kind::Fleet && desired.fleets.contains_key(&addr.block.name);
+    if is_fleet && *addr == Addr::of(addr.block.clone()) {
+        return None;
+    }
+    let what = if is_fleet { "it is not a whole fleet" } else { "the config has no such fleet" };
+    let known: Vec<String> = desired.fleets.keys().map(|name| Block::fleet(name).to_string()).collect();
+    let fault = refuse("--retry", addr, what).why("a rollout is of a fleet, with all of its slots");
+    Some(with_nearest(fault, addr, known.iter().map(String::as_str), "--retry alone tries all fleets again"))
 }

@@ -94,20 +94,20 @@ impl Asked {
     }
 }
 
-/// Which look-ups move on to the newest match.
+/// Of which blocks something is done: whose look-ups move on to the newest match, whose rollouts are tried again.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Upgrade {
-    /// None: each stays where it is pinned.
+    /// None: each look-up stays where it is pinned, and each rollout as it is.
     #[default]
     None,
     /// All of them.
     All,
-    /// Those of these image blocks.
+    /// Those of these blocks.
     Of(BTreeSet<Addr>),
 }
 
 impl Upgrade {
-    /// Whether the look-up of a block moves on.
+    /// Whether it is done of a block.
     #[must_use]
     pub fn has(&self, block: &Block) -> bool {
         match self {

@@ -6,7 +6,7 @@ use crate::apply::events::{Outcome, Progress, Settled};
 use crate::cloud::call::StepId;
 use crate::diagnostic::{Diagnostic, SourceMap};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::model::ids::CloudId;
 use crate::plan::{Action, Plan};
 
@@ -44,7 +44,9 @@ pub struct End<'a> {
 /// The word for an outcome: see `docs/json.md`.
 #[must_use]
 pub fn result(outcome: &Outcome) -> &'static str {
-    if outcome.whole() {
+    if outcome.waits() {
+        "waiting"
+    } else if outcome.whole() {
         "done"
     } else if outcome.stuck {
         "fault"
@@ -100,6 +102,17 @@ impl EventLines {
     #[must_use]
     pub fn recovered(&self, now_ms: Millis, outcome: &Outcome) -> String {
         event(now_ms, "recovered").with("settled", outcome.settled()).line()
+    }
+
+    /// Rollouts of these fleets failed, and go back to what ran before by a plan that follows. What is told from now on is
+    /// of that plan's steps.
+    #[must_use]
+    pub fn taken_back<'f>(&mut self, now_ms: Millis, fleets: impl IntoIterator<Item = (&'f Block, String)>) -> String {
+        self.tallies.clear();
+        let each = fleets.into_iter().map(|(fleet, message)| {
+            event(now_ms, "rollout_taken_back").with("address", fleet.to_string()).with("message", message).line()
+        });
+        each.collect()
     }
 
     /// That it goes on, where nothing happened for a while: `still` says with what.
@@ -209,7 +222,20 @@ impl EventLines {
     /// The last event: how it ended.
     #[must_use]
     pub fn outcome(&self, now_ms: Millis, outcome: &Outcome, end: &End<'_>) -> String {
-        let Outcome { done, failed, refused, skipped, in_doubt, interrupted: _, store, stuck: _ } = outcome;
+        let Outcome {
+            done,
+            failed,
+            refused,
+            skipped,
+            in_doubt,
+            interrupted: _,
+            store,
+            stuck: _,
+            paused,
+            stopped,
+            taken_back,
+        } = outcome;
+        let fleets = |fleets: &BTreeSet<Block>| Node::list(fleets.iter().map(ToString::to_string));
         let End { result, exit_code, next, timing } = end;
         let number = |wanted: &[Action]| done.iter().filter(|(action, _)| wanted.contains(action)).count();
         let said = |list: &[(Addr, String)], key: &'static str| {
@@ -240,6 +266,9 @@ impl EventLines {
             .with("help", Node::list(refused.iter().filter_map(|class| class.remedy()).collect::<BTreeSet<_>>()))
             .with("skipped", said(skipped, "because"))
             .with("in_doubt", Node::list(in_doubt.iter().map(|(op, why)| object! { "op" => op.0, "message" => why })))
+            .with("paused", fleets(paused))
+            .with("stopped", fleets(stopped))
+            .with("taken_back", fleets(taken_back))
             .with("state_fault", Node::maybe(store.as_ref()))
             .with("duration_ms", timing.took_ms(now_ms))
             .with("calls", Node::list(calls))

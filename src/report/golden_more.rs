@@ -17,10 +17,12 @@ use crate::plan::{Action, Plan};
 
 use super::inspect::{self, Inspect, InspectImage, InspectInstance};
 use super::plan_json::{self, Beside};
-use super::progress::outcome;
+use super::progress::{Next, outcome};
 use super::samples::{self, NOON, addr};
 use super::style::{Style, display_width};
 use super::{diagnostics, events_json, state_text};
+
+const NEXT: Next<'_> = Next { again: "fleetwright apply", rollout: "fleetwright rollout" };
 
 #[test]
 fn plans_as_json() {
@@ -267,16 +269,16 @@ fn how_an_apply_ended() {
     };
     end.done.push((Action::Delete, addr("image.web@1/ap-guangzhou")));
     end.done.push((Action::Replace, addr("fleet.db[0]")));
-    insta::assert_snapshot!("outcome_done", outcome(&end, "", "fleetwright apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_done", outcome(&end, "", NEXT, Style::PLAIN));
     end.failed = slots(4..7)
         .into_iter()
         .map(|slot| (slot, "ResourceInsufficient: the type is sold out in ap-guangzhou-3".to_owned()))
         .collect();
     end.skipped = vec![(addr("image.copy@1/ap-guangzhou"), "fleet.web[4] failed".to_owned())];
-    insta::assert_snapshot!("outcome_partly", outcome(&end, "", "fleetwright -e prod apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_partly", outcome(&end, "", Next { again: "fleetwright -e prod apply", ..NEXT }, Style::PLAIN));
     end.interrupted = true;
     end.failed.clear();
-    insta::assert_snapshot!("outcome_interrupted", outcome(&end, "", "fleetwright apply", Style::PLAIN));
+    insta::assert_snapshot!("outcome_interrupted", outcome(&end, "", NEXT, Style::PLAIN));
 }
 
 proptest! {
@@ -293,7 +295,7 @@ proptest! {
         let text = super::plan_text::plan(&plan, style, &super::plan_text::PlanOpts::default());
         prop_assert!(text.lines().all(|row| !row.contains(|c: char| c.is_control())));
         let failed = Outcome { failed: vec![(addr("fleet.web[0]"), why)], ..Outcome::default() };
-        let end = outcome(&failed, "", "fleetwright apply", style);
+        let end = outcome(&failed, "", NEXT, style);
         for row in text.lines().chain(end.lines()).filter(|_| width >= 60) {
             // what is wider is one word behind a label
             prop_assert!(display_width(row) <= width || row.split(' ').filter(|word| !word.is_empty()).count() <= 2, "{row:?}");

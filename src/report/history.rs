@@ -150,6 +150,7 @@ fn row(run: &View<'_>) -> Vec<String> {
 
 fn ending_word(ending: Ending) -> &'static str {
     match ending {
+        Ending::Over(RunOutcome::TakenBack) => "taken back",
         Ending::Over(outcome) => outcome.word(),
         Ending::UnderWay => "under way",
         Ending::BrokenOff => "broken off",
@@ -241,6 +242,9 @@ fn head(page: &mut Page, run: &View<'_>) {
         Ending::Over(RunOutcome::Done) => "all was done",
         Ending::Over(RunOutcome::Partly) => "some of it was done",
         Ending::Over(RunOutcome::Failed) => "nothing was done",
+        Ending::Over(RunOutcome::Paused) => "all was done as far as a rollout goes, which waits for somebody",
+        Ending::Over(RunOutcome::Stopped) => "a rollout failed, and stays where it is",
+        Ending::Over(RunOutcome::TakenBack) => "a rollout failed; a run of its own took it back to what ran before",
         Ending::Over(RunOutcome::Interrupted) => "it was stopped from outside, and had journalled what was under way",
         Ending::UnderWay => "it holds the lock",
         Ending::BrokenOff => "it was killed, or its machine was; the next apply settles what it left open",

@@ -19,6 +19,7 @@ pub mod outside;
 pub mod plan_json;
 pub mod plan_text;
 pub mod progress;
+pub mod rollout;
 pub mod started;
 pub mod state_text;
 pub mod style;
@@ -30,6 +31,7 @@ mod cost;
 mod diff_text;
 mod groups;
 mod node;
+mod rollout_plan;
 mod words;
 
 #[cfg(test)]

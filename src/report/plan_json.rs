@@ -11,7 +11,7 @@ use crate::model::observed::LatestOperation;
 use crate::model::promotion::PromotedFrom;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Reason, Resource,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Promoted, Reason, Resource,
     Scope, Step, Target, Value,
 };
 
@@ -20,6 +20,7 @@ use super::diagnostics;
 use super::doctor::{self, Told};
 use super::document::{Document, document};
 use super::node::{Node, object};
+use super::rollout_plan;
 use super::words;
 
 /// What `format` says; the number grows when something that was there changes or goes.
@@ -57,7 +58,7 @@ pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
         drift,
         steps,
         edges: _,
-        rollouts: _,
+        rollouts: _, // below, with what the steps say of them
         peaks,
         assumptions,
         floor,
@@ -104,6 +105,7 @@ pub fn plan<'a>(plan: &'a Plan, beside: Beside<'_>) -> Document<'a> {
         let targets = targets.clone();
         steps.iter().map(move |each| step(each, &targets))
     })
+    .with("rollouts", rollout_plan::json(plan))
     .with("peaks", Node::list(peaks.iter().map(peak)))
     .with("assumptions", Node::list(assumptions))
     .with("notes", Node::list(notes.iter().map(note)))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::diagnostic::codes;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::plan::estimate::Estimate;
@@ -12,6 +13,7 @@ use super::diff_text;
 use super::fold;
 use super::groups::{Group, by_action, by_detail};
 use super::outside::drift;
+use super::rollout_plan;
 use super::style::{Ink, Line, Page, STICKY, Style, display_width};
 use super::words;
 
@@ -51,6 +53,7 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
         legend(&mut page, plan, !pinned.is_empty());
     }
     changes(&mut page, plan, &pinned, opts);
+    rollout_plan::rollouts(&mut page, plan);
     drift(&mut page, &plan.drift, true);
     limits(&mut page, &plan.peaks);
     page.gap();
@@ -63,6 +66,8 @@ pub fn plan(plan: &Plan, style: Style, opts: &PlanOpts) -> String {
             "No changes to what this plan is about. The rest was not looked at."
         } else if plan.refresh_only {
             up_to_date(plan)
+        } else if plan.notes.iter().any(|note| note.code == codes::ROLLOUT_HELD) {
+            "No changes, but those that a rollout holds back."
         } else if plan.from_memory {
             "No changes. The state matches the config; the cloud was not looked at (--refresh=false)."
         } else if plan.drift.is_empty() {

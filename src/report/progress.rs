@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::apply::events::{Outcome, Progress};
 use crate::cloud::call::{Arg, StepId};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::plan::{Action, Do, Effect, Plan};
 
 use super::fold;
 use super::live::LiveState;
+use super::rollout;
 use super::style::{Ink, Line, Page, STICKY, Style};
 use super::words;
 
@@ -263,11 +264,33 @@ fn sign(line: Line, action: &str) -> Line {
     line.add(words::ink(action), action.sign())
 }
 
+/// What to type next.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// The same command once more.
+    pub again: &'a str,
+    /// The command of rollouts, without what is said to one.
+    pub rollout: &'a str,
+}
+
 /// How an apply ended, what took its time (`took`, from [`super::timing::Timing::text`]), and what to type next where it
-/// is not over: `again` is that command.
+/// is not over.
 #[must_use]
-pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> String {
-    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck } = outcome;
+pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> String {
+    let Outcome {
+        done,
+        failed,
+        refused,
+        skipped,
+        in_doubt,
+        interrupted,
+        store,
+        stuck,
+        paused,
+        stopped,
+        taken_back,
+    } = outcome;
+    let Next { again, rollout } = next;
     let mut page = Page::new(style);
     let whole = outcome.whole();
     if !whole {
@@ -327,6 +350,17 @@ pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> Stri
     for remedy in remedies {
         page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));
     }
+    rollouts(&mut page, "Taken back", "a rollout failed, and goes back to what ran before", taken_back);
+    rollouts(&mut page, "Stopped", "a rollout failed, and stays where it is", stopped);
+    rollouts(&mut page, "Waiting", "a rollout is paused", paused);
+    for (fleets, verb, what) in [(paused, "resume", "To go on"), (stopped, "status", "To see how far it is")] {
+        for fleet in fleets {
+            page.wrap(0, HANG, &Line::new().text(format!("{what}: {rollout} {verb} {}", fleet.name)));
+        }
+    }
+    if outcome.waits() {
+        return page.finish();
+    }
     if *interrupted {
         let text = format!("Interrupted. What is under way in the cloud is written down; `{again}` goes on from here.");
         page.wrap(0, HANG, &Line::new().text(text));
@@ -335,6 +369,16 @@ pub fn outcome(outcome: &Outcome, took: &str, again: &str, style: Style) -> Stri
         page.wrap(0, HANG, &Line::new().text(text));
     }
     page.finish()
+}
+
+/// Fleets whose rollouts did not come to their end.
+fn rollouts(page: &mut Page, word: &str, what: &str, fleets: &BTreeSet<Block>) {
+    if fleets.is_empty() {
+        return;
+    }
+    let ink = if word == "Waiting" { Ink::Change } else { Ink::Lose };
+    let line = Line::new().add(ink, format!("{word}:")).text(format!(" {} ({what}).", rollout::names(fleets)));
+    page.wrap(0, HANG, &line);
 }
 
 fn what_was_done(page: &mut Page, done: &[(Action, Addr)]) {

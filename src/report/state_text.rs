@@ -13,6 +13,7 @@ use crate::model::spec::{
 use super::document::{Document, document};
 use super::node::{Node, object};
 use super::plan_json::number;
+use super::rollout::{self, row_json};
 use super::style::{Page, Style, clean};
 use super::table::{Column, table};
 use super::words;
@@ -29,7 +30,7 @@ fn in_order(state: &Recorded) -> impl Iterator<Item = &Object> {
 /// The state as tables: images, shares, fleets; by block.
 #[must_use]
 pub fn show(state: &Recorded, style: Style) -> String {
-    let Recorded { lineage: _, serial, origin, objects, versions: _, halted: _, edges: _, rollouts: _ } = state;
+    let Recorded { lineage: _, serial, origin, objects, versions: _, halted: _, edges: _, rollouts } = state;
     let mut head = Page::new(style);
     if let Some(Origin { endpoint, account, project }) = origin {
         head.plain(&format!("Project {project}, cloud {endpoint}, account {account}, serial {serial}"));
@@ -48,6 +49,10 @@ pub fn show(state: &Recorded, style: Style) -> String {
         }
     }
     let mut end = Page::new(style);
+    for row in rollouts.values() {
+        rollout::in_short(&mut end, row);
+    }
+    end.gap();
     end.plain(&format!("{}.", words::plural(objects.len(), "object")));
     text.push_str(&end.finish());
     text
@@ -109,7 +114,7 @@ pub fn list(state: &Recorded, ids: bool) -> String {
 /// The state as JSON.
 #[must_use]
 pub fn json(state: &Recorded) -> Document<'_> {
-    let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges } = state;
+    let Recorded { lineage, serial, origin, objects: _, versions, halted: _, edges, rollouts } = state;
     document! {
         "format" => FORMAT,
         "lineage" => lineage.as_str(),
@@ -123,6 +128,7 @@ pub fn json(state: &Recorded) -> Document<'_> {
     .each("needs", || {
         edges.iter().map(|(block, needed)| object! { "block" => block.to_string(), "needs" => needed.to_string() })
     })
+    .each("rollouts", || rollouts.values().map(row_json))
 }
 
 pub(super) fn object(object: &Object) -> Node {

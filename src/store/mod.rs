@@ -2,7 +2,7 @@
 //!
 //! One writer owns a [`Store`]; every write checks the fence in its own transaction. [`SqliteStore`] keeps a state in a
 //! file; `state/README.md` describes its tables. Beside the writer only the heartbeat of the same process writes: by a
-//! [`LockRow`], which touches the lock's row and nothing else.
+//! [`LockRow`], which touches the lock's row and nothing else; and whoever wishes that a rollout pause: a [`PauseWish`].
 
 mod budget;
 mod fault;
@@ -12,6 +12,7 @@ mod journal;
 mod lock;
 mod migrate;
 mod packed;
+mod pauses;
 mod read;
 mod record;
 mod rows;
@@ -23,8 +24,8 @@ mod write;
 pub use lock::LockRow;
 pub use packed::Packed;
 pub use record::{
-    DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, Pruned, Record, RunOutcome, RunRow, RunTold,
-    Stays, Tally, TargetOutcome, Taught,
+    DurationRow, Ending, NewRun, OpRecord, OpRow, OpState, OpTargetRow, PauseWish, Pruned, Record, RunOutcome, RunRow,
+    RunTold, Stays, Tally, TargetOutcome, Taught,
 };
 pub use sqlite::SqliteStore;
 
@@ -139,7 +140,8 @@ pub trait Store: Send {
     /// The state cannot be read, or holds what this build does not know.
     fn load(&mut self) -> Result<Stored, StoreFault>;
 
-    /// Takes the lock. A lease that has expired at `now_ms`, or whose holder `is_dead`, is taken over.
+    /// Takes the lock. A lease that has expired at `now_ms`, or whose holder `is_dead`, is taken over. What that one was
+    /// wished to pause is paused.
     ///
     /// # Errors
     /// Somebody else holds it, or the state cannot be written.
@@ -157,7 +159,7 @@ pub trait Store: Send {
     /// The lock was taken over, or the state cannot be written.
     fn renew(&mut self, fence: Fence, until_ms: Millis) -> Result<(), StoreFault>;
 
-    /// Gives the lock back.
+    /// Gives the lock back. Rollouts that somebody wishes to pause, and that still go on, are paused.
     ///
     /// # Errors
     /// The lock was taken over, or the state cannot be written.
@@ -180,6 +182,12 @@ pub trait Store: Send {
     /// # Errors
     /// The lock was taken over, or the state cannot be written.
     fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault>;
+
+    /// Who wishes that a rollout pause, in the order of the fleets.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn pauses(&mut self) -> Result<Vec<PauseWish>, StoreFault>;
 
     /// The lineage of this state.
     fn lineage(&self) -> Lineage;

@@ -14,10 +14,11 @@ use super::lock::displaced;
 use super::migrate::meta;
 use super::packed::Kept;
 use super::rows::{
-    Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, text, time, value,
+    Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, sane_time, text, time,
+    value,
 };
 use super::{DurationRow, RunOutcome, RunRow, Stored};
-use crate::model::addr::{Addr, Block};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::digest::Digest;
 use crate::model::ids::{ImageId, InstanceId, Region, Version, Zone};
 use crate::model::recorded::{Object, OpId, Recorded, RunId, Status, VersionRecord};
@@ -61,7 +62,7 @@ impl Specs {
 }
 
 /// A block from its text.
-fn block(text: &str) -> Res<Block> {
+pub(super) fn block(text: &str) -> Res<Block> {
     let addr = address(text)?;
     if addr == Addr::of(addr.block.clone()) {
         Ok(addr.block)
@@ -129,9 +130,9 @@ pub(super) fn halted(
 }
 
 /// How far changes of fleets are. A state of an older schema has none.
-fn rollouts(conn: &Connection) -> Res<BTreeMap<Block, Rollout>> {
+pub(super) fn rollouts(conn: &Connection) -> Res<BTreeMap<Block, Rollout>> {
     let mut rollouts = BTreeMap::new();
-    if !has_table(conn, "rollout")? {
+    if !knows_rollouts(conn)? {
         return Ok(rollouts);
     }
     let mut statement = conn.prepare_cached("SELECT block, phase, json FROM rollout")?;
@@ -143,16 +144,20 @@ fn rollouts(conn: &Connection) -> Res<BTreeMap<Block, Rollout>> {
         if rollout.block != key || rollout.phase != phase {
             return Err(Trouble::damaged(format!("tells two things of the rollout of {key}")));
         }
+        let before = rollout.before.as_deref();
+        if key.kind != Kind::Fleet || before.is_some_and(|before| !matches!(before, ObjectSpec::Slot(_))) {
+            return Err(Trouble::damaged(format!("holds a rollout of {key}, which is no fleet")));
+        }
+        sane_time(rollout.started_ms)?;
+        sane_time(rollout.changed_ms)?;
         rollouts.insert(key, rollout);
     }
     Ok(rollouts)
 }
 
-fn has_table(conn: &Connection, name: &str) -> Res<bool> {
-    let found = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| {
-        row.get::<_, i64>(0)
-    });
-    Ok(found? > 0)
+/// Whether the schema is one with `0004_rollouts`; a reader may meet an older one.
+pub(super) fn knows_rollouts(conn: &Connection) -> Res<bool> {
+    Ok(meta::<i64>(conn, "schema")?.unwrap_or(0) >= 4)
 }
 
 fn objects(conn: &Connection, specs: &mut Specs) -> Res<Vec<Object>> {

@@ -221,10 +221,31 @@ pub enum Record {
     },
 }
 
+/// Somebody wishes that a rollout pause which the holder of the lock is carrying out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PauseWish {
+    /// The fleet.
+    pub block: Block,
+    /// The person.
+    pub who: String,
+    /// The machine.
+    pub host: String,
+    /// When, by that machine's clock.
+    pub asked_ms: Millis,
+}
+
+impl PauseWish {
+    /// Why a rollout does not go on that pauses for it.
+    #[must_use]
+    pub fn why(&self) -> String {
+        format!("{} on {} wished it to pause", self.who, self.host)
+    }
+}
+
 /// A run that starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewRun {
-    /// `apply`, `destroy`, `refresh`, `recover`, `state rm` or `adopt`.
+    /// `apply`, `destroy`, `refresh`, `recover`, `state rm`, `adopt`, `rollback`, or `rollout` and what was done to one.
     pub kind: &'static str,
     /// Who started it.
     pub who: String,
@@ -251,11 +272,18 @@ pub enum RunOutcome {
     Failed,
     /// It was interrupted.
     Interrupted,
+    /// All was done as far as a rollout goes, which waits for somebody.
+    Paused,
+    /// A rollout failed, and stays where it is.
+    Stopped,
+    /// A rollout failed, and goes back to what ran before.
+    TakenBack,
 }
 
 impl RunOutcome {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Done, Self::Partly, Self::Failed, Self::Interrupted];
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Partly, Self::Failed, Self::Interrupted, Self::Paused, Self::Stopped, Self::TakenBack];
 
     /// The word in the state.
     #[must_use]
@@ -265,6 +293,9 @@ impl RunOutcome {
             Self::Partly => "partly",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::TakenBack => "taken_back",
         }
     }
 }
@@ -274,7 +305,7 @@ impl RunOutcome {
 pub struct RunRow {
     /// Its id.
     pub id: RunId,
-    /// `apply`, `destroy`, `refresh`, `recover`, `state rm` or `adopt`.
+    /// `apply`, `destroy`, `refresh`, `recover`, `state rm`, `adopt`, `rollback`, or `rollout` and what was done to one.
     pub kind: String,
     /// Who started it.
     pub who: String,

@@ -87,7 +87,8 @@ pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Res<Option<Millis>> {
     value::<Option<Millis>>(row, column)?.map(sane_time).transpose()
 }
 
-fn sane_time(ms: Millis) -> Res<Millis> {
+/// A time, where it is one.
+pub(super) fn sane_time(ms: Millis) -> Res<Millis> {
     if (-LAST_MS..=LAST_MS).contains(&ms) { Ok(ms) } else { Err(Trouble::damaged(format!("holds {ms} ms for a time"))) }
 }
 

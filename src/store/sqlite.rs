@@ -17,8 +17,8 @@ use super::packed::Packed;
 use super::rows::{counter, lease, lineage};
 use super::write::Writer;
 use super::{
-    DurationRow, Fence, Holder, Lease, NewRun, OpRow, Pruned, Record, RunOutcome, RunRow, RunTold, Store, StoreFault,
-    Stored, history, lock, read,
+    DurationRow, Fence, Holder, Lease, NewRun, OpRow, PauseWish, Pruned, Record, RunOutcome, RunRow, RunTold, Store,
+    StoreFault, Stored, history, lock, pauses, read,
 };
 use crate::model::Millis;
 use crate::model::digest::Digest;
@@ -235,6 +235,15 @@ impl SqliteStore {
         self.write(|tx| lock::force_unlock(tx, fence))
     }
 
+    /// Wishes that whoever holds the lock with this fence pause a rollout. `false`: nobody holds it with this fence any
+    /// more, and nothing was done.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn wish_pause(&mut self, fence: Fence, wish: &PauseWish) -> Result<bool, StoreFault> {
+        self.write(|tx| pauses::wish(tx, fence, wish))
+    }
+
     /// The operations that a run entered into the journal, oldest first.
     ///
     /// # Errors
@@ -339,6 +348,7 @@ impl Store for SqliteStore {
                     fence.cast_signed()
                 ],
             )?;
+            pauses::come_true(tx)?;
             Ok(Fence(fence))
         })
     }
@@ -354,6 +364,7 @@ impl Store for SqliteStore {
     fn unlock(&mut self, fence: Fence) -> Result<(), StoreFault> {
         self.write(|tx| {
             check(tx, fence)?;
+            pauses::come_true(tx)?;
             tx.execute("DELETE FROM lock", [])?;
             Ok(())
         })
@@ -409,6 +420,10 @@ impl Store for SqliteStore {
             )?;
             if rows == 1 { Ok(()) } else { Err(Trouble::said(format!("run {} is not under way", run.0))) }
         })
+    }
+
+    fn pauses(&mut self) -> Result<Vec<PauseWish>, StoreFault> {
+        self.read(pauses::all)
     }
 
     fn lineage(&self) -> Lineage {

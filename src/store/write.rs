@@ -9,6 +9,7 @@ use super::Record;
 use super::budget::teach;
 use super::fault::{Res, Trouble, broken};
 use super::journal::words;
+use super::pauses;
 use super::read::edges;
 use super::rows::{id_kind, json, origin, part};
 use crate::model::Millis;
@@ -16,7 +17,7 @@ use crate::model::addr::{Addr, Block, Kind};
 use crate::model::digest::{Digest, context};
 use crate::model::ids::{CloudId, ImageId, Region, RequestId, Version, Zone};
 use crate::model::recorded::{Object, OpId, Origin, Status, VersionRecord};
-use crate::model::rollout::Rollout;
+use crate::model::rollout::{Phase, Rollout};
 use crate::model::spec::ObjectSpec;
 
 /// Applies the records of one commit.
@@ -344,6 +345,9 @@ impl<'a> Writer<'a> {
 
     fn rollout(&mut self, rollout: &Rollout) -> Res<()> {
         self.changed = true;
+        if rollout.phase != Phase::Running {
+            pauses::forget(self.conn, &rollout.block)?;
+        }
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO rollout (block, phase, json) VALUES (?1, ?2, ?3)")?
             .execute(params![rollout.block.to_string(), rollout.phase.word(), json(rollout)?])?;
@@ -352,6 +356,7 @@ impl<'a> Writer<'a> {
 
     fn drop_rollout(&mut self, block: &Block) -> Res<()> {
         self.changed = true;
+        pauses::forget(self.conn, block)?;
         let gone = self.conn.prepare_cached("DELETE FROM rollout WHERE block = ?1")?.execute([block.to_string()])?;
         if gone == 1 { Ok(()) } else { Err(Trouble::said(format!("{block}: has no rollout in the state"))) }
     }

@@ -9,7 +9,7 @@ use fleetwright::model::Millis;
 use fleetwright::model::ids::Lineage;
 use fleetwright::model::recorded::RunId;
 use fleetwright::ops::Hooks;
-use fleetwright::store::{Fence, Holder, NewRun, Record, RunOutcome, Store, StoreFault, Stored};
+use fleetwright::store::{Fence, Holder, NewRun, PauseWish, Record, RunOutcome, Store, StoreFault, Stored};
 
 /// A cloud whose calls somebody makes, changes or loses.
 struct Between<F> {
@@ -174,6 +174,10 @@ impl<G: Guard> Store for Guarded<G> {
 
     fn end_run(&mut self, fence: Fence, run: RunId, ended_ms: Millis, outcome: RunOutcome) -> Result<(), StoreFault> {
         self.write(&[], |inner| inner.end_run(fence, run, ended_ms, outcome))
+    }
+
+    fn pauses(&mut self) -> Result<Vec<PauseWish>, StoreFault> {
+        self.inner.pauses()
     }
 
     fn lineage(&self) -> Lineage {

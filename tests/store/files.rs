@@ -434,6 +434,7 @@ fn the_first_states_still_open() {
     assert_eq!((runs.len(), runs[0].git_rev.as_deref()), (1, None));
     assert_eq!(reader.operations(RunId(1)).expect("operations").len(), 3);
     assert!(reader.lease().expect("read").is_none());
+    assert_eq!(reader.pauses().expect("read"), []);
     let plan = reader.plan_json(Digest::of(context::PLAN, b"plan")).expect("read");
     assert_eq!(plan.as_deref(), Some(samples::PLAN));
     drop(reader);

@@ -5,5 +5,6 @@ mod history;
 mod locks;
 mod records;
 mod reference;
+mod rollouts;
 mod samples;
 mod scale;

@@ -90,6 +90,8 @@ fn fitting(reference: &Reference, choice: u32, a: u32, b: u32) -> Option<Record>
         },
         15 => Record::Settled { op: some?.id, settled_ms: 9 },
         16 => Record::Budget(taught(a % 3, i64::from(b) * 10_000)),
+        17 => Record::Rollout(Box::new(samples::rollout(a, b))),
+        18 => Record::DropRollout(reference.recorded.rollouts.keys().nth(a as usize % 2)?.clone()),
         _ => Record::Failed { op: some?.id, settled_ms: 9, fault: Box::new(fault()) },
     })
 }
@@ -100,7 +102,7 @@ proptest! {
     /// Whatever is committed, in whatever portions, is read back as a naive model has it.
     #[test]
     fn a_store_holds_what_was_committed(
-        commits in prop::collection::vec(prop::collection::vec((0_u32..18, 0_u32..24, 0_u32..20), 0..8), 1..12),
+        commits in prop::collection::vec(prop::collection::vec((0_u32..20, 0_u32..24, 0_u32..20), 0..8), 1..12),
     ) {
         let (mut store, fence) = locked();
         let mut reference = Reference::new();
@@ -143,6 +145,8 @@ fn a_life() -> Vec<Record> {
         change(0, 1, 2),
         change(4, 1, 2),
         Record::Took { action: "RunInstances", region: samples::region(), ms: 700 },
+        Record::Rollout(Box::new(samples::rollout(0, 6))),
+        Record::Rollout(Box::new(samples::rollout(0, 7))),
     ]
 }
 
@@ -152,6 +156,7 @@ fn a_life_reads_back_after_every_commit() {
     let mut reference = Reference::new();
     let ends = [
         Record::Settled { op: OpId(1), settled_ms: 200 },
+        Record::DropRollout(samples::fleet()),
         remove(4, 1),
         Record::DropVersion { block: version(3).block, version: version(3).version, generation: version(3).generation },
     ];
@@ -200,6 +205,10 @@ fn what_does_not_fit_is_refused_in_a_sentence_and_leaves_nothing() {
         (
             Record::DropVersion { block: version(1).block, version: version(1).version, generation: 1 },
             "image.web@2026-11-01: not in the state",
+        ),
+        (
+            Record::DropRollout(samples::nested()),
+            "module.shop[\"a\\\"b\\\\c\"].module.inner.fleet.web[\"gz\"]: has no rollout in the state",
         ),
         (Record::Put(Box::new(shown)), "fleet.web[0]#2: the generation of an object stands beside its address"),
         (Record::Put(Box::new(same_id)), "[\"gz\"][1]: ins-00000100 is another object's in ap-guangzhou"),
@@ -259,6 +268,8 @@ fn only_changes_of_the_state_move_the_serial_and_by_one() {
     commit(&[Record::Edges(edges(1)), Record::Origin(origin())], 1);
     commit(&[Record::Edges(edges(1)), Record::Origin(origin())], 0);
     commit(&[Record::Version(Box::new(version(1)))], 1);
+    commit(&[Record::Rollout(Box::new(samples::rollout(0, 0)))], 1);
+    commit(&[Record::DropRollout(samples::fleet())], 1);
     commit(
         &[Record::Change {
             addr: object(0, 1, 0).addr,

@@ -42,6 +42,8 @@ impl Reference {
                     | Record::Remove { .. }
                     | Record::Version(_)
                     | Record::DropVersion { .. }
+                    | Record::Rollout(_)
+                    | Record::DropRollout(_)
             ) || before != (self.recorded.edges.clone(), self.recorded.origin.clone());
         }
         if changed {
@@ -50,7 +52,7 @@ impl Reference {
     }
 
     fn apply(&mut self, record: &Record) {
-        let Recorded { objects, versions, edges, origin, .. } = &mut self.recorded;
+        let Recorded { objects, versions, edges, origin, rollouts, .. } = &mut self.recorded;
         match record {
             Record::Intend(op) => {
                 self.handed_out.extend(op.ids.iter().flatten().chain(&op.unbound).map(ToString::to_string));
@@ -102,6 +104,8 @@ impl Reference {
                 versions.retain(|old| (&old.version, old.generation) != (version, *generation));
             }
             Record::Edges(all) => *edges = all.clone(),
+            Record::Rollout(rollout) => drop(rollouts.insert(rollout.block.clone(), (**rollout).clone())),
+            Record::DropRollout(block) => drop(rollouts.remove(block).expect("a rollout")),
             Record::Origin(of) => *origin = Some(of.clone()),
             Record::Took { .. } => {}
             Record::Budget(taught) => {

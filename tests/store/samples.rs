@@ -8,12 +8,13 @@ use fleetwright::model::addr::{Addr, Block, Kind, ModuleStep, Part};
 use fleetwright::model::digest::{Digest, SecretKey, SecretRef, SecretSource, context};
 use fleetwright::model::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin, Version, Zone};
 use fleetwright::model::recorded::{Object, OpId, Origin, RunId, Status, VersionRecord};
+use fleetwright::model::rollout::{Phase, Rollout};
 use fleetwright::model::spec::{
     DataDisk, ImageCopySpec, ImageUse, Inputs, Internet, InternetCharge, Login, ObjectSpec, ShareCopySpec, SlotNetwork,
     SlotSpec, SystemDisk,
 };
 use fleetwright::plan::{Do, Effect, Fact, Hold, Need, NewObject, Resource, Settle, Step, Target, Until};
-use fleetwright::store::{Holder, NewRun, OpRecord, OpState, Packed};
+use fleetwright::store::{Holder, NewRun, OpRecord, OpState, Packed, PauseWish};
 
 pub(crate) const SECRET: &str = "#!/bin/sh\necho hunter2\n";
 
@@ -168,6 +169,30 @@ pub(crate) fn version(n: u32) -> VersionRecord {
         inputs,
         made_ms: i64::from(n),
     }
+}
+
+/// A rollout of one of two fleets, in any phase.
+pub(crate) fn rollout(which: u32, n: u32) -> Rollout {
+    let version = |text: &str| ImageUse::Made { image: Name::new("web"), version: Version::new(text), generation: 1 };
+    let phase = Phase::ALL[(n as usize) % Phase::ALL.len()];
+    Rollout {
+        block: if which.is_multiple_of(2) { fleet() } else { nested() },
+        target: Digest::of(context::CONFIG, &n.to_le_bytes()),
+        to: version("77b2d01e"),
+        before: (!n.is_multiple_of(3)).then(|| slot_spec(n)),
+        phase,
+        canary_passed: n.is_multiple_of(2),
+        promoted: n.is_multiple_of(5),
+        failed: (0..n % 4).collect(),
+        why: if phase == Phase::Running { String::new() } else { format!("“{n}” failed") },
+        started_ms: 1_700_000_000_000,
+        changed_ms: 1_700_000_000_000 + i64::from(n),
+    }
+}
+
+/// Somebody wants the rollout of one of two fleets to pause.
+pub(crate) fn wish(which: u32) -> PauseWish {
+    PauseWish { block: rollout(which, 0).block, who: "bob".into(), host: "server".into(), asked_ms: 1_700_000_000_009 }
 }
 
 pub(crate) fn origin() -> Origin {

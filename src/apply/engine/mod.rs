@@ -24,7 +24,7 @@ use super::events::{Outcome, Progress};
 use crate::cloud::budget::Budgets;
 use crate::cloud::call::{Body, Call, StepId};
 use crate::model::Millis;
-use crate::model::addr::Addr;
+use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, Region};
 use crate::model::recorded::OpId;
 use crate::plan::{Change, Effect, Plan, Step};
@@ -93,6 +93,8 @@ pub struct Engine<'p> {
     facts: Facts,
     ids_ever: BTreeSet<String>,
     stop: Option<Urgency>,
+    /// Fleets whose rollout is to pause at its next gate, and why.
+    pausing: BTreeMap<Block, String>,
     outcome: Outcome,
     broken: bool,
     ended: bool,
@@ -165,6 +167,7 @@ impl<'p> Engine<'p> {
             outputs: BTreeMap::new(),
             ids_ever: BTreeSet::new(),
             stop: None,
+            pausing: BTreeMap::new(),
             outcome: Outcome::default(),
             broken: false,
             ended: false,
@@ -214,6 +217,7 @@ impl<'p> Engine<'p> {
                 self.told.push(Progress::Stopping { under_way: self.calls.len(), at_once });
                 self.stop = self.stop.max(Some(urgency));
             }
+            Event::Pause(fleet, why) => drop(self.pausing.insert(fleet, why)),
         }
         self.proceed(now, out);
     }

@@ -4,6 +4,7 @@ use crate::apply::events::{Outcome, Progress};
 use crate::cloud::budget::Budgets;
 use crate::cloud::call::{Answer, Call, Fault};
 use crate::model::Millis;
+use crate::model::addr::Block;
 use crate::model::ids::Uin;
 use crate::model::recorded::RunId;
 use crate::store::{Record, StoreFault};
@@ -38,6 +39,8 @@ pub enum Event {
     Woke,
     /// Somebody wants it to stop.
     Stop(Urgency),
+    /// Somebody wants the rollout of this fleet to pause, and why in words: it does at its next gate.
+    Pause(Block, String),
 }
 
 /// What is to be done.
