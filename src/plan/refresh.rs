@@ -155,7 +155,7 @@ impl Afterwards {
         let next = diff::slot(learnt, Some(&seen.image), wanted, seen).attrs;
         for attr in next.iter().filter(|attr| attrs.iter().any(|learnt| learnt.name == attr.name)) {
             let loss = match (attr.takes, fleet.update.strategy) {
-                (Takes::Replace, _) | (Takes::Rebuild, Strategy::Replace) => Loss::Replaced,
+                (Takes::Replace, _) | (Takes::Rebuild, Strategy::Replace | Strategy::Auto) => Loss::Replaced,
                 (Takes::Rebuild, Strategy::Reset) => Loss::Reset,
                 (
                     Takes::Refused

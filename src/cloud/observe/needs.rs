@@ -288,7 +288,7 @@ fn fleet_regions(fleet: &Name, desired: &Desired, recorded: &Recorded) -> BTreeS
 mod tests {
     use super::*;
     use crate::model::addr::Addr;
-    use crate::model::desired::{CopySource, Fleet, Latency, Provider, Ready, Strategy, Update};
+    use crate::model::desired::{CopySource, Fleet, Latency, Provider, Ready, Update};
     use crate::model::digest::{Digest, context};
     use crate::model::ids::Lineage;
     use crate::model::limits::LimitOverrides;

@@ -79,8 +79,10 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         newest.insert(slot, counts);
         rolling.generations.insert(slot, rows.iter().map(|row| row.generation).max().unwrap_or(counts.generation));
         rolling.older.extend(until.map(|older| (slot, older)));
-        for row in others.into_iter().filter(|row| draft.plans_row(row)) {
-            go(draft, row, Reason::NotInConfig, Some(fleet.protect));
+        for row in others {
+            if draft.plans_row(row) {
+                go(draft, row, Reason::NotInConfig, Some(fleet.protect));
+            }
         }
     }
 

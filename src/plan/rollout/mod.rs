@@ -571,8 +571,8 @@ fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) 
     let mut slots = Vec::new();
     for work in work {
         let act = match rolling.strategy(work) {
-            Some(Strategy::Replace) if work.to.is_some() => Act::Moved,
-            Some(Strategy::Replace) => Act::Replaced,
+            Some(Strategy::Replace | Strategy::Auto) if work.to.is_some() => Act::Moved,
+            Some(Strategy::Replace | Strategy::Auto) => Act::Replaced,
             Some(Strategy::Reset) => Act::Reset,
             None => continue,
         };
