@@ -115,3 +115,113 @@ pub(in crate::plan) fn retain(draft: &mut Draft<'_>) {
     }
     draft.in_use.extend(stay);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cloud::call::StepId;
+    use crate::model::ids::CloudId;
+    use crate::model::recorded::Status;
+    use crate::model::spec::SlotSpec;
+    use crate::plan::draft::at_once;
+    use crate::plan::types::{Do, NewObject, Target};
+
+    fn use_(version: &str) -> ImageUse {
+        ImageUse::Made { image: "web".into(), version: version.into(), generation: 1 }
+    }
+
+    fn spec(version: &str) -> Arc<ObjectSpec> {
+        Arc::new(ObjectSpec::Slot(Box::new(SlotSpec {
+            image: use_(version),
+            instance_type: "S5.MEDIUM4".into(),
+            system_disk: crate::model::spec::SystemDisk::default(),
+            data_disks: Vec::new(),
+            network: crate::model::spec::SlotNetwork::default(),
+            internet: None,
+            login: crate::model::spec::Login::Unset,
+            tags: BTreeMap::new(),
+            user_data: None,
+            hostname: None,
+            charge: crate::model::spec::Charge::Hourly,
+            placement_group: None,
+            cam_role: None,
+            power: None,
+            protect: false,
+            on_trial: false,
+        })))
+    }
+
+    fn slot(n: u32) -> Addr {
+        Addr::slot(Block::fleet(&"web".into()), n)
+    }
+
+    fn row(n: u32, version: &str) -> Object {
+        Object {
+            addr: slot(n),
+            generation: 1,
+            region: "ap-guangzhou".into(),
+            cloud_id: CloudId::Instance(format!("ins-{n}").as_str().into()),
+            name: String::new(),
+            zone: None,
+            ordinal: None,
+            status: Status::Ready,
+            spec: spec(version),
+            made_from: None,
+            accepted_ms: 0,
+            made_by: None,
+        }
+    }
+
+    fn step(n: u32, generation: u32, effect: Effect) -> Step {
+        let targets = vec![Target { addr: slot(n), generation, id: None, effect }];
+        let (needs, expect, holds) = (Vec::new(), Vec::new(), Vec::new());
+        Step { id: StepId(0), needs, does: Do::Record, targets, expect, settle: at_once(), holds }
+    }
+
+    fn made(version: &str) -> Effect {
+        Effect::Make(Box::new(NewObject {
+            region: "ap-shanghai".into(),
+            name: String::new(),
+            zone: None,
+            ordinal: None,
+            spec: spec(version),
+            version: None,
+        }))
+    }
+
+    fn told(rows: &[Object], steps: &[Step]) -> Vec<(String, String, String)> {
+        let text = |((image, region), addr): ((&ImageUse, &Region), Addr)| {
+            (image.to_string(), region.to_string(), addr.to_string())
+        };
+        after(rows, steps).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn what_no_step_touches_runs_on_and_what_one_does_is_as_the_last_leaves_it() {
+        let rows = [row(0, "1"), row(1, "1"), row(2, "1"), row(3, "2")];
+        let is = |image: &str, region: &str, addr: &str| (image.to_owned(), region.to_owned(), addr.to_owned());
+        let old = is("image.web@1", "ap-guangzhou", "fleet.web[0]");
+        let new = is("image.web@2", "ap-guangzhou", "fleet.web[3]");
+        assert_eq!(told(&rows, &[]), [old, new.clone()]);
+        // One is reset, one goes, one is replaced: nothing is left on the first version.
+        let mut steps = vec![
+            step(0, 1, Effect::Become(spec("2"))),
+            step(1, 1, Effect::Remove),
+            step(2, 2, made("2")),
+            step(2, 1, Effect::Remove),
+        ];
+        let far = is("image.web@2", "ap-shanghai", "fleet.web[2]#2");
+        let reset = is("image.web@2", "ap-guangzhou", "fleet.web[0]");
+        assert_eq!(told(&rows, &steps), [reset, far]);
+        // A change in place keeps the image, and what is only waited for stays as it is.
+        steps[0] = step(0, 1, Effect::Become(spec("1")));
+        steps.push(step(3, 1, Effect::Arrive));
+        let old = is("image.web@1", "ap-guangzhou", "fleet.web[0]");
+        assert_eq!(told(&rows, &steps)[0], old);
+        // What is launched from an older version needs it, too.
+        let back = is("image.web@1", "ap-shanghai", "fleet.web[3]#2");
+        assert_eq!(told(&[], &[step(3, 2, made("1"))]), [back]);
+    }
+}

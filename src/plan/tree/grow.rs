@@ -282,9 +282,8 @@ fn managed(
     let mut editions: Vec<Edition> = rows
         .iter()
         .map(|((version, generation), rows)| {
-            let use_ = ImageUse::Made { image: name.clone(), version: (*version).clone(), generation: *generation };
             let is_current = current == Some((*version, *generation));
-            edition(input.recorded, &use_, rows, (is_current, &wanted_in), (uses, revoked, seen))
+            edition(input.recorded, (name, version, *generation), rows, (is_current, &wanted_in), (uses, revoked, seen))
         })
         .collect();
     editions.sort_by(|a, b| (b.made_ms, b.generation, &b.version).cmp(&(a.made_ms, a.generation, &a.version)));
@@ -329,16 +328,14 @@ fn current<'a>(rows: &BTreeMap<(&'a Version, u32), Vec<&'a Object>>, asked: Opti
 /// One version, before it is told whether it stays.
 fn edition(
     recorded: &Recorded,
-    use_: &ImageUse,
+    (image, version, generation): (&Name, &Version, u32),
     rows: &[&Object],
     (is_current, wanted_in): (bool, &BTreeSet<&Region>),
     (uses, revoked, seen): Known<'_>,
 ) -> Edition {
-    let ImageUse::Made { image, version, generation } = use_ else {
-        unreachable!("an image of ours is made")
-    };
+    let use_ = &ImageUse::Made { image: image.clone(), version: version.clone(), generation };
     let record = recorded.versions.iter().find(|record| {
-        record.block.name == *image && record.version == *version && record.generation == *generation
+        record.block.name == *image && record.version == *version && record.generation == generation
     });
     let accepted = rows.iter().map(|row| row.accepted_ms).min();
     let mut copies: Vec<Place> = rows
@@ -392,7 +389,7 @@ fn edition(
     }
     Edition {
         version: version.clone(),
-        generation: *generation,
+        generation,
         states,
         from: record.and_then(|record| record.inputs.base.clone()),
         made_ms: record.map(|record| record.made_ms).or(accepted),
@@ -438,14 +435,20 @@ fn nested(input: &PlanInput<'_>, mut branches: BTreeMap<Name, Branch>) -> Tree {
         let parent = parent.filter(|parent| branches.contains_key(parent) && !in_a_circle(input, parent, name));
         below.entry(parent).or_default().push(name.clone());
     }
-    fn grow(name: &Name, below: &BTreeMap<Option<Name>, Vec<Name>>, branches: &mut BTreeMap<Name, Branch>) -> Option<Branch> {
-        let mut branch = branches.remove(name)?;
-        let children = below.get(&Some(name.clone())).into_iter().flatten();
-        branch.children = children.filter_map(|child| grow(child, below, branches)).collect();
-        Some(branch)
-    }
     let roots = below.get(&None).cloned().unwrap_or_default();
     Tree { roots: roots.iter().filter_map(|name| grow(name, &below, &mut branches)).collect() }
+}
+
+/// A branch with all that is below it.
+fn grow(
+    name: &Name,
+    below: &BTreeMap<Option<Name>, Vec<Name>>,
+    branches: &mut BTreeMap<Name, Branch>,
+) -> Option<Branch> {
+    let mut branch = branches.remove(name)?;
+    let children = below.get(&Some(name.clone())).into_iter().flatten();
+    branch.children = children.filter_map(|child| grow(child, below, branches)).collect();
+    Some(branch)
 }
 
 /// Whether an image comes, over others, from itself.
