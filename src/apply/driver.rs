@@ -4,12 +4,14 @@
 //! Workers hold the cloud and talk by channel.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::engine::{CallId, Command, Engine, Event, Seq, Urgency};
+use super::asking::Asking;
+use super::engine::{CallId, Command, Engine, Event, HookCall, HookId, Probe, ProbeId, Seq, Urgency};
 use super::events::{Outcome, Progress};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Answer, Call, Class, Executed, Fault};
@@ -17,6 +19,8 @@ use crate::cloud::clock::Clock;
 use crate::model::Millis;
 use crate::model::addr::Block;
 use crate::store::{Fence, Record, Store, StoreFault};
+
+pub use super::asking::Prober;
 
 /// A wish to stop, from a signal or from anybody else.
 #[derive(Debug, Default)]
@@ -77,6 +81,8 @@ impl LockLost {
 pub struct Ports<'a> {
     /// The cloud.
     pub cloud: Arc<dyn Cloud>,
+    /// Who asks its instances.
+    pub prober: Arc<dyn Prober>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The state.
@@ -119,6 +125,8 @@ pub fn drive(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
 /// How a driver makes calls.
 trait Calls {
     fn make(&mut self, id: CallId, call: Call, signed_ms: Millis);
+    fn probe(&mut self, id: ProbeId, probe: Probe);
+    fn hook(&mut self, id: HookId, call: Box<HookCall>);
 }
 
 /// Hands events to the engine and does what it says. Answers with the end, or with when to come back.
@@ -220,6 +228,8 @@ impl<'a, 'p> Loop<'a, 'p> {
                             }
                         }
                         Command::Send { id, call, signed_ms } => calls.make(id, call, signed_ms),
+                        Command::Probe(id, probe) => calls.probe(id, probe),
+                        Command::Hook(id, call) => calls.hook(id, call),
                         Command::Wake(at) => self.wake = Some(at),
                         Command::Tell(progress) => (self.ports.tell)(now, Some(&progress)),
                         Command::End(outcome) => return Some(outcome),
@@ -242,6 +252,7 @@ impl<'a, 'p> Loop<'a, 'p> {
 /// in the order of their times, whatever the order in which they were made.
 struct Roads<'a> {
     cloud: Arc<dyn Cloud>,
+    prober: Arc<dyn Prober>,
     clock: Arc<dyn Clock>,
     travel: Option<&'a Travel>,
     under_way: BTreeMap<(Millis, u64), Leg>,
@@ -249,8 +260,20 @@ struct Roads<'a> {
 }
 
 enum Leg {
-    There { id: CallId, call: Box<Call>, signed_ms: Millis, back_ms: Millis },
-    Back { id: CallId, reply: Box<Result<Answer, Fault>> },
+    There {
+        id: CallId,
+        call: Box<Call>,
+        signed_ms: Millis,
+        back_ms: Millis,
+    },
+    Back {
+        id: CallId,
+        reply: Box<Result<Answer, Fault>>,
+    },
+    /// What an instance or a hook said.
+    Said {
+        event: Event,
+    },
 }
 
 impl Roads<'_> {
@@ -274,6 +297,7 @@ impl Roads<'_> {
                 None
             }
             Leg::Back { id, reply } => Some(Event::Replied(id, *reply)),
+            Leg::Said { event } => Some(event),
         })
     }
 
@@ -296,12 +320,24 @@ impl Calls for Roads<'_> {
             }
         }
     }
+
+    /// Neither takes any time here.
+    fn probe(&mut self, id: ProbeId, probe: Probe) {
+        let answer = self.prober.probe(self.clock.now_ms(), &probe);
+        self.set_out(0, Leg::Said { event: Event::Probed(id, answer) });
+    }
+
+    fn hook(&mut self, id: HookId, call: Box<HookCall>) {
+        let result = self.prober.hook(&call, &AtomicBool::new(false));
+        self.set_out(0, Leg::Said { event: Event::Hooked(id, result) });
+    }
 }
 
 fn drive_virtual(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
     let clock = Arc::clone(&ports.clock);
     let mut roads = Roads {
         cloud: Arc::clone(&ports.cloud),
+        prober: Arc::clone(&ports.prober),
         clock: Arc::clone(&clock),
         travel: ports.travel,
         under_way: BTreeMap::new(),
@@ -331,12 +367,21 @@ fn stuck() -> Outcome {
 
 struct Pool {
     jobs: Sender<(CallId, Call, Millis)>,
+    asking: Asking,
 }
 
 impl Calls for Pool {
     fn make(&mut self, id: CallId, call: Call, signed_ms: Millis) {
         // The workers live as long as the pool: sending cannot fail before them.
         drop(self.jobs.send((id, call, signed_ms)));
+    }
+
+    fn probe(&mut self, id: ProbeId, probe: Probe) {
+        self.asking.probe(id, probe);
+    }
+
+    fn hook(&mut self, id: HookId, call: Box<HookCall>) {
+        self.asking.hook(id, call);
     }
 }
 
@@ -354,7 +399,8 @@ fn drive_threads(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
             let (queue, replies, cloud) = (Arc::clone(&job_queue), replies.clone(), Arc::clone(&cloud));
             scope.spawn(move || worker(&queue, &replies, &*cloud, lost));
         }
-        let mut calls = Pool { jobs };
+        let asking = Asking::new(Arc::clone(&ports.prober), Arc::clone(&clock), replies.clone());
+        let mut calls = Pool { jobs, asking };
         let mut work = Loop::new(engine, ports);
         loop {
             if let Some(outcome) = work.work(&mut calls) {
@@ -365,9 +411,9 @@ fn drive_threads(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
                 Duration::from_millis(left).min(GLANCE)
             });
             match answers.recv_timeout(until) {
-                Ok(reply) => {
-                    work.events.push_back(replied(reply));
-                    work.events.extend(answers.try_iter().map(replied));
+                Ok(event) => {
+                    work.events.push_back(event);
+                    work.events.extend(answers.try_iter());
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if work.wake.is_some_and(|at| at <= clock.now_ms()) {
@@ -381,18 +427,9 @@ fn drive_threads(engine: Engine<'_>, ports: Ports<'_>) -> Outcome {
     })
 }
 
-fn replied((id, reply): (CallId, Result<Answer, Fault>)) -> Event {
-    Event::Replied(id, reply)
-}
-
 type Job = (CallId, Call, Millis);
 
-fn worker(
-    queue: &Mutex<Receiver<Job>>,
-    replies: &Sender<(CallId, Result<Answer, Fault>)>,
-    cloud: &dyn Cloud,
-    lost: &LockLost,
-) {
+fn worker(queue: &Mutex<Receiver<Job>>, replies: &Sender<Event>, cloud: &dyn Cloud, lost: &LockLost) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, call, signed_ms)) = job else { return };
@@ -402,7 +439,7 @@ fn worker(
             continue;
         }
         // A panic in a call must not leave the engine waiting for an answer that never comes.
-        let reply = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cloud.call(&call, signed_ms)));
+        let reply = catch_unwind(AssertUnwindSafe(|| cloud.call(&call, signed_ms)));
         let reply = reply.unwrap_or_else(|_| {
             Err(Fault {
                 class: Class::Transport,
@@ -413,7 +450,7 @@ fn worker(
                 cloud_ms: None,
             })
         });
-        if replies.send((id, reply)).is_err() {
+        if replies.send(Event::Replied(id, reply)).is_err() {
             return;
         }
     }

@@ -7,6 +7,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, Region, RequestId};
 use crate::model::recorded::OpId;
+use crate::model::rollout::Phase;
 use crate::plan::Action;
 use crate::store::StoreFault;
 
@@ -16,8 +17,9 @@ pub type Settled = (Addr, Option<CloudId>);
 /// Something that happened. Whoever shows it knows when.
 ///
 /// Of a step come `Started`, then what happens to its targets (each is told of once: `Settled`, `Failed` or `Skipped`),
-/// then `Done`. A step of which nothing was tried is only `Skipped`, or `Failed`. While an interrupted run is recovered
-/// there are no steps: numbers of steps are those of a plan that is no more.
+/// then `Done`. A step of which nothing was tried is only `Skipped`, or `Failed`. Of a gate come `Gate`s between; a target
+/// that had settled may still fail there, while it bakes. While an interrupted run is recovered there are no steps:
+/// numbers of steps are those of a plan that is no more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// An operation of an interrupted run is looked into.
@@ -58,7 +60,7 @@ pub enum Progress {
     Started {
         /// The step.
         step: StepId,
-        /// The API's action, `Await` or `Record`.
+        /// The API's action, `Await`, `Record`, `Gate` or `Hook`.
         action: &'static str,
         /// Where; nowhere for `Record`.
         region: Option<Region>,
@@ -116,6 +118,15 @@ pub enum Progress {
         /// Which.
         targets: Vec<Settled>,
     },
+    /// How far a gate of a rollout is.
+    Gate {
+        /// The step.
+        step: StepId,
+        /// The fleet.
+        fleet: Block,
+        /// What is new.
+        news: GateNews,
+    },
     /// A step that had started is over, however it went.
     Done {
         /// The step.
@@ -146,6 +157,40 @@ pub enum Progress {
         addrs: Vec<Addr>,
         /// A clause: `image.web@3f9a1c02/ap-guangzhou failed`.
         because: String,
+    },
+}
+
+/// What is new about a gate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GateNews {
+    /// Instances became healthy, or ceased to be.
+    Healthy {
+        /// How many are.
+        healthy: usize,
+        /// Of how many that have not failed.
+        of: usize,
+    },
+    /// All are ready, and have to stay healthy together.
+    Baking {
+        /// Until when, by the clock that the events are shown with.
+        until_ms: Millis,
+    },
+    /// The rollout goes on; where that makes something else of it, what.
+    Passed {
+        /// How far it is then.
+        phase: Option<Phase>,
+    },
+    /// The rollout waits for somebody.
+    Paused {
+        /// Why.
+        why: String,
+    },
+    /// The rollout does not go on.
+    Failed {
+        /// What becomes of it; `None`: there is no rollout to mark.
+        phase: Option<Phase>,
+        /// Which instances failed, and why.
+        why: String,
     },
 }
 

@@ -4,6 +4,7 @@
 //! threads and a real clock, or in virtual time on one thread; what is tested is what runs. [`evidence`] tells from
 //! what the cloud shows whether a call took effect.
 
+mod asking;
 pub mod driver;
 pub mod engine;
 pub mod events;

@@ -23,7 +23,8 @@ pub(super) fn rollout(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, sayi
     let plan = super::plan::options(shell, &args.planning, &KindArgs::default())?;
     let plan = PlanOptions { asked: Asked { scope, ..Asked::default() }, ..plan };
     let again = shell.again(&format!("rollout {} {}", saying.say.word(), saying.block.name), site);
-    let mut watching = Watching::new(shell, site, args.auto_approve, saying.say.kind(), again).knowing(ops::measured(site));
+    let mut watching =
+        Watching::new(shell, site, args.auto_approve, saying.say.kind(), again).knowing(ops::measured(site));
     let applied = ops::apply(site, &ApplyOptions { plan, rollout: Some(saying) }, &mut watching);
     ended(&mut watching, applied)
 }

@@ -16,8 +16,8 @@ use crate::report::document::Document;
 use crate::report::events_json::{End, EventLines};
 use crate::report::live::LiveState;
 use crate::report::live_table::{self, live};
-use crate::report::rollout;
 use crate::report::progress::{self, Dated, Next, ProgressText};
+use crate::report::rollout;
 use crate::report::style::Style;
 use crate::report::timing::Timing;
 use crate::store::Lease;
@@ -162,7 +162,10 @@ impl<'s, 'w> Watching<'s, 'w> {
             style.width = self.shell.window().0;
         }
         let took = self.timing.text(self.clock.now_ms(), style, &|step, action| self.text.label(step, action));
-        let text = format!("\n{}", progress::outcome(outcome, &took, Next { again: &self.again, rollout: &self.rollout }, style));
+        let text = format!(
+            "\n{}",
+            progress::outcome(outcome, &took, Next { again: &self.again, rollout: &self.rollout }, style)
+        );
         if self.events.is_some() {
             self.shell.say(&text);
         } else {
@@ -276,8 +279,10 @@ impl Watcher for Watching<'_, '_> {
     fn taken_back(&mut self, planned: &Planned, fleets: &BTreeSet<Block>) {
         self.clear();
         let now = self.clock.now_ms();
-        let told: Vec<(&Block, String)> =
-            fleets.iter().filter_map(|fleet| Some((fleet, rollout::going_back(planned.rollout(fleet)?, planned.count(fleet))))).collect();
+        let told: Vec<(&Block, String)> = fleets
+            .iter()
+            .filter_map(|fleet| Some((fleet, rollout::going_back(planned.rollout(fleet)?, planned.count(fleet)))))
+            .collect();
         if let Some(events) = &mut self.events {
             let lines = events.taken_back(now, told.iter().map(|(fleet, text)| (*fleet, text.clone())));
             self.print_event(&lines);

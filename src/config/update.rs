@@ -86,10 +86,7 @@ fn sensible(cx: &mut Context<'_>, fields: &Fields<'_>, update: &Update) {
                 .help("allow at least one of them, for example `max_surge: 1`"),
         );
     }
-    if update.strategy == Strategy::Reset
-        && update.max_unavailable.is_none()
-        && !update.max_surge.is_none()
-    {
+    if update.strategy == Strategy::Reset && update.max_unavailable.is_none() && !update.max_surge.is_none() {
         let at = fields.get("max_unavailable").or_else(|| fields.get("max_surge"));
         if let Some(value) = at {
             cx.tell(

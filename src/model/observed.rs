@@ -12,6 +12,7 @@ use super::ids::{
 };
 use super::label::Label;
 use super::limits::Quota;
+use super::update::Address;
 
 /// One answer to "is it there?". A thing that nobody asked about has no entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -328,6 +329,8 @@ pub struct Instance {
     pub bandwidth_mbps: u32,
     /// Its addresses, private ones first.
     pub addresses: Vec<Label>,
+    /// How many of them are private ones.
+    pub private_addresses: u16,
     /// When it was made.
     pub created_ms: Millis,
     /// What it did last.
@@ -344,6 +347,18 @@ pub struct Instance {
     pub isolated: Option<String>,
     /// Its tags, shared with those that have the same.
     pub tags: Arc<BTreeMap<String, String>>,
+}
+
+impl Instance {
+    /// The first of its addresses of a kind; an instance without access from the internet has no public one.
+    #[must_use]
+    pub fn address(&self, kind: Address) -> Option<&Label> {
+        let private = usize::from(self.private_addresses);
+        match kind {
+            Address::Private => self.addresses.first().filter(|_| private > 0),
+            Address::Public => self.addresses.get(private),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -369,6 +384,7 @@ impl Instance {
             internet_charge: None,
             bandwidth_mbps: 0,
             addresses: Vec::new(),
+            private_addresses: 0,
             created_ms: 0,
             latest: None,
             protected: false,

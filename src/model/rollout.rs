@@ -63,8 +63,7 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Paused, Self::Done, Self::Stopped, Self::Aborted, Self::TakenBack];
+    pub const ALL: [Self; 6] = [Self::Running, Self::Paused, Self::Done, Self::Stopped, Self::Aborted, Self::TakenBack];
 
     /// The word in state and output.
     #[must_use]

@@ -8,7 +8,8 @@ use super::connect::{Connected, connect};
 use super::load::{files, load, state, store_problem};
 use super::lock::{Lock, Waiter, interrupted};
 use super::plan::{PlanOptions, Planned, move_pins, plan_with};
-use super::rollout::{Saying, no_state, note, waiting};
+use super::prober::Asker;
+use super::rollout::{Saying, no_state, note, still_asked_for, waiting};
 use super::{Problem, Site};
 use crate::apply::driver::{Ports, drive};
 use crate::apply::engine::{Engine, Settings};
@@ -18,7 +19,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
 use crate::model::addr::Block;
 use crate::model::digest::{Digest, context};
-use crate::model::ids::Uin;
+use crate::model::ids::{Name, Uin};
 use crate::model::recorded::RunId;
 use crate::plan::Plan;
 use crate::store::{Fence, Lease, NewRun, Packed, Record, RunOutcome, SqliteStore, Store, StoreFault, Stored};
@@ -203,7 +204,7 @@ impl<'a> Held<'a> {
     pub(super) fn drive(
         &mut self,
         engine: Engine<'_>,
-        account: &Uin,
+        (account, project): (&Uin, &Name),
         connected: &Connected,
         watcher: &mut dyn Watcher,
     ) -> Outcome {
@@ -211,6 +212,7 @@ impl<'a> Held<'a> {
             engine,
             Ports {
                 cloud: Arc::clone(&connected.cloud),
+                prober: Arc::new(Asker::new(self.site, connected.machines.clone(), project)),
                 clock: Arc::clone(&self.site.clock),
                 store: &mut *self.store,
                 fence: self.lock.fence,
@@ -322,6 +324,9 @@ fn apply_held(
     };
     stored.recorded.rollouts.extend(changed.iter().map(|row| (row.block.clone(), row.clone())));
     let planned = plan_with(site, &options.plan, stored, config, connected)?;
+    if let Some(row) = options.rollout.as_ref().and_then(|saying| planned.rollout(&saying.block)) {
+        still_asked_for(site, &planned.plan, row)?;
+    }
     if let Some(over) = ask(site, &planned, watcher)? {
         if let Applied::Nothing { .. } = &over {
             if let (Some(row), Some(saying)) = (changed, &options.rollout) {
@@ -369,8 +374,8 @@ fn recover(
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Problem> {
     let run = held.start_run("recover", None, Some(config))?;
-    let account = match stored.recorded.origin.as_ref() {
-        Some(origin) => origin.account.clone(),
+    let (account, project) = match stored.recorded.origin.as_ref() {
+        Some(origin) => (origin.account.clone(), origin.project.clone()),
         None => {
             let file = site.show(&site.state_file());
             return Err(Problem::of(
@@ -381,7 +386,7 @@ fn recover(
     };
     let set = Settings { window_ms: window_ms(connected, &stored), ..settings(site, connected, &account, run) };
     let engine = Engine::recover(set, stored.open, stored.ids_ever, stored.next_op);
-    let outcome = held.drive(engine, &account, connected, watcher);
+    let outcome = held.drive(engine, (&account, &project), connected, watcher);
     held.end_run(run, &outcome);
     watcher.recovered(&outcome);
     Ok(outcome)

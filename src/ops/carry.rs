@@ -76,7 +76,7 @@ fn execute(
         ..settings(site, connected, &plan.origin.account, run)
     };
     let engine = Engine::run(set, plan, stored.next_op);
-    let outcome = held.drive(engine, &plan.origin.account, connected, watcher);
+    let outcome = held.drive(engine, (&plan.origin.account, &plan.origin.project), connected, watcher);
     held.end_run(run, &outcome);
     Ok(outcome)
 }
@@ -134,8 +134,7 @@ fn way_back(
                 .why("what goes back now would be planned with another config than was approved"),
         ));
     }
-    let connected =
-        connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, true)?;
+    let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, true)?;
     let scope = Scope::Target(fleets.iter().cloned().map(Addr::of).collect());
     let options = PlanOptions { asked: Asked { scope, ..Asked::default() }, ..PlanOptions::default() };
     let planned = plan_with(site, &options, stored, config, connected)?;

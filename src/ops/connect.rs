@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::prober::Machines;
 use super::reach::{keys, way};
 use super::{Problem, Site};
 use crate::cloud::budget::{Budgets, Rates};
@@ -25,6 +26,8 @@ use crate::store::{Record, Taught};
 /// A cloud, and what is known of it beforehand.
 pub(super) struct Connected {
     pub(super) cloud: Arc<dyn Cloud>,
+    /// Where its instances are asked.
+    pub(super) machines: Machines,
     pub(super) limits: Limits,
     pub(super) pace: Pace,
     /// How long after its signature a request may still be executed.
@@ -125,9 +128,12 @@ pub(super) fn connect(
     taught: &[Taught],
     write: bool,
 ) -> Result<Connected, Problem> {
-    let client = match &spec.provider {
-        Provider::Embedded { .. } => embedded_client(site, spec, secrets, write)?,
-        Provider::Tencent(tencent) => remote_client(site, &spec.account, tencent, secrets)?,
+    let (client, machines) = match &spec.provider {
+        Provider::Embedded { .. } => {
+            let embedded = open_embedded(site, spec, write)?;
+            (embedded_client(site, spec, Arc::clone(&embedded), secrets)?, Machines::Embedded(embedded))
+        }
+        Provider::Tencent(tencent) => (remote_client(site, &spec.account, tencent, secrets)?, Machines::Network),
     };
     let (limits, pace, window_ms, settle_ms) = match &spec.provider {
         Provider::Embedded { latency } => {
@@ -155,17 +161,16 @@ pub(super) fn connect(
         Some(wrap) => wrap(client),
         None => client,
     };
-    Ok(Connected { cloud, limits: limits.with(spec.limits), pace, window_ms, settle_ms, budgets, paced })
+    Ok(Connected { cloud, machines, limits: limits.with(spec.limits), pace, window_ms, settle_ms, budgets, paced })
 }
 
 /// A client of the embedded cloud.
 fn embedded_client(
     site: &Site,
     spec: &CloudSpec,
+    embedded: Arc<Embedded>,
     secrets: Arc<dyn Secrets>,
-    write: bool,
 ) -> Result<CvmClient, Problem> {
-    let embedded = open_embedded(site, spec, write)?;
     let credentials = embedded::credentials(spec.account.as_str()).ok_or_else(|| {
         Problem::of(
             Diagnostic::error(codes::CLOUD, format!("the embedded cloud has no keys of account {}", spec.account))

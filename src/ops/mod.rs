@@ -9,6 +9,7 @@ mod doctor;
 mod git;
 mod heartbeat;
 mod history;
+mod hook;
 mod images;
 mod init;
 mod load;
@@ -21,6 +22,8 @@ mod plan;
 mod planfile;
 mod preflight;
 mod prices;
+mod probe;
+mod prober;
 mod promotions;
 mod reach;
 mod rollout;
@@ -50,6 +53,7 @@ pub use rollout_told::{RolloutTold, rollouts};
 pub use state::{Forgetting, Thing, forget, recorded, recorded_at, things};
 
 use crate::apply::driver::{StopFlag, Travel};
+use crate::apply::engine::{HookCall, Probe};
 use crate::cloud::Cloud;
 use crate::cloud::clock::Clock;
 use crate::cloud::cvm::transport::Transport;
@@ -94,6 +98,11 @@ pub type WrapTransport = dyn Fn(Arc<dyn Transport>) -> Arc<dyn Transport>;
 /// Puts something between the program and its state.
 pub type WrapStore = dyn Fn(Box<dyn Store>) -> Box<dyn Store>;
 
+/// Answers for an instance, at a time, or leaves it to itself.
+pub type FakeProbe = dyn Fn(Millis, &Probe) -> Option<Result<(), String>> + Send + Sync;
+/// Runs in place of a hook.
+pub type FakeHook = dyn Fn(&HookCall) -> Result<(), String> + Send + Sync;
+
 /// What tests put between the program and the world; empty in the binary.
 #[derive(Default)]
 pub struct Hooks {
@@ -109,6 +118,10 @@ pub struct Hooks {
     pub travel: Option<Box<Travel>>,
     /// The most pages that the file of a state may have: a disk that is full.
     pub most_pages: Option<u32>,
+    /// What instances answer, in place of them; `None`: what they do answer.
+    pub probe: Option<Arc<FakeProbe>>,
+    /// What is run in place of hooks.
+    pub hook: Option<Arc<FakeHook>>,
     /// How long a lock holds without being renewed, where that is not what it is otherwise.
     pub lease_ms: Option<Millis>,
 }

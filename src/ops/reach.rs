@@ -113,22 +113,24 @@ fn no_keys(reach: &Reach, none: &NoKeys) -> Diagnostic {
     }
 }
 
-/// Which way requests to an endpoint go: through the proxy that the environment names, as other programs do, but never to
-/// this machine itself.
+/// Which way requests to an endpoint go.
 pub(super) fn way(site: &Site, endpoint: &Endpoint) -> Way {
-    let reach = &site.reach;
-    let scheme = endpoint.scheme().to_owned();
-    let either = |name: &str| reach.variable(&name.to_lowercase()).or_else(|| reach.variable(name));
-    let own = if scheme == "https" { either("HTTPS_PROXY") } else { either("HTTP_PROXY") };
-    let proxy = own.or_else(|| either("ALL_PROXY")).filter(|_| !is_here(endpoint)).map(str::to_owned);
-    let no_proxy = either("NO_PROXY").unwrap_or_default();
-    let no_proxy = no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
-    Way { scheme, proxy, no_proxy, ..Way::default() }
+    way_to(&site.reach, endpoint.scheme(), &endpoint.host("cvm", None))
 }
 
-/// Whether an endpoint is on this machine.
-fn is_here(endpoint: &Endpoint) -> bool {
-    let host = endpoint.host("cvm", None);
+/// Which way requests to a host go: through the proxy that the environment names, as other programs do, but never to this
+/// machine itself.
+pub(super) fn way_to(reach: &Reach, scheme: &str, host: &str) -> Way {
+    let either = |name: &str| reach.variable(&name.to_lowercase()).or_else(|| reach.variable(name));
+    let own = if scheme == "https" { either("HTTPS_PROXY") } else { either("HTTP_PROXY") };
+    let proxy = own.or_else(|| either("ALL_PROXY")).filter(|_| !is_here(host)).map(str::to_owned);
+    let no_proxy = either("NO_PROXY").unwrap_or_default();
+    let no_proxy = no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    Way { scheme: scheme.to_owned(), proxy, no_proxy, ..Way::default() }
+}
+
+/// Whether a host, maybe with a port, is this machine.
+fn is_here(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),

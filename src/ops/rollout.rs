@@ -18,7 +18,8 @@ use crate::model::desired::Desired;
 use crate::model::ids::Name;
 use crate::model::recorded::{Object, Recorded, RunId};
 use crate::model::rollout::{Phase, Rollout};
-use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::model::spec::{ImageUse, ObjectSpec, SlotSpec};
+use crate::plan::{Plan, RolloutPlan};
 use crate::store::{Holder, Lease, PauseWish, Record, SqliteStore, Store, StoreFault};
 
 /// What somebody says to a rollout.
@@ -254,11 +255,28 @@ fn past_that(site: &Site, row: &Rollout, say: Say) -> Problem {
         (Say::Pause | Say::Abort, _) => {
             format!("it does not go on by itself; to go on: {}", verb(Say::Resume))
         }
-        (Say::Resume | Say::Promote | Say::Rollback, _) => format!("to see how far it is: {}", verb_status(site, block)),
+        (Say::Resume | Say::Promote | Say::Rollback, _) => {
+            format!("to see how far it is: {}", verb_status(site, block))
+        }
     };
-    let fault = Diagnostic::error(codes::ROLLOUT_PHASE, format!("the rollout of {block} {is}: it cannot {}", say.word()));
+    let fault =
+        Diagnostic::error(codes::ROLLOUT_PHASE, format!("the rollout of {block} {is}: it cannot {}", say.word()));
     let fault = if why.is_empty() { fault } else { fault.why(why.clone()) };
     Problem::of(fault.help(help))
+}
+
+/// Refuses to go on, or back, where the config asks for something else meanwhile: the plan would roll that out.
+pub(super) fn still_asked_for(site: &Site, plan: &Plan, row: &Rollout) -> Result<(), Problem> {
+    let other = |planned: &&RolloutPlan| planned.row.block == row.block && planned.row.target != row.target;
+    let Some(planned) = plan.rollouts.iter().find(other) else { return Ok(()) };
+    Err(Problem::of(
+        Diagnostic::error(
+            codes::ROLLOUT_PHASE,
+            format!("the config asks for something else by now than the rollout of {}", row.block),
+        )
+        .why(format!("that rolled out {}; what would be rolled out now is {}", row.to, planned.row.to))
+        .help(format!("to roll that out: {}", site.command("apply"))),
+    ))
 }
 
 fn verb_status(site: &Site, block: &Block) -> String {
@@ -271,6 +289,15 @@ pub(super) fn way_back(recorded: &Recorded, row: &Rollout) -> Result<(), String>
     let Some(before) = row.before() else {
         return Err("the state does not know what ran before: it was the first".to_owned());
     };
+    let content = |spec: &SlotSpec| spec.user_data.as_ref().map(|secret| secret.digest);
+    let gone = before.user_data.is_some()
+        && recorded.objects.iter().filter(|object| object.addr.block == row.block).any(|object| {
+            let ObjectSpec::Slot(spec) = object.spec.as_ref() else { return false };
+            row.reached(spec) && content(spec) != content(before)
+        });
+    if gone {
+        return Err("its user data was another one before, and is kept nowhere but in its file".to_owned());
+    }
     let ImageUse::Made { image, version, generation } = &before.image else { return Ok(()) };
     let regions: BTreeSet<_> =
         recorded.objects.iter().filter(|object| object.addr.block == row.block).map(|object| &object.region).collect();
@@ -293,7 +320,7 @@ fn no_way_back(site: &Site, row: &Rollout, why: &str) -> Problem {
     let stay = site.command(&format!("rollout abort {}", block.name));
     Problem::of(
         Diagnostic::error(codes::NO_WAY_BACK, format!("the rollout of {block} cannot be taken back")).why(why).help(
-            format!("give the fleet an image that works, and apply; to leave it as it is until then: {stay}"),
+            format!("have the config ask for what works, and apply; to leave the fleet as it is until then: {stay}"),
         ),
     )
 }

@@ -8,8 +8,8 @@ use super::input::{PlanInput, Scope};
 use super::rollout::Going;
 use super::scope::Covered;
 use super::types::{
-    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, RolloutPlan, Settle, Step, Target,
-    Until, Value,
+    Action, AttrChange, Change, Detail, Do, Drift, Effect, Fact, Hold, Need, Pinned, Reason, RolloutPlan, Settle, Step,
+    Target, Until, Value,
 };
 use crate::cloud::call::{Arg, Body, Call, StepId};
 use crate::diagnostic::Diagnostic;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::events::{Outcome, Progress, Settled};
+use crate::apply::events::{GateNews, Outcome, Progress, Settled};
 use crate::cloud::call::StepId;
 use crate::diagnostic::{Diagnostic, SourceMap};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::CloudId;
+use crate::model::rollout::Phase;
 use crate::plan::{Action, Plan};
 
 use super::document::{Document, document};
@@ -24,8 +25,8 @@ pub const FORMAT: &str = "fleetwright-events/1";
 pub struct EventLines {
     /// Whether a plan is carried out; before, numbers of steps are those of a plan that is no more.
     planned: bool,
-    /// How many targets of each step that is under way succeeded and failed.
-    tallies: BTreeMap<StepId, (usize, usize)>,
+    /// How many targets of each step that is under way succeeded and failed, of how many.
+    tallies: BTreeMap<StepId, (usize, usize, usize)>,
 }
 
 /// How it ended, beside what the outcome itself says.
@@ -144,7 +145,7 @@ impl EventLines {
                 event(now_ms, "stopping").with("calls_under_way", *under_way).with("at_once", *at_once).line()
             }
             Progress::Started { step, action, region, addrs } => {
-                self.tallies.insert(*step, (0, 0));
+                self.tallies.insert(*step, (0, 0, addrs.len()));
                 event(now_ms, "step_started")
                     .with("step", number(*step))
                     .with("action", *action)
@@ -182,18 +183,21 @@ impl EventLines {
                 self.targets(now_ms, *step, action, targets, None)
             }
             Progress::Failed { step, action, targets, why } => {
-                if let Some(tally) = self.tallies.get_mut(step) {
-                    tally.1 += targets.len();
+                if let Some((done, failed, all)) = self.tallies.get_mut(step) {
+                    *failed += targets.len();
+                    // What had settled, and did not stay as it was.
+                    *done = (*done).min(all.saturating_sub(*failed));
                 }
                 self.targets(now_ms, *step, action, targets, Some(why))
             }
+            Progress::Gate { step, fleet, news } => self.gate(now_ms, *step, fleet, news),
             Progress::Skipped { step, addrs, because } => event(now_ms, "skipped")
                 .with("step", number(*step))
                 .with("addresses", addresses(addrs))
                 .with("because", because)
                 .line(),
             Progress::Done { step, action, addrs: _, took_ms } => {
-                let (done, failed) = self.tallies.remove(step).unwrap_or_default();
+                let (done, failed, _) = self.tallies.remove(step).unwrap_or_default();
                 event(now_ms, "step_settled")
                     .with("step", number(*step))
                     .with("action", *action)
@@ -203,6 +207,34 @@ impl EventLines {
                     .line()
             }
         }
+    }
+
+    fn gate(&self, now_ms: Millis, step: StepId, fleet: &Block, news: &GateNews) -> String {
+        let word = match news {
+            GateNews::Healthy { .. } => "healthy",
+            GateNews::Baking { .. } => "baking",
+            GateNews::Passed { .. } => "passed",
+            GateNews::Paused { .. } => "paused",
+            GateNews::Failed { .. } => "failed",
+        };
+        let event = event(now_ms, "gate")
+            .with("step", self.planned.then_some(step.0))
+            .with("fleet", fleet.to_string())
+            .with("what", word);
+        let (healthy, until, phase, why) = match news {
+            GateNews::Healthy { healthy, of } => (Some((*healthy, *of)), None, None, None),
+            GateNews::Baking { until_ms } => (None, Some(*until_ms), None, None),
+            GateNews::Passed { phase } => (None, None, *phase, None),
+            GateNews::Paused { why } => (None, None, Some(Phase::Paused), Some(why)),
+            GateNews::Failed { phase, why } => (None, None, *phase, Some(why)),
+        };
+        event
+            .with("healthy", healthy.map(|(healthy, _)| healthy))
+            .with("of", healthy.map(|(_, of)| of))
+            .with("until", until.map(words::rfc3339_ms))
+            .with("phase", phase.map(Phase::word))
+            .with("message", why)
+            .line()
     }
 
     fn targets(&self, now_ms: Millis, step: StepId, action: &str, targets: &[Settled], why: Option<&String>) -> String {

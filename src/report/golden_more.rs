@@ -275,7 +275,10 @@ fn how_an_apply_ended() {
         .map(|slot| (slot, "ResourceInsufficient: the type is sold out in ap-guangzhou-3".to_owned()))
         .collect();
     end.skipped = vec![(addr("image.copy@1/ap-guangzhou"), "fleet.web[4] failed".to_owned())];
-    insta::assert_snapshot!("outcome_partly", outcome(&end, "", Next { again: "fleetwright -e prod apply", ..NEXT }, Style::PLAIN));
+    insta::assert_snapshot!(
+        "outcome_partly",
+        outcome(&end, "", Next { again: "fleetwright -e prod apply", ..NEXT }, Style::PLAIN)
+    );
     end.interrupted = true;
     end.failed.clear();
     insta::assert_snapshot!("outcome_interrupted", outcome(&end, "", NEXT, Style::PLAIN));

@@ -2,16 +2,19 @@
 
 use proptest::prelude::*;
 
-use crate::apply::events::{Progress, Settled};
+use crate::apply::events::{GateNews, Progress, Settled};
 use crate::cloud::call::StepId;
 use crate::model::addr::Addr;
 use crate::model::ids::{Region, RequestId};
 use crate::model::recorded::OpId;
+use crate::model::rollout::Phase;
 use crate::plan::Plan;
 use crate::plan::estimate::Measured;
 
+use super::events_json::EventLines;
 use super::live::LiveState;
 use super::live_table::{MAX_LINES, live};
+use super::plan_json::Beside;
 use super::progress::{Dated, ProgressText};
 use super::samples::{self, NOON, addr};
 use super::style::{Style, display_width};
@@ -270,9 +273,122 @@ fn what_took_the_time() {
     assert_eq!(timing.text(NOON + 4_999, Style::PLAIN, &what), "", "what was quick needs no explanation");
 }
 
+/// A canary that was passed, and a batch of which one fails while it bakes.
+fn rollout() -> Vec<(i64, Progress)> {
+    let fleet = || samples::block("fleet.web");
+    let news = |step: u32, news: GateNews| Progress::Gate { step: StepId(step), fleet: fleet(), news };
+    let again = |range: std::ops::Range<u32>| -> Vec<Addr> {
+        range.map(|n| addr(&format!("fleet.web[{n}]")).generation(2)).collect()
+    };
+    let fails = |step: u32, action: &'static str, addrs: &[Addr], why: &str| Progress::Failed {
+        step: StepId(step),
+        action,
+        targets: with_ids(addrs),
+        why: why.to_owned(),
+    };
+    let why = "did not stay healthy while it baked: http 500 in place of 200";
+    let whole = "fleet.web[3]#2 did not stay healthy while it baked: http 500 in place of 200";
+    let back = GateNews::Failed { phase: Some(Phase::TakenBack), why: whole.to_owned() };
+    vec![
+        (0, started(0, "RunInstances", again(0..1))),
+        (20_000, settled(0, "RunInstances", &again(0..1))),
+        (20_000, done(0, "RunInstances", again(0..1), 20_000)),
+        (20_000, started(1, "Gate", again(0..1))),
+        (30_000, news(1, GateNews::Healthy { healthy: 1, of: 1 })),
+        (60_000, settled(1, "Gate", &again(0..1))),
+        (60_000, news(1, GateNews::Baking { until_ms: NOON + 660_000 })),
+        (660_000, news(1, GateNews::Passed { phase: Some(Phase::Running) })),
+        (660_000, done(1, "Gate", again(0..1), 640_000)),
+        (660_000, started(3, "RunInstances", again(1..5))),
+        (680_000, settled(3, "RunInstances", &again(1..5))),
+        (680_000, done(3, "RunInstances", again(1..5), 20_000)),
+        (680_000, started(4, "Gate", again(1..5))),
+        (680_000, news(4, GateNews::Healthy { healthy: 0, of: 4 })),
+        (700_000, news(4, GateNews::Healthy { healthy: 3, of: 4 })),
+        (730_000, settled(4, "Gate", &again(1..4))),
+        (1_280_000, fails(4, "Gate", &again(4..5), "was not healthy within 600 s: port 80 refuses connections")),
+        (1_280_000, news(4, GateNews::Healthy { healthy: 3, of: 3 })),
+        (1_280_000, news(4, GateNews::Baking { until_ms: NOON + 1_880_000 })),
+        (1_400_000, fails(4, "Gate", &again(3..4), why)),
+        (1_400_000, news(4, back)),
+        (1_400_000, done(4, "Gate", again(1..3), 720_000)),
+    ]
+}
+
+/// The last batch passes, and its hooks run.
+fn ending() -> Vec<(i64, Progress)> {
+    let news = |news: GateNews| Progress::Gate { step: StepId(4), fleet: samples::block("fleet.web"), news };
+    let old = || slots(1..5);
+    let why = "it waits after a batch, as `pause` says".to_owned();
+    vec![
+        (1_880_000, news(GateNews::Paused { why })),
+        (1_880_000, started(5, "Hook", old())),
+        (1_882_000, done(5, "Hook", old(), 2_000)),
+        (1_882_000, started(7, "Hook", old())),
+    ]
+}
+
+#[test]
+fn a_rollout_while_it_runs() {
+    let plan = samples::rolled();
+    for (name, events, at) in [("looking", 15, 701_000), ("baking", 19, 1_300_000), ("failed", 22, 1_400_500)] {
+        let state = after(&plan, NOON, &rollout()[..events]);
+        for width in [40, 80, 120] {
+            insta::assert_snapshot!(format!("rollout_{name}_{width}"), shown(&state, NOON + at, width, false));
+        }
+    }
+    let mut state = after(&plan, NOON, &rollout()[..19]);
+    for (at, event) in ending() {
+        state.note(NOON + at, &event, Some("before_stop: ./drain.sh --wait"));
+    }
+    insta::assert_snapshot!("rollout_paused_80", shown(&state, NOON + 1_882_500, 80, false));
+}
+
+#[test]
+fn a_rollout_as_lines() {
+    let mut out = String::new();
+    for (width, events) in [(80, rollout()), (120, [&rollout()[..19], &ending()].concat())] {
+        let mut text = ProgressText::new(NOON, Style { width, color: false }, Dated::Elapsed);
+        text.follow(NOON, &samples::rolled());
+        out.extend(events.iter().map(|(at, event)| text.line(NOON + at, event)));
+        out.push('\n');
+    }
+    insta::assert_snapshot!("rollout_lines", out);
+}
+
+#[test]
+fn a_rollout_for_programs() {
+    let mut lines = EventLines::default();
+    drop(lines.plan(NOON, &samples::rolled(), Beside::default()));
+    let events = rollout();
+    let out: String = events[12..].iter().map(|(at, event)| lines.progress(NOON + at, event)).collect();
+    insta::assert_snapshot!("rollout_events", out);
+}
+
+/// Many fleets at once: what is rolled out leaves room for what is done.
+#[test]
+fn rollouts_leave_room_for_what_is_under_way() {
+    let mut plan = samples::rolled();
+    let one = plan.rollouts[0].clone();
+    for n in 0..12 {
+        let mut more = one.clone();
+        more.row.block = samples::block(&format!("fleet.f{n}"));
+        plan.rollouts.push(more);
+        let mut state = LiveState::new(NOON);
+        state.follow(NOON, &plan, &Measured::new());
+        state.note(NOON, &started(0, "RunInstances", slots(0..1)), None);
+        for most in 1..=MAX_LINES {
+            let rows = live(&state, NOON, Style::PLAIN, most);
+            assert!(rows.len() <= most, "{rows:#?}");
+            assert!(most < 3 || rows.iter().any(|row| row.contains("RunInstances")), "{rows:#?}");
+        }
+    }
+}
+
 fn any_event() -> impl Strategy<Value = Progress> {
-    let word = prop::sample::select(vec!["RunInstances", "Await", "Record", "SyncImages", "ResetInstance"]);
-    (0u32..8, 0u8..12, word, 0u32..6, 0u32..5, "\\PC{0,40}").prop_map(|(n, kind, action, first, count, why)| {
+    let word =
+        prop::sample::select(vec!["RunInstances", "Await", "Record", "SyncImages", "ResetInstance", "Gate", "Hook"]);
+    (0u32..8, 0u8..13, word, 0u32..6, 0u32..5, "\\PC{0,40}").prop_map(|(n, kind, action, first, count, why)| {
         let (step, addrs) = (StepId(n), slots(first..first + count));
         match kind {
             0 | 1 => Progress::Started { step, action, region: Some(Region::new("ap-guangzhou")), addrs },
@@ -284,7 +400,18 @@ fn any_event() -> impl Strategy<Value = Progress> {
             7 => Progress::Retrying { step, action, fault: why, in_ms: 10_000, attempt: 1 },
             8 => Progress::Percent { step, action, percent: 70 },
             9 => Progress::Waiting { why, until_ms: NOON + 3_000 },
-            10 => Progress::Recovering { op: OpId(i64::from(n)), action, addrs, why },
+            10 => Progress::Gate {
+                step,
+                fleet: samples::block("fleet.web"),
+                news: match first {
+                    0 => GateNews::Healthy { healthy: 1, of: count as usize },
+                    1 => GateNews::Baking { until_ms: NOON + 3_000 },
+                    2 => GateNews::Passed { phase: None },
+                    3 => GateNews::Paused { why },
+                    _ => GateNews::Failed { phase: Some(Phase::Stopped), why },
+                },
+            },
+            11 => Progress::Recovering { op: OpId(i64::from(n)), action, addrs, why },
             _ => Progress::Recovered { op: OpId(i64::from(n)), action, addrs },
         }
     })
@@ -296,7 +423,7 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..30), width in 0usize..200, most in 0usize..20, later in 0i64..5_000_000,
     ) {
         let mut state = LiveState::new(NOON);
-        state.follow(NOON, &samples::first(), &Measured::new());
+        state.follow(NOON, &if later % 2 == 0 { samples::first() } else { samples::rolled() }, &Measured::new());
         for event in &events {
             state.note(NOON, event, None);
         }

@@ -1,11 +1,12 @@
 //! What is under way of an apply, as a value that follows its events. `live_table` shows it.
 //!
-//! It counts: what is kept grows with what is under way and with the number of steps, not with what has settled.
+//! It counts: what is kept grows with what is under way and with the number of steps, not with what has settled; but of
+//! fleets that are rolled out, each slot is known.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::events::Progress;
+use crate::apply::events::{Progress, Settled};
 use crate::cloud::call::StepId;
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
@@ -15,6 +16,7 @@ use crate::plan::estimate::{Foreseen, Measured, foresee};
 use crate::plan::{Do, Plan};
 
 use super::fold::Folding;
+use super::live_rollout::LiveRollout;
 use super::words;
 
 /// What is under way.
@@ -31,6 +33,7 @@ pub struct LiveState {
     by_kind: BTreeMap<Kind, u64>,
     running: BTreeMap<Doing, Running>,
     next_group: u64,
+    pub(super) rollouts: Vec<LiveRollout>,
     pub(super) waiting: Option<(String, Millis)>,
     /// Calls under way when somebody wanted it to stop.
     pub(super) stopping: Option<usize>,
@@ -95,7 +98,7 @@ impl Group {
     /// The API's action, or what is waited for.
     pub(super) fn action(&self) -> String {
         match (self.kind.action, &self.kind.until) {
-            ("Await", Some(until)) => format!("until {until}"),
+            ("Await" | "Gate" | "Hook", Some(until)) => until_words(self.kind.action, until),
             ("Await", None) => "until settled".to_owned(),
             (action, _) => action.to_owned(),
         }
@@ -108,6 +111,10 @@ impl Group {
     pub(super) fn what(&self) -> &str {
         self.text.get_or_init(|| self.what.texts(MAX_RANGES).join(", "))
     }
+}
+
+fn until_words(action: &str, until: &str) -> String {
+    if action == "Hook" { until.to_owned() } else { format!("until {until}") }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +138,7 @@ impl LiveState {
             by_kind: BTreeMap::new(),
             running: BTreeMap::new(),
             next_group: 0,
+            rollouts: Vec::new(),
             waiting: None,
             stopping: None,
         }
@@ -141,6 +149,7 @@ impl LiveState {
         *self = Self::new(now_ms);
         self.planned = true;
         self.foreseen = foresee(plan, measured);
+        self.rollouts = LiveRollout::of(plan);
         for step in plan.steps.iter().filter(|step| !step.only_waits()) {
             self.totals.targets += step.targets.len();
             self.totals.calls_planned += usize::from(matches!(step.does, Do::Call(_)));
@@ -164,6 +173,10 @@ impl LiveState {
             Progress::Started { step, action, region, addrs } => {
                 let expected_ms = self.foreseen.get(step.0 as usize).map_or(0, |step| step.expected_ms);
                 self.begin(now_ms, Doing::Step(*step), (action, region.as_ref(), until), addrs, expected_ms);
+                self.rollouts.iter_mut().for_each(|rollout| rollout.began(*step, addrs.len()));
+            }
+            Progress::Gate { step, fleet: _, news } => {
+                self.rollouts.iter_mut().for_each(|rollout| rollout.note(*step, news));
             }
             Progress::Sent { step, action: _, region: _, attempt } => {
                 self.totals.calls += usize::from(*attempt == 1);
@@ -186,10 +199,13 @@ impl LiveState {
             Progress::Settled { step, action: _, targets } => {
                 self.totals.done += if self.planned { targets.len() } else { 0 };
                 self.count(Doing::Step(*step), targets.len(), true);
+                self.roll(*step, targets, true);
             }
             Progress::Failed { step, action: _, targets, why: _ } => {
                 self.totals.failed += if self.planned { targets.len() } else { 0 };
+                self.fall(Doing::Step(*step), targets.len());
                 self.count(Doing::Step(*step), targets.len(), false);
+                self.roll(*step, targets, false);
             }
             Progress::Skipped { step: _, addrs, because: _ } => self.totals.skipped += addrs.len(),
             Progress::Done { step, .. } => self.over(Doing::Step(*step)),
@@ -251,6 +267,23 @@ impl LiveState {
         }
     }
 
+    /// Of targets that fail, more than have no outcome yet: the others had settled, and did not stay as they were.
+    fn fall(&mut self, doing: Doing, targets: usize) {
+        let Some(running) = self.running.get(&doing) else { return };
+        let fallen = targets.saturating_sub(running.open);
+        self.totals.done = self.totals.done.saturating_sub(fallen);
+        if let Some(group) = self.groups.get_mut(&running.group) {
+            group.done = group.done.saturating_sub(fallen);
+            group.failed += fallen;
+        }
+    }
+
+    fn roll(&mut self, step: StepId, targets: &[Settled], well: bool) {
+        for rollout in &mut self.rollouts {
+            rollout.settled(step, targets.iter().map(|(addr, _)| addr), well);
+        }
+    }
+
     fn over(&mut self, doing: Doing) {
         let Some(running) = self.running.remove(&doing) else { return };
         self.totals.under_way = self.totals.under_way.saturating_sub(running.open);
@@ -275,6 +308,15 @@ impl LiveState {
 
     /// How long it takes from now on, as a rule: the longest way through what is left. `None`: the plan does not say.
     pub(super) fn left_ms(&self, now_ms: Millis) -> Option<Millis> {
+        self.left_of(now_ms, |_| true)
+    }
+
+    /// The same of what is done to things of one block, and what comes after it.
+    pub(super) fn block_left_ms(&self, now_ms: Millis, block: &Block) -> Option<Millis> {
+        self.left_of(now_ms, |group| group.kind.block.as_ref() == Some(block))
+    }
+
+    fn left_of(&self, now_ms: Millis, counts: impl Fn(&Group) -> bool) -> Option<Millis> {
         let left = |(doing, running): (&Doing, &Running)| match doing {
             Doing::Op(_) => 0,
             Doing::Step(step) => {
@@ -283,7 +325,8 @@ impl LiveState {
                 (expected_ms - (now_ms - running.since_ms)).max(0) + after_ms
             }
         };
-        self.running.iter().map(left).max().filter(|left| *left > 0)
+        let counts = |(_, running): &(&Doing, &Running)| self.groups.get(&running.group).is_some_and(&counts);
+        self.running.iter().filter(counts).map(left).max().filter(|left| *left > 0)
     }
 
     /// What is still under way, in a sentence: for a log in which nothing was said for a while.

@@ -3,6 +3,7 @@
 use crate::model::Millis;
 
 use super::live::{Group, LiveState, Totals};
+use super::live_rollout::LiveRollout;
 use super::progress;
 use super::style::{Ink, Line, Page, Style, clean, display_width};
 use super::words;
@@ -14,6 +15,8 @@ const LEAST_TABLE: usize = 40;
 /// Narrower tables do without the names of actions, whose signs stay, and without the time that they take as a rule.
 const LEAST_ACTIONS: usize = 72;
 const GAP: usize = 2;
+/// The way of a rollout is told where at least so much of it fits.
+const LEAST_WAY: usize = 16;
 
 /// The table: no line is wider than the style's width, and there are at most `most_lines` of them, the last one with
 /// the totals.
@@ -28,6 +31,9 @@ pub fn live(state: &LiveState, now_ms: Millis, style: Style, most_lines: usize) 
             Line::new().add(Ink::Look, "…").text(fit(&text, width - 1))
         });
         let room = most_lines - 1 - usize::from(waits.is_some());
+        let rolled = rollouts(state, now_ms, width, room);
+        let room = room - rolled.len();
+        lines.extend(rolled);
         let groups = state.groups();
         let shown = if groups.len() > room { room.saturating_sub(1) } else { groups.len() };
         let more = groups.len() - shown;
@@ -42,6 +48,36 @@ pub fn live(state: &LiveState, now_ms: Millis, style: Style, most_lines: usize) 
     let mut page = Page::new(style);
     lines.iter().for_each(|line| page.raw(0, line));
     page.finish().lines().map(str::to_owned).collect()
+}
+
+/// Fleets that are rolled out: as many lines of each as there is room for, so that something is left for what is done to
+/// them.
+fn rollouts(state: &LiveState, now_ms: Millis, width: usize, room: usize) -> Vec<Line> {
+    const LEAST_ROWS: usize = 2;
+    let all: Vec<Vec<Line>> = state.rollouts.iter().map(|rollout| rolled(state, rollout, now_ms, width)).collect();
+    let room = room.saturating_sub(LEAST_ROWS);
+    let most = (1..=3).rev().find(|most| all.iter().map(|lines| lines.len().min(*most)).sum::<usize>() <= room);
+    let all = all.into_iter().flat_map(|lines| lines.into_iter().take(most.unwrap_or(1)));
+    all.take(room).collect()
+}
+
+fn rolled(state: &LiveState, rollout: &LiveRollout, now_ms: Millis, width: usize) -> Vec<Line> {
+    const INDENT: &str = "  ";
+    let fleet = clean(&rollout.fleet.to_string());
+    let standing = rollout.standing();
+    let left = width.saturating_sub(2 + display_width(&fleet) + GAP + GAP + display_width(&standing));
+    // Where it leads matters less than how far it is.
+    let way = if left >= display_width(&rollout.way).min(LEAST_WAY) { fit(&rollout.way, left) } else { String::new() };
+    let gap = if way.is_empty() { "" } else { INDENT };
+    let first = format!(" {fleet}{INDENT}{way}{gap}{standing}");
+    let first = Line::new().add(Ink::Change, "~").add(Ink::Strong, fit(&first, width.saturating_sub(1)));
+    let mut parts: Vec<String> = rollout.health(now_ms).into_iter().collect();
+    if let Some(left) = state.block_left_ms(now_ms, &rollout.fleet).filter(|_| rollout.goes_on()) {
+        parts.push(format!("about {} left", words::span((left + 999) / 1000 * 1000)));
+    }
+    let rest = [parts.join(" · "), rollout.by_zone()].into_iter().filter(|text| !text.is_empty());
+    let rest = rest.map(|text| Line::new().add(Ink::Faint, fit(&format!("{INDENT}{text}"), width)));
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// How far something is, beyond how long it takes: `7 of 20`, `40 %`, `again in 3 s`.

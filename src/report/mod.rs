@@ -30,8 +30,10 @@ pub mod timing;
 mod cost;
 mod diff_text;
 mod groups;
+mod live_rollout;
 mod node;
 mod rollout_plan;
+mod watched;
 mod words;
 
 #[cfg(test)]

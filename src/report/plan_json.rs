@@ -21,6 +21,7 @@ use super::doctor::{self, Told};
 use super::document::{Document, document};
 use super::node::{Node, object};
 use super::rollout_plan;
+use super::watched;
 use super::words;
 
 /// What `format` says; the number grows when something that was there changes or goes.
@@ -329,12 +330,17 @@ fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
         };
         object! { "address" => addr.clone().generation(*generation).to_string(), "id" => id }
     });
-    object! {
+    let step = object! {
         "id" => id.0,
         "action" => action,
         "region" => region,
         "needs" => Node::list(needs),
         "targets" => Node::list(targets),
+    };
+    match does {
+        Do::Gate(gate) => step.with("gate", watched::gate(gate)),
+        Do::Hook(hook) => step.with("hook", watched::hook(hook)),
+        Do::Call(_) | Do::Await { .. } | Do::Record => step,
     }
 }
 

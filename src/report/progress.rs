@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::events::{Outcome, Progress};
+use crate::apply::events::{GateNews, Outcome, Progress};
 use crate::cloud::call::{Arg, StepId};
+use crate::diagnostic::visible;
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
-use crate::plan::{Action, Do, Effect, Plan};
+use crate::model::rollout::Phase;
+use crate::model::update::HookRun;
+use crate::plan::{Action, Do, Effect, Gate, HookStep, Plan};
 
 use super::fold;
 use super::live::LiveState;
-use super::rollout;
 use super::style::{Ink, Line, Page, STICKY, Style};
 use super::words;
 
@@ -76,6 +78,14 @@ impl ProgressText {
             let subject = about.unwrap_or_else(|| if step.targets.len() > 1 { "all of it" } else { "it" }.to_owned());
             self.waits.insert(step.id, format!("{subject} is {until}"));
         }
+        for step in &plan.steps {
+            let words = match &step.does {
+                Do::Gate(gate) => gate_words(gate, step.targets.len()),
+                Do::Hook(hook) => hook_words(hook),
+                Do::Call(_) | Do::Await { .. } | Do::Record => continue,
+            };
+            self.waits.insert(step.id, words);
+        }
     }
 
     /// What a step that waits waits for.
@@ -89,7 +99,8 @@ impl ProgressText {
     pub fn label(&self, step: StepId, action: &str) -> String {
         let what = self.what(step);
         match (action, self.waits.get(&step)) {
-            ("Await", Some(wait)) => format!("{what}  waiting until {wait}"),
+            ("Await" | "Gate", Some(wait)) => format!("{what}  waiting until {wait}"),
+            ("Hook", Some(hook)) => format!("{what}  {hook}"),
             ("Await", None) => format!("{what}  waiting until it is settled"),
             ("Record", _) => format!("{what}  entered in the state"),
             (action, _) => format!("{what}  {action}"),
@@ -129,6 +140,7 @@ impl ProgressText {
             | Progress::Retrying { .. }
             | Progress::Percent { .. }
             | Progress::Settled { .. }
+            | Progress::Gate { .. }
             | Progress::Done { .. } => event,
         };
         match self.told(now_ms, event) {
@@ -200,9 +212,13 @@ impl ProgressText {
                 let line = sign(line, action).text(format!(" {what}  "));
                 self.steps.insert(*step, what);
                 match (*action, region) {
-                    ("Await", _) => match self.waits.get(step) {
+                    ("Await" | "Gate", _) => match self.waits.get(step) {
                         Some(wait) => line.text(format!("waiting until {wait} …")),
                         None => line.text("waiting until it is settled …"),
+                    },
+                    ("Hook", _) => match self.waits.get(step) {
+                        Some(hook) => line.text(format!("{hook} …")),
+                        None => line.text("running a hook …"),
                     },
                     // It is over at once.
                     (_, None) => return None,
@@ -214,19 +230,24 @@ impl ProgressText {
                 self.what(*step),
                 words::span(*in_ms)
             )),
+            Progress::Gate { step: _, fleet, news } => gate_line(line, now_ms, fleet, news)?,
             Progress::Done { addrs, .. } if addrs.is_empty() => return None,
             Progress::Done { step, action, addrs, took_ms } => {
                 let line = sign(line, action).text(format!(" {}  ", fold::joined(addrs)));
                 match *action {
-                    "Await" => match self.waits.get(step) {
+                    "Await" | "Gate" => match self.waits.get(step) {
                         Some(wait) => line.add(Ink::Add, wait.clone()),
                         None => line.add(Ink::Add, "settled"),
+                    },
+                    "Hook" => match self.waits.get(step) {
+                        Some(hook) => line.text(format!("{hook}  ")).add(Ink::Add, "done"),
+                        None => line.add(Ink::Add, "done"),
                     },
                     "Record" => line.add(Ink::Add, "entered in the state"),
                     action => line.text(format!("{action} ")).add(Ink::Add, "done"),
                 }
                 .text(if *took_ms > 0 {
-                    let word = if *action == "Await" { "after" } else { "in" };
+                    let word = if matches!(*action, "Await" | "Gate") { "after" } else { "in" };
                     format!(" {word} {}", words::span(*took_ms))
                 } else {
                     String::new()
@@ -247,13 +268,67 @@ impl ProgressText {
     }
 }
 
+/// What a gate waits for: `all of it is healthy, and stays so for 10m`.
+fn gate_words(gate: &Gate, targets: usize) -> String {
+    let subject = if targets > 1 { "all of it" } else { "it" };
+    let for_ms = [gate.min_ready_ms, gate.bake_ms].into_iter().filter(|ms| *ms > 0);
+    let spans: Vec<String> = for_ms.map(|ms| words::span(ms).replace(' ', &STICKY.to_string())).collect();
+    let stays = if spans.is_empty() { String::new() } else { format!(", and stays so for {}", spans.join(" and ")) };
+    format!("{subject} is healthy{stays}")
+}
+
+/// Which hook it is. Of an address only the host is told: the rest may be what lets one in.
+pub(super) fn hook_words(hook: &HookStep) -> String {
+    let what = match &hook.hook.run {
+        HookRun::Command(words) => visible(&words.join(" ")),
+        HookRun::Webhook(url) => webhook_host(url),
+    };
+    format!("{}: {what}", hook.moment.word())
+}
+
+/// The host of an address.
+pub(super) fn webhook_host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    visible(rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// What is new about a gate. How many are healthy stands in the live table.
+fn gate_line(line: Line, now_ms: Millis, fleet: &Block, news: &GateNews) -> Option<Line> {
+    Some(match news {
+        GateNews::Healthy { .. } => return None,
+        GateNews::Baking { until_ms } => line.add(Ink::Look, "…").text(format!(
+            " {fleet}  ready, and has to stay healthy for another {}",
+            words::span(until_ms - now_ms).replace(' ', &STICKY.to_string())
+        )),
+        GateNews::Passed { phase: Some(Phase::Done) } => {
+            line.add(Ink::Add, "~").text(format!(" {fleet}  its rollout is ")).add(Ink::Add, "done")
+        }
+        GateNews::Passed { phase: _ } => return None,
+        GateNews::Paused { why } => line
+            .add(Ink::Look, "…")
+            .text(format!(" {fleet}  its rollout is "))
+            .add(Ink::Change, "paused")
+            .text(format!(": {why}")),
+        GateNews::Failed { phase, why } => {
+            let what = match phase {
+                Some(Phase::TakenBack) => "its rollout failed, and goes back",
+                Some(Phase::Running | Phase::Paused | Phase::Done | Phase::Stopped | Phase::Aborted) => {
+                    "its rollout failed, and stays where it is"
+                }
+                None => "too many instances failed",
+            };
+            line.add(Ink::Lose, "✗").text(format!(" {fleet}  ")).add(Ink::Lose, what).text(format!(": {why}"))
+        }
+    })
+}
+
 /// What an action of the API does to things.
 pub(super) fn kind(action: &str) -> Action {
     match action {
         "RunInstances" | "CreateImage" | "SyncImages" => Action::Create,
         "TerminateInstances" | "DeleteImages" => Action::Delete,
         "ResetInstance" => Action::Reset,
-        "Await" => Action::Await,
+        "Await" | "Gate" | "Hook" => Action::Await,
         "Record" => Action::Forget,
         _ => Action::Update,
     }
@@ -277,19 +352,8 @@ pub struct Next<'a> {
 /// is not over.
 #[must_use]
 pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> String {
-    let Outcome {
-        done,
-        failed,
-        refused,
-        skipped,
-        in_doubt,
-        interrupted,
-        store,
-        stuck,
-        paused,
-        stopped,
-        taken_back,
-    } = outcome;
+    let Outcome { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
+        outcome;
     let Next { again, rollout } = next;
     let mut page = Page::new(style);
     let whole = outcome.whole();
@@ -350,9 +414,15 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
     for remedy in remedies {
         page.wrap(0, "help: ".len(), &Line::new().add(Ink::Strong, "help:").text(format!(" {remedy}")));
     }
-    rollouts(&mut page, "Taken back", "a rollout failed, and goes back to what ran before", taken_back);
-    rollouts(&mut page, "Stopped", "a rollout failed, and stays where it is", stopped);
-    rollouts(&mut page, "Waiting", "a rollout is paused", paused);
+    for (fleets, ink, heading, what) in [
+        (paused, Ink::Change, "Paused:", "waits for somebody"),
+        (stopped, Ink::Lose, "Stopped:", "failed, and stays where it is"),
+        (taken_back, Ink::Lose, "Taken back:", "failed, and goes back to what ran before"),
+    ] {
+        for fleet in fleets {
+            page.wrap(0, HANG, &Line::new().add(ink, heading).text(format!(" the rollout of {fleet} {what}.")));
+        }
+    }
     for (fleets, verb, what) in [(paused, "resume", "To go on"), (stopped, "status", "To see how far it is")] {
         for fleet in fleets {
             page.wrap(0, HANG, &Line::new().text(format!("{what}: {rollout} {verb} {}", fleet.name)));
@@ -369,16 +439,6 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
         page.wrap(0, HANG, &Line::new().text(text));
     }
     page.finish()
-}
-
-/// Fleets whose rollouts did not come to their end.
-fn rollouts(page: &mut Page, word: &str, what: &str, fleets: &BTreeSet<Block>) {
-    if fleets.is_empty() {
-        return;
-    }
-    let ink = if word == "Waiting" { Ink::Change } else { Ink::Lose };
-    let line = Line::new().add(ink, format!("{word}:")).text(format!(" {} ({what}).", rollout::names(fleets)));
-    page.wrap(0, HANG, &line);
 }
 
 fn what_was_done(page: &mut Page, done: &[(Action, Addr)]) {

@@ -1,7 +1,6 @@
 //! Rollouts: how far they are, and what came of what somebody said to one.
 
 use crate::model::Millis;
-use crate::model::addr::Block;
 use crate::model::rollout::{Phase, Rollout, ZoneTally};
 use crate::model::spec::ImageUse;
 use crate::store::{Lease, PauseWish};
@@ -205,10 +204,9 @@ fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&
         Phase::Paused => vec![resume, promote],
         Phase::Done => Vec::new(),
         Phase::Stopped | Phase::Aborted => vec![resume],
-        Phase::TakenBack => vec![
-            "the same is not rolled out again; what the config asks for next is".to_owned(),
-            retry,
-        ],
+        Phase::TakenBack => {
+            vec!["the same is not rolled out again; what the config asks for next is".to_owned(), retry]
+        }
     };
     if row.phase != Phase::TakenBack {
         lines.extend(back);
@@ -218,7 +216,13 @@ fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&
 
 /// What came of what somebody said to the rollout of a fleet.
 #[must_use]
-pub fn said(said: &Said, row: &Rollout, lease: Option<&Lease>, command: &dyn Fn(&str) -> String, style: Style) -> String {
+pub fn said(
+    said: &Said,
+    row: &Rollout,
+    lease: Option<&Lease>,
+    command: &dyn Fn(&str) -> String,
+    style: Style,
+) -> String {
     let Said { word, heard, run } = said;
     let block = &row.block;
     let mut page = Page::new(style);
@@ -320,19 +324,8 @@ fn rollout(told: &Told<'_>) -> Node {
 
 /// The row of a rollout as JSON.
 pub(super) fn row_json(row: &Rollout) -> Node {
-    let Rollout {
-        block,
-        target,
-        to,
-        before: _,
-        phase,
-        canary_passed,
-        promoted,
-        failed,
-        why,
-        started_ms,
-        changed_ms,
-    } = row;
+    let Rollout { block, target, to, before: _, phase, canary_passed, promoted, failed, why, started_ms, changed_ms } =
+        row;
     object! {
         "address" => block.to_string(),
         "phase" => phase.word(),
@@ -346,9 +339,4 @@ pub(super) fn row_json(row: &Rollout) -> Node {
         "started" => words::rfc3339(*started_ms),
         "changed" => words::rfc3339(*changed_ms),
     }
-}
-
-/// Names of fleets in a row.
-pub(super) fn names<'a>(fleets: impl IntoIterator<Item = &'a Block>) -> String {
-    fleets.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -7,10 +7,11 @@ use crate::model::rollout::{Phase, Rollout};
 use crate::model::update::{Address, Check, Health, Hook, HookRun, Moment, Strategy};
 use crate::plan::{Do, Gate, HookStep, Plan, RolloutPlan};
 
-use super::node::{Node, object};
+use super::node::Node;
+use super::progress::webhook_host;
 use super::rollout::row_json;
 use super::style::{Ink, Line, Page};
-use super::words;
+use super::{watched, words};
 
 const INDENT: usize = 6;
 /// The longest label and the space behind it.
@@ -22,8 +23,8 @@ const MAX_KINDS: usize = 4;
 #[derive(Clone, Copy, Default)]
 struct Steps<'a> {
     gate: Option<&'a Gate>,
-    before_stop: Option<&'a Hook>,
-    after_ready: Option<&'a Hook>,
+    before_stop: Option<&'a HookStep>,
+    after_ready: Option<&'a HookStep>,
     /// Whether a gate makes it wait for somebody.
     pauses: bool,
 }
@@ -41,9 +42,8 @@ fn steps(plan: &Plan) -> BTreeMap<&Block, Steps<'_>> {
                 fleet.pauses |= gate.passed.is_some_and(|mark| mark.phase == Phase::Paused);
             }
             Do::Hook(hook) => {
-                let HookStep { fleet, region: _, moment, hook } = hook.as_ref();
-                let fleet = fleets.entry(fleet).or_default();
-                match moment {
+                let fleet = fleets.entry(&hook.fleet).or_default();
+                match hook.moment {
                     Moment::BeforeStop => fleet.before_stop = Some(hook),
                     Moment::AfterReady => fleet.after_ready = Some(hook),
                 }
@@ -84,8 +84,7 @@ fn one(page: &mut Page, rollout: &RolloutPlan, steps: Steps<'_>) {
     if let Some(gate) = steps.gate {
         field("each gate", past(gate));
     }
-    let hooks = [("before_stop", steps.before_stop), ("after_ready", steps.after_ready)];
-    let hooks: Vec<String> = hooks.into_iter().filter_map(|(word, hook)| Some(hooked(word, hook?))).collect();
+    let hooks: Vec<String> = [steps.before_stop, steps.after_ready].into_iter().flatten().map(hooked).collect();
     if !hooks.is_empty() {
         field("hooks", hooks.join("; "));
     }
@@ -130,24 +129,19 @@ fn in_batches(canary: bool, batches: &[u32]) -> String {
     } else {
         parts.extend(kinds.into_iter().filter_map(|kind| {
             let size = kind.first()?;
-            Some(if kind.len() == 1 { format!("1 batch of {size}") } else { format!("{} batches of {size}", kind.len()) })
+            Some(if kind.len() == 1 {
+                format!("1 batch of {size}")
+            } else {
+                format!("{} batches of {size}", kind.len())
+            })
         }));
     }
     parts.join(", then ")
 }
 
 fn past(gate: &Gate) -> String {
-    let Gate {
-        fleet: _,
-        region: _,
-        health,
-        min_ready_ms,
-        bake_ms,
-        most_failures: _,
-        frees: _,
-        passed: _,
-        failed: _,
-    } = gate;
+    let Gate { fleet: _, region: _, health, min_ready_ms, bake_ms, most_failures: _, frees: _, passed: _, failed: _ } =
+        gate;
     let mut text = healthy(health);
     if *min_ready_ms > 0 {
         text.push_str(&format!("; each for {}", words::span(*min_ready_ms)));
@@ -177,14 +171,14 @@ fn healthy(health: &Health) -> String {
     format!("{asked}, by its {by} address{times}, asked every {}, within {within}", words::span(*interval_ms))
 }
 
-/// What a hook runs; of an address only that it is one, for it may hold a secret.
-fn hooked(word: &str, hook: &Hook) -> String {
-    let Hook { run, timeout_ms } = hook;
+/// What a hook runs; of an address only the host, for the rest may be what lets one in.
+fn hooked(step: &HookStep) -> String {
+    let HookStep { fleet: _, region: _, moment, hook: Hook { run, timeout_ms } } = step;
     let what = match run {
         HookRun::Command(words) => format!("runs {}", words.first().map_or("nothing", String::as_str)),
-        HookRun::Webhook(_) => "posts to its address".to_owned(),
+        HookRun::Webhook(url) => format!("posts to {}", webhook_host(url)),
     };
-    format!("{word} {what}, for at most {}", words::span(*timeout_ms))
+    format!("{} {what}, for at most {}", moment.word(), words::span(*timeout_ms))
 }
 
 fn on_failure(gate: &Gate, row: &Rollout) -> Option<String> {
@@ -207,22 +201,14 @@ pub(super) fn json(plan: &Plan) -> Node {
     Node::list(plan.rollouts.iter().map(|rollout| {
         let RolloutPlan { row, strategy, why, batches, canary, left, count, least_available, most } = rollout;
         let of = steps.get(&row.block).copied().unwrap_or_default();
-        let hook = |hook: &Hook| {
-            let Hook { run, timeout_ms } = hook;
-            let runs = match run {
-                HookRun::Command(_) => "command",
-                HookRun::Webhook(_) => "webhook",
-            };
-            object! { "runs" => runs, "timeout_ms" => *timeout_ms }
-        };
         row_json(row)
             .with("strategy", strategy_word(*strategy))
             .with("strategy_why", why)
             .with("batches", Node::list(batches.iter().copied()))
             .with("canary", *canary)
-            .with("gate", of.gate.map(gate_json))
-            .with("before_stop", of.before_stop.map(hook))
-            .with("after_ready", of.after_ready.map(hook))
+            .with("gate", of.gate.map(watched::gate))
+            .with("before_stop", of.before_stop.map(watched::hook))
+            .with("after_ready", of.after_ready.map(watched::hook))
             .with("count", *count)
             .with("least_available", *least_available)
             .with("most_instances", *most)
@@ -239,40 +225,41 @@ fn strategy_word(strategy: Strategy) -> &'static str {
     }
 }
 
-fn gate_json(gate: &Gate) -> Node {
-    let Gate {
-        fleet: _,
-        region: _,
-        health: Health { check, address, interval_ms, threshold, deadline_ms },
-        min_ready_ms,
-        bake_ms,
-        most_failures,
-        frees: _,
-        passed: _,
-        failed,
-    } = gate;
-    let check = check.as_ref().map(|check| match check {
-        Check::Tcp { port } => object! { "kind" => "tcp", "port" => u32::from(*port) },
-        Check::Http { port, path, status, body } => object! {
-            "kind" => "http",
-            "port" => u32::from(*port),
-            "path" => path,
-            "status" => u32::from(*status),
-            "body" => body.as_ref(),
-        },
-    });
-    object! {
-        "check" => check,
-        "by_address" => match address {
-            Address::Private => "private",
-            Address::Public => "public",
-        },
-        "interval_ms" => *interval_ms,
-        "threshold" => *threshold,
-        "deadline_ms" => *deadline_ms,
-        "min_ready_ms" => *min_ready_ms,
-        "bake_ms" => *bake_ms,
-        "most_failures" => *most_failures,
-        "on_failure" => failed.map(Phase::word),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_told_in_a_few_words() {
+        for (canary, batches, text) in [
+            (true, &[1, 5, 5, 5, 4][..], "1 canary, then 3 batches of 5, then 1 batch of 4"),
+            (true, &[2], "2 canaries"),
+            (false, &[5, 5], "2 batches of 5"),
+            (false, &[3], "1 batch of 3"),
+            (false, &[1, 2, 3, 1, 2], "5 batches of 1 to 3"),
+            (true, &[1, 1, 2, 3, 1, 2], "1 canary, then 5 batches of 1 to 3"),
+        ] {
+            assert_eq!(in_batches(canary, batches), text);
+        }
+    }
+
+    #[test]
+    fn what_an_instance_has_to_show_is_told_in_a_sentence() {
+        let health = |check, threshold| Health { check, threshold, address: Address::Public, ..Health::default() };
+        let http = |body| Check::Http { port: 8080, path: "/healthz".into(), status: 204, body };
+        for (health, text) in [
+            (health(None, 2), "each instance runs, within 10 min"),
+            (
+                health(Some(Check::Tcp { port: 22 }), 1),
+                "each takes connections at port 22, by its public address, asked every 5 s, within 10 min",
+            ),
+            (
+                health(Some(http(Some("ok".into()))), 3),
+                "each answers GET :8080/healthz with 204 and \"ok\", by its public address, 3 times in a row, asked every 5 s, \
+                 within 10 min",
+            ),
+        ] {
+            assert_eq!(healthy(&health), text);
+        }
     }
 }

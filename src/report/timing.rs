@@ -90,6 +90,7 @@ impl Timing {
             | Progress::Retrying { .. }
             | Progress::Percent { .. }
             | Progress::Settled { .. }
+            | Progress::Gate { .. }
             | Progress::Failed { .. }
             | Progress::Skipped { .. } => {}
         }

@@ -14,8 +14,8 @@ use super::lock::displaced;
 use super::migrate::meta;
 use super::packed::Kept;
 use super::rows::{
-    Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, sane_time, text, time,
-    value,
+    Shared, cloud_id, counter, lineage, maybe_text, maybe_time, of_json, of_part, of_word, origin, sane_time, text,
+    time, value,
 };
 use super::{DurationRow, RunOutcome, RunRow, Stored};
 use crate::model::addr::{Addr, Block, Kind};

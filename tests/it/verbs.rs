@@ -4,6 +4,8 @@ mod doctor;
 mod explain;
 mod history;
 mod lock;
+mod rollout;
+mod rollout_runs;
 mod start;
 mod state;
 
@@ -24,6 +26,16 @@ fn keys(json: &Value, found: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Every key of it is in the documentation.
+#[track_caller]
+fn documented(json: &Value) {
+    let docs = include_str!("../../docs/json.md");
+    let mut found = BTreeSet::new();
+    keys(json, &mut found);
+    let missing: Vec<&String> = found.iter().filter(|key| !docs.contains(&format!("`{key}`"))).collect();
+    assert!(!found.is_empty() && missing.is_empty(), "docs/json.md lacks {missing:?}");
 }
 
 #[test]

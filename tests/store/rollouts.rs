@@ -81,7 +81,10 @@ fn no_wish_is_lost() {
         let next = theirs.lock(&holder("bob"), 500, 500, &|_| false).expect("free, or taken over");
         let stored = theirs.load().expect("loaded");
         assert_eq!(stored.recorded.rollouts.len(), 1);
-        assert_eq!((stored.recorded.rollouts.into_values().next(), stored.recorded.serial), (Some(paused(&before)), serial + 1));
+        assert_eq!(
+            (stored.recorded.rollouts.into_values().next(), stored.recorded.serial),
+            (Some(paused(&before)), serial + 1)
+        );
         assert_eq!(theirs.pauses().expect("read"), []);
         theirs.unlock(next).expect("given back");
         assert_eq!(theirs.load().expect("loaded").recorded.serial, serial + 1);

@@ -8,10 +8,15 @@
 //! ```
 //!
 //! All that one event writes goes into one commit; the driver groups commits further. A failed target blocks what
-//! depends on it, and nothing else.
+//! depends on it, and nothing else. Between the batches of a rollout stand gates ([`gate`]), which look and do not act.
 
+mod course;
 mod doubt;
 mod facts;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
+mod hook;
 mod op;
 mod protocol;
 mod refusal;
@@ -27,12 +32,14 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::{CloudId, Region};
 use crate::model::recorded::OpId;
-use crate::plan::{Change, Effect, Plan, Step};
+use crate::plan::{Change, Do, Effect, Plan, Step};
 use crate::store::{OpRecord, OpState, Record};
 
-pub use protocol::{CallId, Command, Event, Seq, Settings, Urgency};
+pub use protocol::{CallId, Command, Event, HookCall, HookId, Probe, ProbeId, Seq, Settings, Urgency};
 
+use course::Course;
 use facts::Facts;
+use gate::Watched;
 use op::Op;
 use step::StepState;
 use watch::{Group, Watch, WatchKey};
@@ -89,12 +96,20 @@ pub struct Engine<'p> {
     budgets: Budgets,
     watches: BTreeMap<WatchKey, Watch>,
     due: BTreeMap<Group, BTreeSet<(Millis, WatchKey)>>,
+    /// Gates that are open; each is an operation that the journal does not have.
+    gates: BTreeMap<OpId, Watched<'p>>,
+    /// How far rollouts are.
+    courses: BTreeMap<Block, Course>,
+    /// Which target of which gate is asked.
+    probes: BTreeMap<ProbeId, (OpId, usize)>,
+    next_probe: ProbeId,
+    /// Hooks that run.
+    hooks: BTreeMap<HookId, OpId>,
+    next_hook: HookId,
     outputs: BTreeMap<(StepId, u32), CloudId>,
     facts: Facts,
     ids_ever: BTreeSet<String>,
     stop: Option<Urgency>,
-    /// Fleets whose rollout is to pause at its next gate, and why.
-    pausing: BTreeMap<Block, String>,
     outcome: Outcome,
     broken: bool,
     ended: bool,
@@ -109,6 +124,7 @@ impl<'p> Engine<'p> {
         engine.changes = &plan.changes;
         engine.plan = &plan.steps;
         engine.steps_left = plan.steps.len();
+        engine.courses = Course::of(&plan.rollouts);
         for step in &plan.steps {
             let waits = step.waits_for();
             for other in &waits {
@@ -117,7 +133,11 @@ impl<'p> Engine<'p> {
             if waits.is_empty() {
                 engine.ready.insert(step.id);
             }
-            engine.steps.push(StepState::new(waits.len(), step.targets.len()));
+            let targets = step.targets.len();
+            engine.steps.push(match &step.does {
+                Do::Gate(_) => StepState::gate(targets).waiting(waits.len()),
+                Do::Call(_) | Do::Await { .. } | Do::Record | Do::Hook(_) => StepState::new(waits.len(), targets),
+            });
         }
         engine
     }
@@ -164,10 +184,15 @@ impl<'p> Engine<'p> {
             told: Vec::new(),
             watches: BTreeMap::new(),
             due: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            courses: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            next_probe: ProbeId(0),
+            hooks: BTreeMap::new(),
+            next_hook: HookId(0),
             outputs: BTreeMap::new(),
             ids_ever: BTreeSet::new(),
             stop: None,
-            pausing: BTreeMap::new(),
             outcome: Outcome::default(),
             broken: false,
             ended: false,
@@ -206,6 +231,9 @@ impl<'p> Engine<'p> {
                     None => {}
                 }
             }
+            Event::Probed(id, answer) => self.probed(now, id, answer),
+            Event::Hooked(id, result) => self.hooked(now, id, result),
+            Event::Pause(fleet, why) => self.wish_to_pause(&fleet, why),
             Event::Woke => {
                 if self.recovering {
                     self.take_up(now, out);
@@ -214,10 +242,10 @@ impl<'p> Engine<'p> {
             Event::Stop(urgency) => {
                 self.outcome.interrupted = true;
                 let at_once = urgency == Urgency::Now;
-                self.told.push(Progress::Stopping { under_way: self.calls.len(), at_once });
+                let under_way = self.calls.len() + self.hooks.len();
+                self.told.push(Progress::Stopping { under_way, at_once });
                 self.stop = self.stop.max(Some(urgency));
             }
-            Event::Pause(fleet, why) => drop(self.pausing.insert(fleet, why)),
         }
         self.proceed(now, out);
     }
@@ -247,8 +275,10 @@ impl<'p> Engine<'p> {
         self.send_queued(now);
         if self.stop.is_none() {
             self.look_due(now, out);
+            self.gates_due(now, out);
             self.poll_due(now, out);
         }
+        self.tell_health();
         out.extend(std::mem::take(&mut self.told).into_iter().map(Command::Tell));
         self.flush(out);
         if self.finished() {
@@ -259,7 +289,8 @@ impl<'p> Engine<'p> {
     }
 
     fn finished(&self) -> bool {
-        let idle = self.calls.is_empty() && self.afters.is_empty();
+        // What is looked at goes on by itself, and so nobody waits for an answer; what a hook does must be known.
+        let idle = self.calls.is_empty() && self.afters.is_empty() && self.hooks.is_empty();
         let all_done = self.steps_left == 0 && self.ops_left == 0;
         idle && (all_done || (self.stop.is_some() && self.queue.is_empty() && self.waiting.is_empty()))
     }
@@ -374,7 +405,7 @@ impl<'p> Engine<'p> {
         let free = self.next_free(now).filter(|_| !busy);
         let polls = self.next_poll();
         let looks = self.looks.first().map(|(at, _)| *at);
-        let next = [queued, free, polls, looks].into_iter().flatten().min();
+        let next = [queued, free, polls, looks, self.next_gate()].into_iter().flatten().min();
         let Some(next) = next else { return };
         let next = next.max(now);
         if self.wake.is_none_or(|wake| wake != next || wake <= now) {
@@ -415,21 +446,21 @@ impl<'p> Engine<'p> {
 /// The word by which a step is told about.
 fn action_of(step: &Step) -> &'static str {
     match &step.does {
-        crate::plan::Do::Call(call) => call.body.action(),
-        crate::plan::Do::Await { .. } => "Await",
-        crate::plan::Do::Record => "Record",
-        crate::plan::Do::Gate(_) => "Gate",
-        crate::plan::Do::Hook(_) => "Hook",
+        Do::Call(call) => call.body.action(),
+        Do::Await { .. } => "Await",
+        Do::Record => "Record",
+        Do::Gate(_) => "Gate",
+        Do::Hook(_) => "Hook",
     }
 }
 
 fn region_of(step: &Step) -> Option<&Region> {
     match &step.does {
-        crate::plan::Do::Call(call) => Some(&call.region),
-        crate::plan::Do::Await { region } => Some(region),
-        crate::plan::Do::Gate(gate) => Some(&gate.region),
-        crate::plan::Do::Hook(hook) => Some(&hook.region),
-        crate::plan::Do::Record => None,
+        Do::Call(call) => Some(&call.region),
+        Do::Await { region } => Some(region),
+        Do::Gate(gate) => Some(&gate.region),
+        Do::Hook(hook) => Some(&hook.region),
+        Do::Record => None,
     }
 }
 

@@ -4,9 +4,11 @@ use crate::apply::events::{Outcome, Progress};
 use crate::cloud::budget::Budgets;
 use crate::cloud::call::{Answer, Call, Fault};
 use crate::model::Millis;
-use crate::model::addr::Block;
-use crate::model::ids::Uin;
+use crate::model::addr::{Addr, Block};
+use crate::model::ids::{CloudId, InstanceId, Region, Uin};
+use crate::model::label::Label;
 use crate::model::recorded::RunId;
+use crate::model::update::{Check, Hook, Moment};
 use crate::store::{Record, StoreFault};
 
 /// A commit, in order.
@@ -16,6 +18,44 @@ pub struct Seq(pub u64);
 /// A call that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct CallId(pub u64);
+
+/// A probe that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ProbeId(pub u64);
+
+/// A hook that runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct HookId(pub u64);
+
+/// What an instance is asked, to see whether it is healthy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// Where it is.
+    pub region: Region,
+    /// Which.
+    pub instance: InstanceId,
+    /// By which address.
+    pub address: Label,
+    /// What.
+    pub check: Check,
+    /// How long it may take to answer.
+    pub timeout_ms: Millis,
+}
+
+/// Something of the user's that is run for instances.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HookCall {
+    /// The fleet.
+    pub fleet: Block,
+    /// Where.
+    pub region: Region,
+    /// When.
+    pub moment: Moment,
+    /// What.
+    pub hook: Hook,
+    /// The instances.
+    pub instances: Vec<(Addr, CloudId)>,
+}
 
 /// How soon it should stop.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,6 +75,10 @@ pub enum Event {
     Refused(Seq, StoreFault),
     /// A call was answered, or not.
     Replied(CallId, Result<Answer, Fault>),
+    /// An instance answered a probe as it should, or a clause that says what it did.
+    Probed(ProbeId, Result<(), String>),
+    /// A hook has run, or a clause that says why it failed.
+    Hooked(HookId, Result<(), String>),
     /// Time went by, or it begins.
     Woke,
     /// Somebody wants it to stop.
@@ -57,6 +101,10 @@ pub enum Command {
         /// The time of its signature.
         signed_ms: Millis,
     },
+    /// Ask an instance. Nobody minds where no answer comes.
+    Probe(ProbeId, Probe),
+    /// Run a hook; its end is waited for.
+    Hook(HookId, Box<HookCall>),
     /// Come back at this local time, at the latest.
     Wake(Millis),
     /// Say this to whoever watches.

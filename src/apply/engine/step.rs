@@ -25,7 +25,9 @@ pub(super) struct StepState {
     pub(super) done: BTreeSet<u32>,
     targets: usize,
     over: bool,
-    /// What failed first, where the step was skipped for it.
+    /// Of a gate: whether it has passed.
+    passed: Option<bool>,
+    /// Where the step was skipped, or is a gate that has not passed: a clause that says why.
     because: Option<String>,
     started_ms: Millis,
     /// Whether it was told that it started.
@@ -33,6 +35,7 @@ pub(super) struct StepState {
 }
 
 impl StepState {
+    /// Of a step that waits for so many others.
     pub(super) fn new(waiting: usize, targets: usize) -> Self {
         Self {
             waiting,
@@ -40,6 +43,7 @@ impl StepState {
             done: BTreeSet::new(),
             targets,
             over: false,
+            passed: None,
             because: None,
             started_ms: 0,
             told: false,
@@ -50,8 +54,23 @@ impl StepState {
         self.over
     }
 
+    /// Of a gate, which succeeds when it passes, and not when all of its targets do.
+    pub(super) fn gate(targets: usize) -> Self {
+        Self { passed: Some(false), ..Self::new(0, targets) }
+    }
+
+    pub(super) fn waiting(self, waiting: usize) -> Self {
+        Self { waiting, ..self }
+    }
+
+    /// A gate has passed, or a clause that says why not.
+    pub(super) fn judge(&mut self, passed: bool, because: String) {
+        self.passed = Some(passed);
+        self.because = (!passed).then_some(because);
+    }
+
     fn succeeded(&self) -> bool {
-        self.done.len() == self.targets
+        self.passed.unwrap_or(self.done.len() == self.targets)
     }
 }
 
@@ -68,13 +87,16 @@ impl Engine<'_> {
             self.skip(now, &step, &because, out);
             return;
         }
-        let Some((step, indices)) = self.resolved(now, step, out) else { return };
-        if let Some(state) = self.steps.get_mut(id.0 as usize) {
-            state.started_ms = now;
+        if matches!(step.does, Do::Gate(_)) {
+            self.begin_gate(now, step, out);
+            return;
         }
+        let Some((step, indices)) = self.resolved(now, step, out) else { return };
+        self.began(id, now);
         match &step.does {
             Do::Record => self.record_only(&step, &indices, out),
-            Do::Await { .. } | Do::Gate(_) | Do::Hook(_) => self.await_only(now, step, indices, out),
+            Do::Await { .. } | Do::Gate(_) => self.await_only(now, step, indices, out),
+            Do::Hook(_) => self.begin_hook(now, step, indices, out),
             Do::Call(_) => {
                 if self.facts.fresh(now, &step, self.set.fresh_ms) {
                     self.intend(now, step, indices, out);
@@ -85,7 +107,18 @@ impl Engine<'_> {
         }
     }
 
-    /// Why a step cannot start at all.
+    pub(super) fn began(&mut self, id: StepId, now: Millis) {
+        if let Some(state) = self.steps.get_mut(id.0 as usize) {
+            state.started_ms = now;
+        }
+    }
+
+    /// Why nothing of a step was tried, or what comes behind it is not: a clause.
+    pub(super) fn why_skipped(&self, step: StepId) -> Option<String> {
+        self.steps.get(step.0 as usize).and_then(|state| state.because.clone())
+    }
+
+    /// Why a step cannot start at all: a clause.
     fn blocked(&self, step: &Step) -> Option<String> {
         step.needs.iter().find_map(|need| match need {
             Need::Success(other) => {
@@ -98,7 +131,8 @@ impl Engine<'_> {
                 }
                 let targets = &self.plan.get(other.0 as usize)?.targets;
                 let failed = targets.iter().zip(0..).find(|(_, n)| !state.done.contains(n));
-                Some(failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string()))
+                let failed = failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string());
+                Some(not_there(&failed))
             }
             Need::Over(_) => None,
         })
@@ -123,9 +157,7 @@ impl Engine<'_> {
                     let because = self.name_of(other, of);
                     self.skip_target(&step, &target, &because, out);
                     // Its id may be known all the same: then the call must not name it either.
-                    let planned = self.plan.get(other.0 as usize).and_then(|step| step.targets.get(of as usize));
-                    let known = planned.and_then(|target| target.id.as_ref()).and_then(Arg::known);
-                    if let (Some(id), Do::Call(call)) = (known, &mut step.does) {
+                    if let (Some(id), Do::Call(call)) = (self.foreseen(other, of), &mut step.does) {
                         call.body.without(id.as_str());
                     }
                     continue;
@@ -143,16 +175,37 @@ impl Engine<'_> {
         Some((step, indices))
     }
 
-    /// What failed, where a step did not hand an id out: what the step itself was skipped for, or its target.
-    fn name_of(&self, step: StepId, target: u32) -> String {
-        if let Some(because) = self.steps.get(step.0 as usize).and_then(|state| state.because.clone()) {
-            return because;
+    /// The id that a target hands out when it succeeds, where the plan knew it.
+    fn foreseen(&self, step: StepId, n: u32) -> Option<CloudId> {
+        let (mut step, mut n) = (step, n);
+        loop {
+            let planned = self.plan.get(step.0 as usize)?;
+            if let Some(freed) = planned.frees(n) {
+                return freed.cloned();
+            }
+            // What hands it on stands before it, so this comes to an end.
+            match planned.targets.get(n as usize)?.id.as_ref()? {
+                Arg::Known(id) => return Some(id.clone()),
+                Arg::Output { step: other, target } if *other < step => (step, n) = (*other, *target),
+                Arg::Output { .. } => return None,
+            }
         }
-        let target = self.plan.get(step.0 as usize).and_then(|step| step.targets.get(target as usize));
-        target.map_or_else(|| step.to_string(), |target| full_addr(target).to_string())
     }
 
-    fn skip(&mut self, now: Millis, step: &Step, because: &str, out: &mut Vec<Command>) {
+    /// Why a step did not hand an id out: what the step itself was skipped for, or its target. A clause.
+    fn name_of(&self, step: StepId, target: u32) -> String {
+        if let Some(because) = self.why_skipped(step) {
+            return because;
+        }
+        let planned = self.plan.get(step.0 as usize);
+        // What a gate frees is numbered behind its targets.
+        let targets = planned.map_or(1, |step| step.targets.len().max(1));
+        let target = planned.and_then(|step| step.targets.get(target as usize % targets));
+        not_there(&target.map_or_else(|| step.to_string(), |target| full_addr(target).to_string()))
+    }
+
+    /// Nothing of a step is tried, and a clause says why.
+    pub(super) fn skip(&mut self, now: Millis, step: &Step, because: &str, out: &mut Vec<Command>) {
         if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
             state.because = Some(because.to_owned());
         }
@@ -160,15 +213,15 @@ impl Engine<'_> {
             self.finish_step(now, step.id, out);
             return;
         }
-        let because = format!("{because} did not succeed");
+        let because = because.to_owned();
         let addrs: Vec<Addr> = step.targets.iter().map(full_addr).collect();
         self.outcome.skipped.extend(addrs.iter().map(|addr| (addr.clone(), because.clone())));
         out.push(Command::Tell(Progress::Skipped { step: step.id, addrs, because }));
         self.finish_step(now, step.id, out);
     }
 
-    fn skip_target(&mut self, step: &Step, target: &Target, because: &str, out: &mut Vec<Command>) {
-        let because = format!("{because} did not succeed");
+    pub(super) fn skip_target(&mut self, step: &Step, target: &Target, because: &str, out: &mut Vec<Command>) {
+        let because = because.to_owned();
         self.outcome.skipped.push((full_addr(target), because.clone()));
         out.push(Command::Tell(Progress::Skipped { step: step.id, addrs: vec![full_addr(target)], because }));
     }
@@ -228,7 +281,7 @@ impl Engine<'_> {
         self.then(After::Intended(id));
     }
 
-    fn open_op(&mut self, step: Step, indices: Vec<u32>, now: Millis, state: OpState) -> OpId {
+    pub(super) fn open_op(&mut self, step: Step, indices: Vec<u32>, now: Millis, state: OpState) -> OpId {
         let id = self.next_op;
         self.next_op = OpId(id.0 + 1);
         let known = step.targets.iter().map(|target| target.id.as_ref().and_then(Arg::known).cloned()).collect();
@@ -255,7 +308,7 @@ impl Engine<'_> {
         id
     }
 
-    fn tell_started(&mut self, step: &Step, out: &mut Vec<Command>) {
+    pub(super) fn tell_started(&mut self, step: &Step, out: &mut Vec<Command>) {
         if let Some(state) = self.steps.get_mut(step.id.0 as usize) {
             state.told = true;
         }
@@ -293,6 +346,10 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+fn not_there(what: &str) -> String {
+    format!("{what} did not succeed")
 }
 
 /// What a target becomes when it succeeded.

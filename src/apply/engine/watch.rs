@@ -19,16 +19,32 @@ pub(super) struct Group {
     images: bool,
 }
 
+impl Group {
+    pub(super) fn instances(region: Region) -> Self {
+        Self { region, images: false }
+    }
+}
+
 /// One thing that is looked after, for one operation. Without a target: an id that is not bound yet, or the source of
 /// a copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct WatchKey {
-    op: OpId,
+    pub(super) op: OpId,
     target: Option<usize>,
     id: CloudId,
 }
 
 impl WatchKey {
+    /// One that is looked after for a target.
+    pub(super) fn of_target(op: OpId, n: usize, id: CloudId) -> Self {
+        Self { op, target: Some(n), id }
+    }
+
+    /// Which target it is looked after for.
+    pub(super) fn target(&self) -> Option<usize> {
+        self.target
+    }
+
     /// Whether it is the id of an instance that no target has yet.
     fn nameless(&self) -> bool {
         self.target.is_none() && self.id.instance().is_some()
@@ -67,6 +83,7 @@ impl Engine<'_> {
         let region = match &step.does {
             Do::Call(call) => call.region.clone(),
             Do::Await { region } => region.clone(),
+            // They have ways of their own.
             Do::Record | Do::Gate(_) | Do::Hook(_) => return,
         };
         let every_ms = (step.settle.expected_ms / 10).max(LEAST_EVERY_MS);
@@ -178,7 +195,9 @@ impl Engine<'_> {
                 let hopeless = matches!(fault.class, Class::Auth | Class::Denied | Class::Invalid);
                 for key in keys {
                     // The question was refused: that says nothing of what it was about.
-                    if hopeless && key.nameless() {
+                    if self.is_gate(key.op) {
+                        self.gate_unlisted(now, &key, &fault.to_string(), hopeless);
+                    } else if hopeless && key.nameless() {
                         // Only the journal knows the id.
                         self.leave_in_doubt(now, key.op, &format!("{}: {fault}", key.id), out);
                     } else if hopeless {
@@ -216,6 +235,10 @@ impl Engine<'_> {
         for key in keys {
             let instance = key.id.instance().and_then(|id| instances.get(id));
             let image = key.id.image().and_then(|id| images.get(id));
+            if self.is_gate(key.op) {
+                self.gate_listed(now, &key, instance, out);
+                continue;
+            }
             let Some(watch) = self.watches.get_mut(&key) else { continue };
             let was_seen = watch.seen;
             let listed = instance.is_some() || image.is_some();

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::machines::Constitution;
 use crate::model::Millis;
 use crate::model::catalog::{self, RegionEntry, TypeEntry};
 
@@ -33,6 +34,9 @@ pub struct Content {
     /// Whether it came in without cloud-init.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_cloudinit: bool,
+    /// How machines are that run from it, as far as that was baked into it.
+    #[serde(default, skip_serializing_if = "Constitution::is_plain")]
+    pub baked: Constitution,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
@@ -143,6 +147,7 @@ impl PublicImage {
             imported: false,
             byol: false,
             no_cloudinit: false,
+            baked: Constitution::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ use rusqlite::{Connection, params};
 use super::accounts::{FIRST_MAIN, WITH_KEYS};
 use super::catalogue::{Content, is_finance, is_mainland};
 use super::ids::{self, Kind};
+use super::machines::Constitution;
 use crate::model::Millis;
 use crate::model::catalog::RegionEntry;
 
@@ -130,6 +131,7 @@ impl MarketImage {
             imported: false,
             byol: false,
             no_cloudinit: false,
+            baked: Constitution::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::catalogue::Content;
 use super::ids::{self, Kind};
 use super::images::Custom;
 use super::instances::{Machine, Spec};
+use super::machines::Condition;
 use super::refusal::Done;
 use super::settings::Settings;
 use super::{db, fixtures, tags};
@@ -156,9 +157,7 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
         };
         let id = machine.id(at.seed);
         let state = machine.state(at.now, settings).word().to_owned();
-        let since = machine.boot_ms.filter(|_| state == "RUNNING").map(|ms| at.now - ms - spec.script.boot_ms);
-        let booted = since.is_some_and(|since| since >= 0);
-        let sick = since.zip(spec.script.unhealthy_ms).is_some_and(|(since, after)| since >= after);
+        let Condition { booted, healthy } = machine.condition(spec, at.now, settings);
         let tags = tags_of(Kind::Instance, machine.n)?;
         let place = all.place(machine.account, &machine.region);
         for (disk, what) in machine.disks(spec, at.seed) {
@@ -179,7 +178,7 @@ pub(crate) fn holdings(connection: &mut Connection, now: Millis, settings: &Sett
             tags,
             content: spec.content.clone(),
             booted,
-            healthy: booted && !sick,
+            healthy,
         };
         place.instances.insert(id, held);
     }

@@ -54,11 +54,13 @@ pub use db::OpenError;
 pub use faults::Faults;
 pub use inspect::Holdings;
 pub use loopback::Loopback;
+pub use machines::Constitution;
 pub use settings::{Injection, LogEntry, Lost, Settings};
 
 use super::cvm::transport::{HttpRequest, HttpResponse};
 use super::cvm::wire::{Envelope, answers::Accepted};
 use crate::model::Millis;
+use crate::model::update::Check;
 use faults::Fault;
 use refusal::{Done, Refusal};
 
@@ -131,6 +133,17 @@ impl Embedded {
             path: inner.db.path().unwrap_or_default().into(),
             why: refusal.message,
         })
+    }
+
+    /// What the machine of an instance answers when it is asked; it notes nothing of that.
+    ///
+    /// # Errors
+    /// A clause that says what it does in place of what it should.
+    pub fn probe(&self, now_ms: Millis, region: &str, instance: &str, check: &Check) -> Result<(), String> {
+        let inner = self.lock();
+        let at = inner.last_ms.max(now_ms.clamp(0, LAST_MS));
+        machines::probe(&inner.db, at, &self.settings, (region, instance), check)
+            .unwrap_or_else(|refusal| Err(format!("the embedded cloud cannot be read: {}", refusal.message)))
     }
 
     /// Answers a request, whether or not anybody gets to hear it.

@@ -210,6 +210,7 @@ fn of_spec(spec: &SlotSpec, mark: &str) -> Instance {
         internet_charge: internet.as_ref().map(|internet| internet.charge.word().into()),
         bandwidth_mbps: internet.as_ref().map_or(0, |internet| internet.bandwidth_mbps),
         addresses: Vec::new(),
+        private_addresses: 0,
         created_ms: 0,
         latest: None,
         protected: *protect,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cloud::call::StepId;
 use crate::model::Millis;
 use crate::model::ids::Region;
-use crate::plan::{Do, Plan};
+use crate::plan::{Do, Gate, Plan};
 
 /// What a plan says of a step beforehand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -17,6 +17,9 @@ pub struct Foreseen {
     /// The first step of that; `None`: nothing that takes any time waits for it.
     pub next: Option<StepId>,
 }
+
+/// How long an instance that is well takes to answer, with the Describe that tells where it is.
+const PROBE_MS: Millis = 100;
 
 /// How long actions took in earlier runs, by action and region.
 pub type Measured = BTreeMap<String, BTreeMap<Region, Millis>>;
@@ -30,7 +33,8 @@ pub fn foresee(plan: &Plan, measured: &Measured) -> Vec<Foreseen> {
         let Some(own) = all.get_mut(step.id.0 as usize) else { continue };
         let took = match &step.does {
             Do::Call(call) => measured.get(call.body.action()).and_then(|of| of.get(&call.region)).copied(),
-            Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => None,
+            Do::Gate(gate) => Some(looks_ms(gate).max(step.settle.expected_ms)),
+            Do::Await { .. } | Do::Record | Do::Hook(_) => None,
         };
         own.expected_ms = took.unwrap_or(step.settle.expected_ms);
         let all_ms = own.expected_ms + own.after_ms;
@@ -42,6 +46,19 @@ pub fn foresee(plan: &Plan, measured: &Measured) -> Vec<Foreseen> {
         }
     }
     all
+}
+
+/// How long a gate takes where all is well from its beginning: as many looks as it takes, the time that an instance has to
+/// stay healthy, as it is seen by the look after it, and that of all of them together.
+fn looks_ms(gate: &Gate) -> Millis {
+    if gate.is_open() {
+        return 0;
+    }
+    let interval_ms = gate.health.interval_ms.max(1);
+    let ready_ms = Millis::from(gate.health.threshold.max(1) - 1) * interval_ms;
+    let rounded_ms = (gate.min_ready_ms + interval_ms - 1) / interval_ms * interval_ms;
+    let probe_ms = if gate.health.check.is_some() { PROBE_MS } else { 0 };
+    ready_ms + rounded_ms + gate.bake_ms + probe_ms
 }
 
 /// The steps behind one another that take longest together.

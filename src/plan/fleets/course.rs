@@ -166,11 +166,8 @@ fn image_before(draft: &Draft<'_>, use_: &ImageUse, region: &Region) -> Option<I
     })?;
     let seen = images::usable(draft, copy)?;
     let told = lineage::of(draft.input.recorded, use_);
-    let nature = Nature {
-        encrypted: told.encrypted.unwrap_or(false),
-        own_licence: told.own_licence,
-        ..Nature::default()
-    };
+    let nature =
+        Nature { encrypted: told.encrypted.unwrap_or(false), own_licence: told.own_licence, ..Nature::default() };
     Some(ImageAt {
         use_: use_.clone(),
         id: crate::cloud::call::Arg::Known(copy.cloud_id.image()?.clone()),
@@ -214,23 +211,29 @@ pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout) {
         Phase::Running | Phase::Done => return,
         Phase::Paused => (
             "is paused",
-            format!("to go on: fleetwright rollout resume {name}; to go on to its end: fleetwright rollout promote {name}"),
+            format!(
+                "to go on: fleetwright rollout resume {name}; to go on to its end: fleetwright rollout promote {name}"
+            ),
         ),
         Phase::Stopped => (
             "is stopped",
-            format!("change what it rolls out, or try again with --retry; to go back: fleetwright rollout rollback {name}"),
+            format!(
+                "change what it rolls out, or try again with --retry; to go back: fleetwright rollout rollback {name}"
+            ),
         ),
         Phase::Aborted => (
             "was aborted",
             format!("to go on: fleetwright rollout resume {name}; to go back: fleetwright rollout rollback {name}"),
         ),
-        Phase::TakenBack => {
-            ("was taken back", "change what it rolls out, or try again with --retry: until then it stays away".to_owned())
-        }
+        Phase::TakenBack => (
+            "was taken back",
+            "change what it rolls out, or try again with --retry: until then it stays away".to_owned(),
+        ),
     };
-    let mut note = Diagnostic::warning(codes::ROLLOUT_HELD, format!("the rollout of {} to fleet.{name} {what}", row.to))
-        .at(Desired::path(Kind::Fleet, name).key("image"))
-        .help(help);
+    let mut note =
+        Diagnostic::warning(codes::ROLLOUT_HELD, format!("the rollout of {} to fleet.{name} {what}", row.to))
+            .at(Desired::path(Kind::Fleet, name).key("image"))
+            .help(help);
     if !row.why.is_empty() {
         note = note.why(row.why.clone());
     }

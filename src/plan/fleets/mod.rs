@@ -93,10 +93,13 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
     });
     fits::hostnames(draft, name, fleet, stay.chain(fresh.iter().map(|(_, zone, ordinal)| (zone, *ordinal))));
     let (before, after) = (count_of(newest.len()), fleet.count);
-    let dropped: Vec<&'a Object> = dropped.into_iter().flat_map(|row| {
-        let older = row.addr.slot.and_then(|slot| rolling.older.remove(&slot));
-        std::iter::once(row).chain(older)
-    }).collect();
+    let dropped: Vec<&'a Object> = dropped
+        .into_iter()
+        .flat_map(|row| {
+            let older = row.addr.slot.and_then(|slot| rolling.older.remove(&slot));
+            std::iter::once(row).chain(older)
+        })
+        .collect();
     for row in dropped.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
         go(draft, row, Reason::ScaledDown { from: before, to: after }, Some(fleet.protect));
     }
@@ -129,13 +132,7 @@ struct Held<'a> {
 }
 
 /// Takes a rollout into account that waits, stopped, or was taken back.
-fn held<'a>(
-    draft: &mut Draft<'a>,
-    name: &Name,
-    fleet: &Fleet,
-    course: Course<'a>,
-    target: Lineup,
-) -> Option<Held<'a>> {
+fn held<'a>(draft: &mut Draft<'a>, name: &Name, fleet: &Fleet, course: Course<'a>, target: Lineup) -> Option<Held<'a>> {
     let Some(row) = course.row.filter(|_| course.hold != Hold::None) else {
         return Some(Held { lineup: target, course, reached: None });
     };

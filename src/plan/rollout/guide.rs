@@ -114,10 +114,11 @@ impl Guide {
         let half_way = rolling.course.other.filter(|row| row.phase != Phase::Done).and_then(|row| row.before.clone());
         let before = goes_on.and_then(|row| row.before.clone()).or(half_way);
         let before = before.or_else(|| changed.map(|work| work.row.spec.clone()));
-        let before = before.filter(|before| match (before.as_ref(), rolling.specs.values().next().map(AsRef::as_ref)) {
-            (ObjectSpec::Slot(before), Some(ObjectSpec::Slot(after))) => !course::same_target(before, after),
-            _ => false,
-        });
+        let before =
+            before.filter(|before| match (before.as_ref(), rolling.specs.values().next().map(AsRef::as_ref)) {
+                (ObjectSpec::Slot(before), Some(ObjectSpec::Slot(after))) => !course::same_target(before, after),
+                _ => false,
+            });
         let now = draft.input.as_of_ms;
         let started = goes_on.map_or(now, |row| row.started_ms);
         let row = Rollout {
@@ -154,10 +155,13 @@ impl Guide {
             None => "it has been there already: nothing else is known to work",
         };
         draft.notes.push(
-            Diagnostic::warning(codes::STOPS_ONLY, format!("fleet.{} would stop, and not go back, if this fails", rolling.name))
-                .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("on_failure"))
-                .why(why)
-                .help("change the image alone, and all else before or after it"),
+            Diagnostic::warning(
+                codes::STOPS_ONLY,
+                format!("fleet.{} would stop, and not go back, if this fails", rolling.name),
+            )
+            .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("on_failure"))
+            .why(why)
+            .help("change the image alone, and all else before or after it"),
         );
         false
     }
@@ -365,7 +369,10 @@ pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, at_w
     let spare = fleet.count.saturating_sub(least);
     let help = match (spare, least > fleet.count) {
         (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
-        (0, false) => "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there".to_owned(),
+        (0, false) => {
+            "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there"
+                .to_owned()
+        }
         (spare, false) => format!("set `max_unavailable: {spare}`, or less"),
     };
     draft.faults.push(

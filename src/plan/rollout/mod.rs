@@ -26,11 +26,11 @@ use crate::diff::{Attr, SlotDiff, Takes};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet, Strategy};
-use crate::model::update::{AtOnce, Moment};
 use crate::model::ids::{Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, Login, ObjectSpec, Power, SlotSpec};
+use crate::model::update::{AtOnce, Moment};
 use gate::{Place, Watched, gate, hook, hooked};
 use guide::{Guide, rounds_of};
 use launch::{Launched, launch};
@@ -229,7 +229,13 @@ impl<'a> Rolling<'a> {
 
     /// The generation of a slot's next instance.
     pub(super) fn next(&self, row: &Object) -> u32 {
-        row.addr.slot.and_then(|slot| self.generations.get(&slot)).copied().unwrap_or(row.generation).max(row.generation) + 1
+        row.addr
+            .slot
+            .and_then(|slot| self.generations.get(&slot))
+            .copied()
+            .unwrap_or(row.generation)
+            .max(row.generation)
+            + 1
     }
 
     /// From now on, what takes the place of something is on trial.
@@ -338,6 +344,10 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let guide = Guide::of(draft, &rolling, &disruptive, &trials);
     if guide.tries() {
         rolling.try_out();
+        // What is left over from a rollout that was cut short is above the fleet's count as well.
+        let surplus = !disruptive.is_empty() && guide.at_once.surge > 0;
+        let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
+        gate.extend(gone.into_iter().map(Need::Success));
     }
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);

@@ -352,6 +352,7 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
     let data_disks = instance.data_disks.0.iter().map(disk).collect();
     let network = instance.virtual_private_cloud.unwrap_or_default();
     let internet = instance.internet_accessible.unwrap_or_default();
+    let private = u16::try_from(instance.private_ip_addresses.0.len()).unwrap_or(u16::MAX);
     let addresses = instance.private_ip_addresses.0.into_iter().chain(instance.public_ip_addresses.0);
     Instance {
         id: InstanceId::new(&*instance.instance_id.0),
@@ -368,6 +369,7 @@ fn to_instance(instance: read::Instance<'_>, shared: &mut Shared) -> Instance {
         internet_charge: shared.some(&internet.internet_charge_type.0),
         bandwidth_mbps: count(internet.internet_max_bandwidth_out),
         addresses: addresses.map(|address| Label::from(&*address.0)).collect(),
+        private_addresses: private,
         created_ms: time_ms(&instance.created_time.0),
         latest: (!instance.latest_operation.0.is_empty()).then(|| LatestOperation {
             name: shared.get(&instance.latest_operation.0),

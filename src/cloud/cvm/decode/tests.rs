@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloud::call::{Arg, Class, Executed, Launch};
 use crate::cloud::cvm::wire;
+use crate::model::update::Address;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -58,6 +59,7 @@ fn an_instance_with_everything_is_read() {
         internet_charge: Some("TRAFFIC_POSTPAID_BY_HOUR".into()),
         bandwidth_mbps: 5,
         addresses: vec!["10.0.0.1".into(), "1.2.3.4".into()],
+        private_addresses: 1,
         created_ms: 1_600_732_800_000,
         latest: Some(LatestOperation {
             name: "ResetInstance".into(),
@@ -74,6 +76,9 @@ fn an_instance_with_everything_is_read() {
         cam_role: None,
         isolated: None,
     };
+    let kinds = [Address::Private, Address::Public];
+    assert_eq!(kinds.map(|kind| expected.address(kind).map(Label::as_str)), [Some("10.0.0.1"), Some("1.2.3.4")]);
+    assert_eq!(kinds.map(|kind| Instance::sample("ins-2").address(kind).cloned()), [None, None]);
     assert_eq!(reply, Reply::Instances(Page { total: 1, items: vec![expected] }));
 }
 

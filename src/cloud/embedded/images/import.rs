@@ -9,6 +9,7 @@ use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::catalogue::{Content, is_finance, is_mainland};
 use crate::cloud::embedded::ids::{self, Kind};
 use crate::cloud::embedded::imports::{self, ARCHITECTURES, File, LINUX, MAX_GIB, REASONS, System, WINDOWS};
+use crate::cloud::embedded::machines::Constitution;
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::settings::Injection;
 use crate::cloud::embedded::{db, quotas, tags};
@@ -131,6 +132,7 @@ pub(crate) fn import(cx: &mut Context<'_>, r: ImportImage) -> Done<ImportImageAn
             imported: true,
             byol,
             no_cloudinit: !windows && file.reason == Some("CloudInitNotInstalled"),
+            baked: Constitution::default(),
         },
         op: Op::Import,
         op_start: cx.now,

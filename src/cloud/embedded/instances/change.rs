@@ -2,13 +2,13 @@
 
 use super::launch::{self, check_login, check_user_data};
 use super::names::check_host_name;
-use super::{Act, Machine, Op, Power, Spec, State, batch, charge, check, disks, find, user_data};
+use super::{Act, Machine, Op, Power, ScriptTimes, Spec, State, batch, charge, check, disks, find, user_data};
 use crate::cloud::cvm::wire::answers::Accepted;
 use crate::cloud::cvm::wire::requests::{ModifyInstancesAttribute, ResetInstance, ResetInstancesType};
 use crate::cloud::cvm::wire::shapes::SystemDisk;
 use crate::cloud::embedded::api::Context;
 use crate::cloud::embedded::images::Usable;
-use crate::cloud::embedded::machines::{self, Script};
+use crate::cloud::embedded::machines::Script;
 use crate::cloud::embedded::refusal::{Done, refuse, required};
 use crate::cloud::embedded::settings::Injection;
 use crate::cloud::embedded::{images, network, quotas};
@@ -34,9 +34,9 @@ pub(crate) fn reset(cx: &mut Context<'_>, r: ResetInstance) -> Done<Accepted> {
     }
     let data = r.user_data.filter(|text| !text.is_empty());
     check_user_data(data.as_deref(), "InvalidParameterValue")?;
-    spec.content = image.content.after(&image_id, data.as_deref().map(machines::digest));
     let script = Script::of(data.as_deref());
-    spec.script = script.into();
+    spec.content = image.content.after(&image_id, data.as_deref(), &script);
+    spec.script = ScriptTimes::from(&script);
     let fails = cx.fails_later(|injection| matches!(injection, Injection::ResetFails { instance } if *instance == id));
     machine.begin(cx, Op::Reset, cx.settings.pace.reset_ms, Power::On)?;
     if fails {

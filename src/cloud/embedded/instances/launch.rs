@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::charge::{self, Charge};
-use super::{End, Machine, Op, Power, Spec, disks, names, numbered_by};
+use super::{End, Machine, Op, Power, ScriptTimes, Spec, disks, names, numbered_by};
 use crate::cloud::cvm::wire::answers::RunInstancesAnswer;
 use crate::cloud::cvm::wire::requests::RunInstances;
 use crate::cloud::cvm::wire::shapes::{InternetAccessible, LoginSettings};
@@ -194,7 +194,7 @@ pub(super) fn check(cx: &Context<'_>, r: RunInstances, most: i64) -> Done<Wanted
     let script = Script::of(user_data.as_deref());
     let spec = Spec {
         instance_type: kind.name.to_owned(),
-        content: image.content.after(&image_id, user_data.as_deref().map(machines::digest)),
+        content: image.content.after(&image_id, user_data.as_deref(), &script),
         image: image_id,
         charge: charge.word.clone(),
         renew: charge.renew.clone(),
@@ -211,7 +211,7 @@ pub(super) fn check(cx: &Context<'_>, r: RunInstances, most: i64) -> Done<Wanted
         host_name,
         cam_role,
         encrypted: image.encrypted,
-        script: script.into(),
+        script: ScriptTimes::from(&script),
     };
     let hourly = spec.hourly(region.region, kind);
     charge.check_bid(&hourly)?;
@@ -427,10 +427,11 @@ pub(crate) fn check_user_data(text: Option<&str>, too_large: &str) -> Done<()> {
 
 impl Content {
     /// What is on a machine that was made from an image, and ran user data.
-    pub(crate) fn after(&self, image: &str, digest: Option<String>) -> Self {
+    pub(crate) fn after(&self, image: &str, user_data: Option<&str>, script: &Script) -> Self {
         let mut content = self.clone();
         content.images.push(image.to_owned());
-        content.provisioned.extend(digest);
+        content.provisioned.extend(user_data.map(machines::digest));
+        content.baked = script.bakes(&self.baked);
         content
     }
 }

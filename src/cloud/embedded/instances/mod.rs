@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::api::Context;
 use super::catalogue::{Content, is_zero};
 use super::ids::{self, Kind};
-use super::machines::Script;
+use super::machines::{Constitution, Script};
 use super::prices::{self, Hourly};
 use super::refusal::Done;
 use super::settings::Settings;
@@ -72,15 +72,16 @@ pub(crate) struct Spec {
 }
 
 /// What the user data has the machine do, read once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ScriptTimes {
     pub(crate) boot_ms: Millis,
-    pub(crate) unhealthy_ms: Option<Millis>,
+    #[serde(flatten)]
+    pub(crate) own: Constitution,
 }
 
-impl From<Script> for ScriptTimes {
-    fn from(script: Script) -> Self {
-        Self { boot_ms: script.boot_ms, unhealthy_ms: script.unhealthy_ms }
+impl From<&Script> for ScriptTimes {
+    fn from(script: &Script) -> Self {
+        Self { boot_ms: script.boot_ms, own: script.own.clone() }
     }
 }
 

@@ -1,0 +1,691 @@
+//! Gates and hooks, by plans of a few steps that are made by hand: instances are launched, looked at, and the old ones go.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::*;
+use crate::apply::events::GateNews;
+use crate::cloud::budget::Rates;
+use crate::cloud::call::{Answer, Arg, Class, Executed, Fault, Launch, Page, Query, Reply};
+use crate::model::digest::{Digest, context};
+use crate::model::ids::{CloudId, InstanceId, Lineage, Name, RequestId};
+use crate::model::observed::{Instance, InstanceState};
+use crate::model::recorded::{Origin, RunId};
+use crate::model::rollout::{Phase, Rollout};
+use crate::model::spec::{ImageUse, Login, ObjectSpec, SlotNetwork, SlotSpec, SystemDisk};
+use crate::model::update::{Check, Health, Hook, HookRun, Moment, Strategy};
+use crate::plan::{FORMAT, Gate, HookStep, Mark, Need, NewObject, RolloutPlan, Scope, Settle, Target, Until};
+
+const S: Millis = 1_000;
+/// What is done with the gate of a plan.
+type Tune = dyn Fn(&mut Gate);
+
+fn fleet() -> Block {
+    Block::fleet(&"web".into())
+}
+
+fn slot(n: u32) -> Addr {
+    Addr::slot(fleet(), n)
+}
+
+fn new_id(n: u32) -> InstanceId {
+    InstanceId::new(format!("ins-new{n}"))
+}
+
+fn old_id(n: u32) -> InstanceId {
+    InstanceId::new(format!("ins-old{n}"))
+}
+
+fn spec(on_trial: bool) -> Arc<ObjectSpec> {
+    Arc::new(ObjectSpec::Slot(Box::new(SlotSpec {
+        image: ImageUse::Found { id: "img-2".into() },
+        instance_type: "S5.MEDIUM4".into(),
+        system_disk: SystemDisk::default(),
+        data_disks: Vec::new(),
+        network: SlotNetwork::default(),
+        internet: None,
+        login: Login::Unset,
+        tags: BTreeMap::new(),
+        user_data: None,
+        hostname: None,
+        charge: crate::model::spec::Charge::Hourly,
+        placement_group: None,
+        cam_role: None,
+        power: None,
+        protect: false,
+        on_trial,
+    })))
+}
+
+fn call(body: Body) -> Do {
+    Do::Call(Call { account: "100000000001".into(), region: "ap-guangzhou".into(), body })
+}
+
+fn step(id: u32, needs: Vec<Need>, does: Do, targets: Vec<Target>, until: Until) -> Step {
+    let settle = Settle { until, expected_ms: 0, deadline_ms: 60 * S };
+    Step { id: StepId(id), needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() }
+}
+
+fn target(n: u32, generation: u32, id: Option<Arg<CloudId>>, effect: Effect) -> Target {
+    Target { addr: slot(n), generation, id, effect }
+}
+
+fn row() -> Rollout {
+    Rollout {
+        block: fleet(),
+        target: Digest::of(context::PLAN, b"two"),
+        to: ImageUse::Found { id: "img-2".into() },
+        before: None,
+        phase: Phase::Running,
+        canary_passed: false,
+        promoted: false,
+        failed: BTreeSet::new(),
+        why: String::new(),
+        started_ms: 0,
+        changed_ms: 0,
+    }
+}
+
+fn gate(count: u32) -> Gate {
+    Gate {
+        fleet: fleet(),
+        region: "ap-guangzhou".into(),
+        health: Health { deadline_ms: 60 * S, ..Health::default() },
+        min_ready_ms: 10 * S,
+        bake_ms: 0,
+        most_failures: 0,
+        frees: (0..count).map(|n| Some(CloudId::Instance(old_id(n)))).collect(),
+        passed: Some(Mark { phase: Phase::Done, canary_passed: true }),
+        failed: Some(Phase::Stopped),
+    }
+}
+
+fn http() -> Option<Check> {
+    Some(Check::Http { port: 80, path: "/".into(), status: 200, body: None })
+}
+
+/// Launches this many, each by a step of its own; looks at them; and lets the old ones go, where the gate passes.
+fn plan(count: u32, tune: &Tune) -> Plan {
+    let mut steps = Vec::new();
+    for n in 0..count {
+        let launch = Launch::of("ap-guangzhou-3".into(), Arg::Known("img-2".into()), "S5.MEDIUM4".into());
+        let made = NewObject {
+            region: "ap-guangzhou".into(),
+            name: format!("web-{n}"),
+            zone: Some("ap-guangzhou-3".into()),
+            ordinal: Some(n),
+            spec: spec(true),
+            version: None,
+        };
+        let targets = vec![target(n, 2, None, Effect::Make(Box::new(made)))];
+        steps.push(step(n, Vec::new(), call(Body::RunInstances(Box::new(launch))), targets, Until::Accepted));
+    }
+    let mut gate = gate(count);
+    tune(&mut gate);
+    let watched = (0..count)
+        .map(|n| target(n, 2, Some(Arg::Output { step: StepId(n), target: 0 }), Effect::Become(spec(false))))
+        .collect();
+    steps.push(step(count, Vec::new(), Do::Gate(Box::new(gate)), watched, Until::Accepted));
+    let old = (0..count)
+        .map(|n| target(n, 1, Some(Arg::Output { step: StepId(count), target: count + n }), Effect::Remove))
+        .collect();
+    let body = Body::TerminateInstances { instances: (0..count).map(old_id).collect() };
+    let needs = vec![Need::Success(StepId(count))];
+    steps.push(step(count + 1, needs, call(body), old, Until::Accepted));
+    whole(steps, row())
+}
+
+fn whole(steps: Vec<Step>, row: Rollout) -> Plan {
+    Plan {
+        format: FORMAT,
+        lineage: Lineage::new("a"),
+        serial: 1,
+        origin: Origin { endpoint: "embedded".into(), account: "100000000001".into(), project: Name::new("shop") },
+        env: Name::new("default"),
+        config_digest: Digest::of(context::CONFIG, b""),
+        as_of_ms: 0,
+        destroy: false,
+        from_memory: false,
+        refresh_only: false,
+        scope: Scope::All,
+        lookups: Vec::new(),
+        changes: Vec::new(),
+        drift: Vec::new(),
+        steps,
+        edges: BTreeSet::new(),
+        peaks: Vec::new(),
+        rollouts: vec![RolloutPlan {
+            row,
+            strategy: Strategy::Replace,
+            why: String::new(),
+            batches: vec![1],
+            canary: false,
+            left: 0,
+            count: 1,
+            least_available: 1,
+            most: 2,
+        }],
+        assumptions: Vec::new(),
+        floor: None,
+        notes: Vec::new(),
+    }
+}
+
+/// What instances show, by time and number.
+struct World {
+    /// `None`: it is not listed.
+    state: Box<dyn Fn(Millis, u32) -> Option<InstanceState>>,
+    probe: Box<dyn Fn(Millis, u32) -> Result<(), String>>,
+    /// Which launches are refused.
+    refused: BTreeSet<u32>,
+    hook: Result<(), String>,
+    /// What comes from outside, and when.
+    outside: Vec<(Millis, Event)>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            state: Box::new(|_, _| Some(InstanceState::Running)),
+            probe: Box::new(|_, _| Ok(())),
+            refused: BTreeSet::new(),
+            hook: Ok(()),
+            outside: Vec::new(),
+        }
+    }
+}
+
+/// What a run was like.
+#[derive(Default)]
+struct Ran {
+    records: Vec<Record>,
+    told: Vec<(Millis, Progress)>,
+    describes: Vec<(Millis, Vec<String>)>,
+    probes: Vec<(Millis, String)>,
+    terminated: Vec<String>,
+    launches: u32,
+    outcome: Outcome,
+    ended_ms: Millis,
+}
+
+impl Ran {
+    fn row(&self) -> Rollout {
+        let rows = self.records.iter().filter_map(|record| match record {
+            Record::Rollout(row) => Some(row.as_ref().clone()),
+            _ => None,
+        });
+        rows.last().expect("a row")
+    }
+
+    /// Which slots were entered as off trial, in the end.
+    fn off_trial(&self) -> BTreeSet<u32> {
+        let mut off = BTreeSet::new();
+        for record in &self.records {
+            if let Record::Change { addr, spec: Some(spec), .. } = record
+                && let (Some(slot), ObjectSpec::Slot(spec)) = (addr.slot, spec.as_ref())
+            {
+                if spec.on_trial {
+                    off.remove(&slot)
+                } else {
+                    off.insert(slot)
+                };
+            }
+        }
+        off
+    }
+
+    fn news(&self) -> Vec<(Millis, GateNews)> {
+        let news = self.told.iter().filter_map(|(at, event)| match event {
+            Progress::Gate { news, .. } => Some((*at, news.clone())),
+            _ => None,
+        });
+        news.collect()
+    }
+
+    fn failures(&self) -> Vec<(String, &str)> {
+        self.outcome.failed.iter().map(|(addr, why)| (addr.to_string(), why.as_str())).collect()
+    }
+}
+
+fn run(plan: &Plan, world: &World) -> Ran {
+    let set = Settings {
+        run: RunId(1),
+        account: "100000000001".into(),
+        seed: [0; 32],
+        visible_ms: 0,
+        window_ms: 0,
+        token_horizon_ms: 0,
+        most_calls: 8,
+        fresh_ms: 30 * S,
+        observed_ms: 0,
+        cloud_offset_ms: 0,
+        budgets: Budgets::new(Rates::None, []),
+        most_tries: 0,
+    };
+    let mut engine = Engine::run(set, plan, OpId(1));
+    let mut ran = Ran::default();
+    let mut events = VecDeque::from([Event::Woke]);
+    let mut outside: VecDeque<(Millis, Event)> = world.outside.iter().cloned().collect();
+    let (mut now, mut wake, mut turns) = (0, None, 0);
+    loop {
+        turns += 1;
+        assert!(turns < 100_000, "the engine goes in circles");
+        while let Some((_, event)) = outside.pop_front_if(|(at, _)| *at <= now) {
+            events.push_back(event);
+        }
+        let Some(event) = events.pop_front() else {
+            let next = [wake.take(), outside.front().map(|(at, _)| *at)].into_iter().flatten().min();
+            now = next.expect("something to wait for").max(now);
+            events.push_back(Event::Woke);
+            continue;
+        };
+        let mut out = Vec::new();
+        engine.on(now, event, &mut out);
+        for command in out {
+            match command {
+                Command::Commit(seq, records) => {
+                    ran.records.extend(records);
+                    events.push_back(Event::Committed(seq));
+                }
+                Command::Send { id, call, .. } => {
+                    events.push_back(Event::Replied(id, answer(now, &call, world, &mut ran)))
+                }
+                Command::Probe(id, probe) => {
+                    assert_eq!(probe.timeout_ms, 5 * S);
+                    ran.probes.push((now, probe.address.as_str().to_owned()));
+                    events.push_back(Event::Probed(id, (world.probe)(now, number(probe.instance.as_str()))));
+                }
+                Command::Hook(id, call) => {
+                    assert_eq!(call.fleet, fleet());
+                    events.push_back(Event::Hooked(id, world.hook.clone()));
+                }
+                Command::Wake(at) => wake = Some(at),
+                Command::Tell(progress) => ran.told.push((now, progress)),
+                Command::End(outcome) => {
+                    (ran.outcome, ran.ended_ms) = (outcome, now);
+                    return ran;
+                }
+            }
+        }
+    }
+}
+
+fn number(id: &str) -> u32 {
+    id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
+}
+
+fn answer(now: Millis, call: &Call, world: &World, ran: &mut Ran) -> Result<Answer, Fault> {
+    let reply = match &call.body {
+        Body::RunInstances(_) => {
+            let n = ran.launches;
+            ran.launches += 1;
+            launch(n, world)?
+        }
+        Body::TerminateInstances { instances } => {
+            ran.terminated.extend(instances.iter().map(ToString::to_string));
+            Reply::Done
+        }
+        Body::Describe(Query::InstancesById { ids }) => {
+            ran.describes.push((now, ids.iter().map(ToString::to_string).collect()));
+            let items: Vec<Instance> = ids
+                .iter()
+                .filter_map(|id| {
+                    let n = number(id.as_str());
+                    let state = (world.state)(now, n)?;
+                    let addresses = vec![format!("10.0.0.{n}").as_str().into()];
+                    Some(Instance { state, addresses, private_addresses: 1, ..Instance::sample(id.as_str()) })
+                })
+                .collect();
+            Reply::Instances(Page { total: 0, items })
+        }
+        other => panic!("{other:?}"),
+    };
+    Ok(Answer { reply, request_id: RequestId::new("r"), cloud_ms: now })
+}
+
+fn launch(n: u32, world: &World) -> Result<Reply, Fault> {
+    if world.refused.contains(&n) {
+        return Err(Fault {
+            class: Class::Stock,
+            code: None,
+            message: "sold out".into(),
+            request_id: None,
+            executed: Executed::No,
+            cloud_ms: None,
+        });
+    }
+    Ok(Reply::Ids(vec![CloudId::Instance(new_id(n))]))
+}
+
+#[test]
+fn what_is_healthy_for_long_enough_frees_what_it_takes_the_place_of() {
+    let plan = plan(3, &|_| {});
+    let ran = run(&plan, &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.terminated, ["ins-old0", "ins-old1", "ins-old2"]);
+    assert_eq!(ran.off_trial(), BTreeSet::from([0, 1, 2]));
+    // Two looks make one healthy, and two more see that it stayed so for ten seconds: one call each for all three.
+    assert_eq!(
+        ran.describes.iter().map(|(at, ids)| (*at, ids.len())).collect::<Vec<_>>(),
+        [(0, 3), (5 * S, 3), (10 * S, 3), (15 * S, 3)]
+    );
+    let row = ran.row();
+    assert_eq!((row.phase, row.canary_passed, row.why.as_str(), row.changed_ms), (Phase::Done, true, "", 15 * S));
+    assert_eq!(
+        ran.news(),
+        [
+            (0, GateNews::Healthy { healthy: 0, of: 3 }),
+            (5 * S, GateNews::Healthy { healthy: 3, of: 3 }),
+            (15 * S, GateNews::Passed { phase: Some(Phase::Done) }),
+        ]
+    );
+}
+
+#[test]
+fn an_open_gate_looks_at_nothing() {
+    let plan = plan(2, &|gate| gate.min_ready_ms = 0);
+    let ran = run(&plan, &World { state: Box::new(|_, _| None), ..World::default() });
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!((ran.describes.len(), ran.probes.len(), ran.ended_ms), (0, 0, 0));
+    assert_eq!((ran.terminated.len(), ran.off_trial().len(), ran.row().phase), (2, 2, Phase::Done));
+    assert_eq!(ran.news(), [(0, GateNews::Passed { phase: Some(Phase::Done) })]);
+}
+
+#[test]
+fn with_a_check_instances_are_listed_once_and_then_asked() {
+    let tune = |gate: &mut Gate| gate.health.check = http();
+    let ran = run(&plan(2, &tune), &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.describes.len(), 1, "for their addresses");
+    assert_eq!(ran.probes.len(), 2 * 4);
+    assert!(ran.probes.iter().all(|(_, address)| address == "10.0.0.0" || address == "10.0.0.1"));
+    // One that does not answer yet may have stopped, or have another address: it is listed again.
+    let slow = World {
+        probe: Box::new(
+            |now, n| if n == 1 && now < 15 * S { Err("port 80 refuses connections".into()) } else { Ok(()) },
+        ),
+        ..World::default()
+    };
+    let ran = run(&plan(2, &tune), &slow);
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    let listed: Vec<(Millis, usize)> = ran.describes.iter().map(|(at, ids)| (*at, ids.len())).collect();
+    assert_eq!(listed, [(0, 2), (5 * S, 1), (10 * S, 1), (15 * S, 1)]);
+    assert_eq!(ran.ended_ms, 30 * S, "healthy after 20 s, and for ten more");
+}
+
+#[test]
+fn one_that_is_not_healthy_in_time_fails_the_gate_and_nothing_goes() {
+    let sick =
+        |now: Millis, n: u32| if n == 1 && now >= 0 { Err("http 500 in place of 200".to_owned()) } else { Ok(()) };
+    let world = World { probe: Box::new(sick), ..World::default() };
+    let ran = run(&plan(3, &|gate| gate.health.check = http()), &world);
+    assert_eq!(ran.ended_ms, 60 * S);
+    assert_eq!(
+        ran.failures(),
+        [("fleet.web[1]#2".to_owned(), "was not healthy within 60 s: http 500 in place of 200")]
+    );
+    let row = ran.row();
+    assert_eq!((row.phase, row.failed), (Phase::Stopped, BTreeSet::from([1])));
+    assert_eq!(row.why, "fleet.web[1]#2 was not healthy within 60 s: http 500 in place of 200");
+    assert_eq!(ran.outcome.stopped, BTreeSet::from([fleet()]));
+    assert!(ran.terminated.is_empty() && !ran.outcome.whole());
+    let skipped: BTreeSet<&str> = ran.outcome.skipped.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(skipped, BTreeSet::from(["the rollout of fleet.web failed"]));
+    assert_eq!(ran.off_trial(), BTreeSet::from([0, 2]), "those that passed are known to be well");
+}
+
+#[test]
+fn as_many_as_may_fail_do_and_their_old_ones_stay() {
+    let sick = |_: Millis, n: u32| if n == 1 { Err("no".to_owned()) } else { Ok(()) };
+    let tune = |gate: &mut Gate| {
+        gate.health.check = http();
+        gate.most_failures = 1;
+    };
+    let ran = run(&plan(3, &tune), &World { probe: Box::new(sick), ..World::default() });
+    assert_eq!(ran.terminated, ["ins-old0", "ins-old2"], "the call does not name what is left out");
+    assert_eq!((ran.row().phase, ran.row().failed), (Phase::Done, BTreeSet::from([1])));
+    assert_eq!(ran.outcome.stopped, BTreeSet::new());
+    assert_eq!(ran.outcome.failed.len(), 1);
+    // Those that failed before count as well.
+    let mut again = plan(3, &tune);
+    again.rollouts[0].row.failed = BTreeSet::from([7]);
+    let sick = |_: Millis, n: u32| if n == 1 { Err("no".to_owned()) } else { Ok(()) };
+    let ran = run(&again, &World { probe: Box::new(sick), ..World::default() });
+    assert_eq!((ran.row().phase, ran.row().failed), (Phase::Stopped, BTreeSet::from([1, 7])));
+    assert!(ran.terminated.is_empty());
+}
+
+#[test]
+fn what_never_came_has_failed() {
+    let world = World { refused: BTreeSet::from([2]), ..World::default() };
+    let ran = run(&plan(3, &|gate| gate.failed = Some(Phase::TakenBack)), &world);
+    let row = ran.row();
+    assert_eq!((row.phase, row.failed.clone()), (Phase::TakenBack, BTreeSet::from([2])));
+    assert!(
+        row.why.starts_with("fleet.web[2]#2: RunInstances in ap-guangzhou: ") && row.why.ends_with("sold out"),
+        "{}",
+        row.why
+    );
+    assert_eq!(ran.outcome.taken_back, BTreeSet::from([fleet()]));
+    assert_eq!(ran.outcome.failed.len(), 1, "it is told of once");
+    let ran =
+        run(&plan(3, &|gate| gate.most_failures = 1), &World { refused: BTreeSet::from([2]), ..World::default() });
+    assert_eq!(ran.terminated, ["ins-old0", "ins-old1"]);
+    // All of them, and nothing to look at.
+    let ran = run(&plan(2, &|_| {}), &World { refused: BTreeSet::from([0, 1]), ..World::default() });
+    assert_eq!((ran.row().phase, ran.describes.len()), (Phase::Stopped, 0));
+}
+
+#[test]
+fn what_was_never_tried_has_not_failed() {
+    let mut plan = plan(2, &|_| {});
+    // The launches wait for something that fails: a third one.
+    let extra = plan.steps[0].clone();
+    plan.steps.insert(0, Step { targets: vec![target(9, 2, None, extra.targets[0].effect.clone())], ..extra });
+    for (n, step) in plan.steps.iter_mut().enumerate() {
+        step.id = StepId(u32::try_from(n).expect("few"));
+        for target in &mut step.targets {
+            if let Some(Arg::Output { step, .. }) = &mut target.id {
+                step.0 += 1;
+            }
+        }
+        for need in &mut step.needs {
+            *need = Need::Success(StepId(need.step().0 + 1));
+        }
+    }
+    for n in [1, 2] {
+        plan.steps[n].needs = vec![Need::Success(StepId(0))];
+    }
+    let ran = run(&plan, &World { refused: BTreeSet::from([0]), ..World::default() });
+    assert!(!ran.records.iter().any(|record| matches!(record, Record::Rollout(_))), "the rollout is where it was");
+    assert_eq!(ran.outcome.stopped, BTreeSet::new());
+    let why: BTreeSet<&str> = ran.outcome.skipped.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(why, BTreeSet::from(["fleet.web[9]#2 did not succeed"]));
+}
+
+#[test]
+fn a_bad_streak_begins_the_time_anew() {
+    // Healthy at 5 s, ill from 10 s on for two looks, and well again from 20 s on.
+    let ill = |now: Millis, _: u32| if (10 * S..20 * S).contains(&now) { Err("no".to_owned()) } else { Ok(()) };
+    let tune = |gate: &mut Gate| gate.health.check = http();
+    let ran = run(&plan(1, &tune), &World { probe: Box::new(ill), ..World::default() });
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.ended_ms, 35 * S, "healthy again at 25 s, and for ten more");
+    // One bad look alone is none.
+    let hiccup = |now: Millis, _: u32| if now == 10 * S { Err("no".to_owned()) } else { Ok(()) };
+    let ran = run(&plan(1, &tune), &World { probe: Box::new(hiccup), ..World::default() });
+    assert_eq!(ran.ended_ms, 15 * S);
+    // Past the deadline there is no other try.
+    let tune = |gate: &mut Gate| {
+        gate.health.check = http();
+        gate.health.deadline_ms = 12 * S;
+    };
+    let ran = run(&plan(1, &tune), &World { probe: Box::new(ill), ..World::default() });
+    assert_eq!(ran.failures(), [("fleet.web[0]#2".to_owned(), "did not stay healthy: no")]);
+    assert_eq!((ran.ended_ms, ran.row().phase), (15 * S, Phase::Stopped));
+}
+
+#[test]
+fn what_is_gone_does_not_come_back() {
+    for gone in [InstanceState::Terminating, InstanceState::Shutdown] {
+        let state =
+            move |now: Millis, n: u32| Some(if n == 0 && now > 0 { gone.clone() } else { InstanceState::Running });
+        let ran = run(&plan(2, &|_| {}), &World { state: Box::new(state), ..World::default() });
+        let wanted = "is being destroyed, or in the recycle bin";
+        assert_eq!(ran.failures(), [("fleet.web[0]#2".to_owned(), wanted)]);
+    }
+    // An old list says nothing: twice not listed does.
+    let once = |now: Millis, _: u32| (now != 5 * S).then_some(InstanceState::Running);
+    let ran = run(&plan(1, &|_| {}), &World { state: Box::new(once), ..World::default() });
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    let never = |now: Millis, _: u32| (now < 5 * S).then_some(InstanceState::Running);
+    let ran = run(&plan(1, &|_| {}), &World { state: Box::new(never), ..World::default() });
+    assert_eq!(ran.failures(), [("fleet.web[0]#2".to_owned(), "is no longer there")]);
+    assert_eq!(ran.ended_ms, 10 * S);
+}
+
+#[test]
+fn what_does_not_run_is_not_healthy() {
+    let state = |_: Millis, _: u32| Some(InstanceState::Stopped);
+    let ran = run(&plan(1, &|_| {}), &World { state: Box::new(state), ..World::default() });
+    assert_eq!(ran.failures(), [("fleet.web[0]#2".to_owned(), "was not healthy within 60 s: it is switched off")]);
+}
+
+#[test]
+fn a_batch_bakes_and_one_that_falls_ill_counts() {
+    let tune = |gate: &mut Gate| {
+        (gate.health.check, gate.min_ready_ms, gate.bake_ms) = (http(), 0, 60 * S);
+    };
+    let ran = run(&plan(2, &tune), &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.ended_ms, 65 * S);
+    assert!(ran.news().contains(&(5 * S, GateNews::Baking { until_ms: 65 * S })), "{:?}", ran.news());
+
+    let ill =
+        |now: Millis, n: u32| if n == 1 && now >= 30 * S { Err("http 500 in place of 200".to_owned()) } else { Ok(()) };
+    let ran = run(&plan(2, &tune), &World { probe: Box::new(ill), ..World::default() });
+    let why = "did not stay healthy while it baked: http 500 in place of 200";
+    assert_eq!(ran.failures(), [("fleet.web[1]#2".to_owned(), why)]);
+    assert_eq!((ran.ended_ms, ran.row().phase), (35 * S, Phase::Stopped));
+    assert_eq!(ran.off_trial(), BTreeSet::from([0]), "it is on trial again");
+    assert!(ran.terminated.is_empty());
+
+    let lenient = move |gate: &mut Gate| {
+        tune(gate);
+        gate.most_failures = 1;
+    };
+    let ran = run(&plan(2, &lenient), &World { probe: Box::new(ill), ..World::default() });
+    assert_eq!((ran.ended_ms, ran.row().phase), (65 * S, Phase::Done));
+    assert_eq!(ran.terminated, ["ins-old0"]);
+}
+
+#[test]
+fn a_pause_of_the_plan_is_no_failure() {
+    let tune = |gate: &mut Gate| gate.passed = Some(Mark { phase: Phase::Paused, canary_passed: true });
+    let ran = run(&plan(1, &tune), &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.outcome.paused, BTreeSet::from([fleet()]));
+    assert_eq!(ran.terminated, ["ins-old0"], "the batch itself is brought to its end");
+    assert_eq!((ran.row().phase, ran.row().canary_passed), (Phase::Paused, true));
+    assert_eq!(ran.row().why, "it waits after its canary, as `pause` says");
+}
+
+#[test]
+fn somebody_can_wish_for_a_pause_while_it_runs() {
+    let wish = Event::Pause(fleet(), "ann on here wished it to pause".into());
+    let other = Event::Pause(Block::fleet(&"db".into()), "nobody".into());
+    let ran = run(&plan(1, &|_| {}), &World { outside: vec![(7 * S, wish), (7 * S, other)], ..World::default() });
+    assert_eq!(ran.outcome.paused, BTreeSet::from([fleet()]));
+    assert!(ran.terminated.is_empty() && !ran.outcome.whole());
+    assert_eq!(ran.outcome.skipped[0].1, "the rollout of fleet.web is paused");
+    assert_eq!((ran.row().phase, ran.row().why.as_str()), (Phase::Paused, "ann on here wished it to pause"));
+    assert_eq!(ran.off_trial(), BTreeSet::from([0]), "it was healthy, and is known to be");
+}
+
+#[test]
+fn a_stop_leaves_a_gate_at_once_and_nothing_behind() {
+    for urgency in [Urgency::Soon, Urgency::Now] {
+        let stop = Event::Stop(urgency);
+        let ran = run(&plan(1, &|_| {}), &World { outside: vec![(7 * S, stop)], ..World::default() });
+        assert!(ran.outcome.interrupted);
+        assert_eq!(ran.ended_ms, 7 * S);
+        assert!(!ran.records.iter().any(|record| matches!(record, Record::Rollout(_))));
+    }
+}
+
+#[test]
+fn two_gates_of_a_region_look_together() {
+    let one = plan(1, &|_| {});
+    let mut both = plan(2, &|_| {});
+    // The second instance gets a gate of its own, which opens two seconds later than the first.
+    let mut gates: Vec<Step> = (0..2)
+        .map(|n| {
+            let mut step = both.steps[2].clone();
+            step.id = StepId(2 + n);
+            step.targets = vec![both.steps[2].targets[n as usize].clone()];
+            if let Do::Gate(gate) = &mut step.does {
+                gate.frees = vec![Some(CloudId::Instance(old_id(n)))];
+            }
+            step
+        })
+        .collect();
+    both.steps.truncate(2);
+    both.steps[1].settle.until = Until::Age(2 * S);
+    both.steps.append(&mut gates);
+    let world = || World::default();
+    let alone = run(&one, &world()).describes.len();
+    let ran = run(&both, &world());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    let looks = ran.describes.iter().filter(|(at, _)| at % (5 * S) == 0).count();
+    assert!(looks <= alone + 1, "{:?}", ran.describes);
+    assert!(ran.describes.iter().any(|(_, ids)| ids.len() == 2), "{:?}", ran.describes);
+}
+
+/// A hook before the gate, whose targets it hands on.
+fn with_hook() -> Plan {
+    let mut plan = plan(2, &|gate| gate.min_ready_ms = 0);
+    let hook = Hook { run: HookRun::Command(vec!["./drain.sh".into()]), timeout_ms: 60 * S };
+    let does = Do::Hook(Box::new(HookStep {
+        fleet: fleet(),
+        region: "ap-guangzhou".into(),
+        moment: Moment::BeforeStop,
+        hook,
+    }));
+    let mut last = plan.steps.pop().expect("a step");
+    let freed = last.targets.clone().into_iter().map(|target| Target { effect: Effect::Nothing, ..target }).collect();
+    let hook = step(3, vec![Need::Success(StepId(2))], does, freed, Until::Accepted);
+    for (target, n) in last.targets.iter_mut().zip(0..) {
+        target.id = Some(Arg::Output { step: StepId(3), target: n });
+    }
+    (last.id, last.needs) = (StepId(4), Vec::new());
+    plan.steps.extend([hook, last]);
+    plan
+}
+
+#[test]
+fn a_hook_hands_its_instances_on() {
+    let ran = run(&with_hook(), &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!(ran.terminated, ["ins-old0", "ins-old1"]);
+    let hooks = ran.told.iter().filter(|(_, event)| matches!(event, Progress::Done { action: "Hook", .. })).count();
+    assert_eq!(hooks, 1);
+}
+
+#[test]
+fn what_a_hook_fails_for_stays() {
+    let world = World { hook: Err("`./drain.sh` ended with exit status 3: no such pool".into()), ..World::default() };
+    let ran = run(&with_hook(), &world);
+    assert!(ran.terminated.is_empty());
+    let why = "before_stop: `./drain.sh` ended with exit status 3: no such pool";
+    assert_eq!(ran.failures(), [("fleet.web[0]".to_owned(), why), ("fleet.web[1]".to_owned(), why)]);
+}
+
+#[test]
+fn what_a_hook_was_not_run_for_is_not_named_behind_it() {
+    let mut plan = with_hook();
+    if let Do::Gate(gate) = &mut plan.steps[2].does {
+        gate.most_failures = 1;
+    }
+    let ran = run(&plan, &World { refused: BTreeSet::from([0]), ..World::default() });
+    assert_eq!(ran.terminated, ["ins-old1"]);
+}
