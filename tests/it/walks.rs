@@ -272,6 +272,7 @@ fn comes_to_rest(rig: &Rig, story: &str, faultless: bool) -> Option<()> {
             | Exit::Locked
             | Exit::Foreign
             | Exit::Guard
+            | Exit::Waiting
             | Exit::Usage
             | Exit::Bug
             | Exit::Interrupted => panic!("{story}\n{:?}, round {round}\n{}\n{}", ran.exit, ran.out, ran.err),
@@ -322,7 +323,13 @@ fn apply_part(rig: &Rig, dice: &mut Dice, story: &mut String) {
     let ran = rig.run(&format!("{verb} --auto-approve --cancel-undeclared-shares {args}"));
     match ran.exit {
         Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
-        Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Guard | Exit::Bug | Exit::Interrupted => {
+        Exit::Changes
+        | Exit::Locked
+        | Exit::Foreign
+        | Exit::Guard
+        | Exit::Waiting
+        | Exit::Bug
+        | Exit::Interrupted => {
             panic!("{story}\n{:?}\n{}\n{}", ran.exit, ran.out, ran.err)
         }
     }

@@ -189,7 +189,7 @@ fn what_stands_in_the_way_of_a_promotion() {
     refused("zones: [ap-guangzhou-3]", "region: ap-beijing, zones: [ap-beijing-5]");
     insta::assert_snapshot!("promotion_refused", told);
     rig.write(PROD, &ELSEWHERE.replace("image: web, dir", "project: store, image: web, dir"));
-    let other = prod(&rig, "plan", Exit::Stale).err;
+    let other = prod(&rig, "plan", Exit::Foreign).err;
     says(&other, "error[other-cloud]: image.web: ../config/state/default.db is of project \"shop\", and not of \"store\"");
     assert_eq!(rig.mutations(mark), counts(&[]));
 }
