@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     pub(super) index: Index,
     pub(super) cloud: Cloud,
     pub(super) trusted: Trusted,
+    /// Project and environment, once they are read.
+    pub(super) place: Option<(Name, Name)>,
     pub(super) files: &'a ConfigFiles<'a>,
     pub(super) key: &'a SecretKey,
     /// The texts of secrets that stand in the config, by the path of their key.
@@ -61,6 +63,7 @@ impl<'a> Context<'a> {
             index,
             cloud: Cloud::default(),
             trusted: Trusted::default(),
+            place: None,
             files,
             key,
             secret_texts: BTreeMap::new(),

@@ -14,6 +14,8 @@ use crate::model::ids::Zone;
 pub(super) enum ImageKind {
     Public,
     Shared,
+    /// What another environment made.
+    Promoted,
     Marketplace,
     /// Captured from an instance.
     Captured,
@@ -31,7 +33,7 @@ impl ImageKind {
     pub(super) fn is_ours(self) -> bool {
         match self {
             Self::Captured | Self::Imported | Self::Copied | Self::Built => true,
-            Self::Public | Self::Shared | Self::Marketplace | Self::Unclear => false,
+            Self::Public | Self::Shared | Self::Promoted | Self::Marketplace | Self::Unclear => false,
         }
     }
 }
@@ -107,7 +109,10 @@ impl Index {
         // A circle of copies has no home; it is told elsewhere.
         for _ in 0..=self.images.len() {
             match facts.kind {
-                ImageKind::Shared | ImageKind::Marketplace | ImageKind::Imported => return Some(cloud.to_owned()),
+                // What is promoted may be anywhere; a copy of it is made in the region of the cloud block.
+                ImageKind::Shared | ImageKind::Promoted | ImageKind::Marketplace | ImageKind::Imported => {
+                    return Some(cloud.to_owned());
+                }
                 ImageKind::Captured if facts.by_hand => return Some(cloud.to_owned()),
                 ImageKind::Captured => {
                     let fleet = self.fleets.get(facts.builder.as_ref()?)?;
@@ -141,7 +146,7 @@ impl Index {
         let home = || self.home(image, cloud).map_or(Where::Unclear, |home| Where::In(BTreeSet::from([home])));
         match facts.kind {
             ImageKind::Public => Where::Everywhere,
-            ImageKind::Unclear => Where::Unclear,
+            ImageKind::Unclear | ImageKind::Promoted => Where::Unclear,
             ImageKind::Shared | ImageKind::Marketplace => home(),
             ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
                 match (&facts.regions, facts.regions_at) {
@@ -158,6 +163,7 @@ fn image(block: &Node) -> ImageFacts {
     let sources: Vec<&str> = SOURCES.into_iter().filter(|key| block.get(key).is_some()).collect();
     let kind = match sources.as_slice() {
         ["public"] => ImageKind::Public,
+        ["shared"] if block.get("shared").is_some_and(|shared| shared.get("from").is_some()) => ImageKind::Promoted,
         ["shared"] => ImageKind::Shared,
         ["marketplace"] => ImageKind::Marketplace,
         ["from_instance"] => ImageKind::Captured,

@@ -76,12 +76,13 @@ pub(super) static IMAGE: Keys = Keys {
         "family",
         "keep",
         "deprecate_kept",
+        "share_kept",
+        "revoke",
         "protect",
         "description",
         "tags",
         "regions",
     ],
-    later: &["revoke", "share_kept"],
     hints: &[
         ("deprecated", "with `deprecate_kept: true` the older versions that `keep` leaves are marked as deprecated"),
         ("encrypt", "an encrypted image is a copy of another one: `copy: { image: NAME, encrypt: true }`"),
@@ -102,8 +103,19 @@ pub(super) static IMAGE: Keys = Keys {
 pub(super) const SOURCES: [&str; 7] = ["public", "shared", "marketplace", "from_instance", "import", "copy", "build"];
 
 /// What can be said of a custom image only, because nobody but its owner can change it.
-pub(super) const OURS_ONLY: [&str; 9] =
-    ["version", "name", "family", "keep", "deprecate_kept", "protect", "description", "tags", "regions"];
+pub(super) const OURS_ONLY: [&str; 11] = [
+    "version",
+    "name",
+    "family",
+    "keep",
+    "deprecate_kept",
+    "share_kept",
+    "revoke",
+    "protect",
+    "description",
+    "tags",
+    "regions",
+];
 
 pub(super) static PUBLIC: Keys = Keys {
     what: "`public`",
@@ -115,12 +127,25 @@ pub(super) static PUBLIC: Keys = Keys {
 
 pub(super) static SHARED: Keys = Keys {
     what: "`shared`",
-    known: &["id", "owner"],
+    known: &["id", "owner", "from"],
     hints: &[
         ("name", "a shared image is named by its `id`: its owner may call it anything, at any time"),
         ("account", "it is called `owner`"),
     ],
     around: Some(&IMAGE),
+    inside: &[("from", &PROMOTED)],
+    ..NONE
+};
+
+pub(super) static PROMOTED: Keys = Keys {
+    what: "`from`",
+    known: &["project", "env", "image", "dir"],
+    hints: &[
+        ("environment", "it is called `env`"),
+        ("version", "what is promoted is pinned in fleetwright.lock; `plan --upgrade` moves it on"),
+        ("account", "the state of that environment tells whose its images are"),
+    ],
+    around: Some(&SHARED),
     ..NONE
 };
 
@@ -342,6 +367,7 @@ pub(super) static TABLES: [&Keys; 27] = [
     &IMAGE,
     &PUBLIC,
     &SHARED,
+    &PROMOTED,
     &MARKETPLACE,
     &IMPORT,
     &COPY,

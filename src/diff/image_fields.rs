@@ -142,7 +142,8 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
         ),
         ImageAttr::Keep => row(
             OnChange::Copies,
-            "less: the oldest beyond it are deleted; more: from the next version on. Only the current version is shared",
+            "less: the oldest beyond it are deleted, revoked ones first; more: from the next version on. What instances run \
+             from stays in any case. Only the current version is shared, unless `share_kept` says otherwise",
             OnDrift::Shown,
             "a kept copy that was deleted is forgotten",
             "DeleteImages: one for each region, of what goes together",

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::ids::{ImageId, InstanceId, InstanceType, Name, PlacementGroupId, Region, Uin, Version, Zone};
 use super::limits::LimitOverrides;
 use super::path::Path;
+use super::promotion::PromotedFrom;
 use super::spec::{
     Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, Network, Power, SystemDisk,
 };
@@ -125,6 +126,13 @@ pub enum Image {
         /// Its id.
         id: ImageId,
     },
+    /// The very image that another environment made.
+    Promoted {
+        /// Whose.
+        from: PromotedFrom,
+        /// The directory of its config, from ours on; silent: our own.
+        dir: Option<String>,
+    },
     /// A custom image of ours.
     Managed(ManagedImage),
 }
@@ -142,6 +150,10 @@ pub struct ManagedImage {
     pub keep: u32,
     /// Whether older versions that stay are marked as deprecated, and the current one is not.
     pub deprecate_kept: bool,
+    /// Whether older versions that stay are shared as the current one is.
+    pub share_kept: bool,
+    /// Versions from which nothing new is launched, nor from what descends from them.
+    pub revoke: BTreeSet<Version>,
     /// Whether no plan may delete it.
     pub protect: bool,
     /// The version; silent: derived from the inputs.
@@ -237,7 +249,7 @@ impl Image {
     pub fn managed(&self) -> Option<&ManagedImage> {
         match self {
             Self::Managed(image) => Some(image),
-            Self::Public { .. } | Self::Shared { .. } | Self::Marketplace { .. } => None,
+            Self::Public { .. } | Self::Shared { .. } | Self::Marketplace { .. } | Self::Promoted { .. } => None,
         }
     }
 

@@ -11,6 +11,7 @@ use super::ids::{
     DiskType, ImageId, InstanceId, InstanceType, KeyId, KmsKeyId, Name, PlacementGroupId, SecurityGroupId, SubnetId,
     Uin, Version, VpcId, Zone,
 };
+use super::promotion::{Edition, PromotedFrom};
 
 /// The spec of one object.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -113,6 +114,13 @@ pub enum ImageUse {
         /// Which capture of that version, from 1.
         generation: u32,
     },
+    /// A version that another environment made.
+    Promoted {
+        /// Whose.
+        from: PromotedFrom,
+        /// Which.
+        edition: Edition,
+    },
 }
 
 impl fmt::Display for ImageUse {
@@ -121,6 +129,7 @@ impl fmt::Display for ImageUse {
             Self::Found { id } => write!(f, "{id}"),
             Self::Made { image, version, generation: 1 } => write!(f, "image.{image}@{version}"),
             Self::Made { image, version, generation } => write!(f, "image.{image}@{version}#{generation}"),
+            Self::Promoted { from, edition } => write!(f, "{from}@{edition}"),
         }
     }
 }

@@ -129,6 +129,8 @@ pub(super) struct Draft<'a> {
     pub(super) current: BTreeMap<Name, Current>,
     /// Copies of older versions that stay.
     pub(super) kept: BTreeSet<(Region, ImageId)>,
+    /// Copies of other older versions, which stay for as long as something runs from them.
+    pub(super) in_use: BTreeSet<(Region, ImageId)>,
     /// Copies that would have to go and are protected, by image block.
     pub(super) guarded: BTreeMap<Name, BTreeSet<Addr>>,
     /// Received images that nothing can be made from, each with why.
@@ -185,6 +187,7 @@ impl<'a> Draft<'a> {
             images: BTreeMap::new(),
             current: BTreeMap::new(),
             kept: BTreeSet::new(),
+            in_use: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             guarded: BTreeMap::new(),
             unusable: BTreeMap::new(),

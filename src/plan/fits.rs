@@ -118,8 +118,10 @@ pub(super) fn login(draft: &mut Draft<'_>, launcher: &Launcher<'_>, login: &Logi
     if !matches!(login, Login::Keys(_)) || at.nature.is_windows() != Some(true) {
         return;
     }
-    let custom =
-        matches!(draft.input.desired.images.get(launcher.image), Some(Image::Managed(_) | Image::Shared { .. }));
+    let custom = matches!(
+        draft.input.desired.images.get(launcher.image),
+        Some(Image::Managed(_) | Image::Shared { .. } | Image::Promoted { .. })
+    );
     let keep = if custom { ", or keep the image's login: `login: { keep_image_login: true }`" } else { "" };
     draft.faults.push(
         Diagnostic::error(

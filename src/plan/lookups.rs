@@ -99,6 +99,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
         created_ms: found.created_ms,
         new: before.is_none_or(|before| before.id != found.id),
         was: before.filter(|before| before.id != found.id).map(|before| before.id.clone()),
+        promoted: None,
     });
     draft.images.insert(
         (block.clone(), region.clone()),
@@ -203,7 +204,7 @@ pub(super) fn goes_together(draft: &mut Draft<'_>, launcher: &Launcher<'_>, logi
     let keeps_none = match draft.input.desired.images.get(launcher.image) {
         Some(Image::Public { .. }) => Some("public"),
         Some(Image::Marketplace { .. }) => Some("of the marketplace"),
-        Some(Image::Shared { .. } | Image::Managed(_)) | None => None,
+        Some(Image::Shared { .. } | Image::Promoted { .. } | Image::Managed(_)) | None => None,
     };
     if let (Login::KeepImage, Some(what)) = (login, keeps_none) {
         draft.faults.push(

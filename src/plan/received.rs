@@ -35,7 +35,7 @@ pub(super) fn images(draft: &mut Draft<'_>) {
         let block = match image {
             Image::Shared { id, owner } => Block { name, id, owner: Some(owner) },
             Image::Marketplace { id } => Block { name, id, owner: None },
-            Image::Public { .. } | Image::Managed(_) => continue,
+            Image::Public { .. } | Image::Promoted { .. } | Image::Managed(_) => continue,
         };
         if !draft.covered.block(&addr::Block::image(name)) {
             continue;

@@ -139,6 +139,7 @@ fn pinned() -> Pinned {
         created_ms: NOON - 86_400_000,
         new: true,
         was: None,
+        promoted: None,
     }
 }
 

@@ -38,6 +38,7 @@ mod sim;
 mod states;
 mod traps;
 mod verbs;
+mod versions;
 mod walks;
 mod wire;
 #[path = "../worlds/mod.rs"]

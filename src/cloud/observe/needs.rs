@@ -157,13 +157,14 @@ impl Needs {
                         }
                     }
                 }
-                Some(Image::Managed(_)) | None => {}
+                // Which one is promoted, whoever read the other environment's state knows.
+                Some(Image::Promoted { .. } | Image::Managed(_)) | None => {}
             }
         }
         let home = needs.home.clone();
         for (name, image) in &desired.images {
             let image = match image {
-                Image::Public { .. } => continue,
+                Image::Public { .. } | Image::Promoted { .. } => continue,
                 Image::Shared { id, .. } | Image::Marketplace { id } => {
                     needs.pin(&home, id);
                     continue;
@@ -308,6 +309,8 @@ mod tests {
             family: None,
             keep: 0,
             deprecate_kept: false,
+            share_kept: false,
+            revoke: BTreeSet::new(),
             protect: false,
             version: None,
             description: None,

@@ -177,7 +177,7 @@ fn of_spec(spec: &SlotSpec, mark: &str) -> Instance {
     let SlotNetwork { subnet, security_groups } = network;
     let found = match image {
         ImageUse::Found { id } => Some(id),
-        ImageUse::Made { .. } => None,
+        ImageUse::Made { .. } | ImageUse::Promoted { .. } => None,
     };
     let (vpc, subnet) = subnet.clone().unwrap_or_else(|| (VpcId::new(""), SubnetId::new("")));
     let disk = |DataDisk { kind, size_gib }: &DataDisk| Disk { id: None, kind: kind.clone(), size_gib: *size_gib };

@@ -188,7 +188,12 @@ fn duplicate(
     let CopySource { image: from, encryption } = source;
     let at = draft.images.get(&(from.clone(), home.clone()))?.clone();
     let plain = encryption.is_none();
-    let others = matches!(at.use_, ImageUse::Found { .. });
+    // What another environment made may well be of the same account: then it is a custom image like any other.
+    let others = match &at.use_ {
+        ImageUse::Found { .. } => true,
+        ImageUse::Promoted { .. } => at.nature.received.contains(from),
+        ImageUse::Made { .. } => false,
+    };
     let wrong = if at.nature.encrypted {
         Some((
             codes::ENCRYPTED_IMAGE,
@@ -252,6 +257,7 @@ fn duplicate(
 fn shown(draft: &Draft<'_>, from: &Name, at: &ImageAt) -> Value {
     match &at.use_ {
         ImageUse::Found { id } => Value::Text(format!("image.{from} ({id})")),
+        use_ @ ImageUse::Promoted { .. } => Value::Text(use_.to_string()),
         use_ @ ImageUse::Made { .. } => draft.show(&Shown::Image(use_.clone()), Some(&at.id)),
     }
 }

@@ -4,6 +4,7 @@ mod build;
 mod capture;
 mod copy;
 mod import;
+mod in_use;
 mod keep;
 mod make;
 mod retain;
@@ -34,7 +35,9 @@ use make::{Making, make, unknown_inputs};
 use version::{Origin, builder_removed, check_reuse, origin, version};
 
 pub(in crate::plan) use build::{builder_spec, leftovers as builders_left};
-pub(super) use retain::is_kept;
+pub(super) use in_use::{after, retain as retain_in_use};
+pub(super) use retain::{is_chosen, is_kept};
+pub(super) use version::{marked_as_old, wanted};
 
 /// How a recorded copy was found.
 enum Found<'a> {
@@ -222,7 +225,7 @@ fn last_in_use(draft: &Draft<'_>, name: &Name, version: &Version) -> Option<u32>
             ImageUse::Made { image, version: of, generation } => {
                 (image == name && of == version).then_some(*generation)
             }
-            ImageUse::Found { .. } => None,
+            ImageUse::Found { .. } | ImageUse::Promoted { .. } => None,
         },
         ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
     });
@@ -503,18 +506,15 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     let users = Users::of(draft);
     let mut deletions: Vec<Deletion<'_>> = Vec::new();
     for block in blocks.into_iter().filter(|block| draft.covered.block(block)).collect::<Vec<_>>() {
-        let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
         let declared = draft.input.desired.images.get(&block.name).is_some_and(|image| image.managed().is_some());
-        if declared && current.is_none() {
+        if declared && !draft.current.contains_key(&block.name) {
             continue; // Its planner refused already.
         }
         for object in draft.copies_of(&block) {
-            let key = (object.addr.version.clone(), object.generation);
-            let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
-            let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));
-            if (is_current && wanted_here) || is_kept(draft, object) || !draft.plans_row(object) {
+            if !goes(draft, object) {
                 continue;
             }
+            let is_current = is_current(draft, object);
             if let Some(user) = users.any(object) {
                 if !is_gone(draft, object) {
                     scope::stays(draft, object, user);
@@ -546,6 +546,19 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     }
     delete(draft, &deletions);
     retain::guard(draft);
+}
+
+/// Whether a recorded copy is one of the current version.
+fn is_current(draft: &Draft<'_>, copy: &Object) -> bool {
+    draft.current.get(&copy.addr.block.name).is_some_and(|current| {
+        copy.addr.version.as_ref() == Some(&current.version) && copy.generation == current.generation
+    })
+}
+
+/// Whether a recorded copy is wanted no more: neither current and wanted where it is, nor one that stays.
+fn goes(draft: &Draft<'_>, copy: &Object) -> bool {
+    let wanted_here = draft.images.contains_key(&(copy.addr.block.name.clone(), copy.region.clone()));
+    !((is_current(draft, copy) && wanted_here) || is_kept(draft, copy)) && draft.plans_row(copy)
 }
 
 /// What deletions have in common that go together: the region, whether they can be hastened, and what they need, in any

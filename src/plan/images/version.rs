@@ -228,7 +228,7 @@ pub(super) fn version(
 }
 
 /// Whether a copy was marked as deprecated, for a newer version had taken its place.
-fn marked_as_old(object: &Object) -> bool {
+pub(in crate::plan) fn marked_as_old(object: &Object) -> bool {
     matches!(object.spec.as_ref(), ObjectSpec::Image(spec) if spec.deprecated == Some(true))
 }
 
@@ -237,7 +237,7 @@ fn versions_in_use(draft: &Draft<'_>, block: &Block) -> BTreeSet<Version> {
     let slots = draft.instances().filter_map(|row| match row.spec.as_ref() {
         ObjectSpec::Slot(spec) => match &spec.image {
             ImageUse::Made { image, version, generation: _ } => (*image == block.name).then(|| version.clone()),
-            ImageUse::Found { .. } => None,
+            ImageUse::Found { .. } | ImageUse::Promoted { .. } => None,
         },
         ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
     });
@@ -337,4 +337,14 @@ pub(super) fn previous_inputs(draft: &Draft<'_>, block: &Block, version: &Versio
         .filter(|record| objects.iter().any(|object| object.addr.version.as_ref() == Some(&record.version)))
         .max_by_key(|record| (record.made_ms, record.generation))
         .map(|record| record.inputs.clone())
+}
+
+/// The version of an image that the config asks for, and where it is made, as far as config and state tell.
+pub(in crate::plan) fn wanted(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<(Version, Region)> {
+    let block = Block::image(name);
+    let objects = draft.objects_of(&block);
+    let Origin { home, made_of, size_gib, nature } = origin(draft, name, image)?;
+    let planning = Planning { name, image, block, home, regions: BTreeSet::new(), size_gib, nature };
+    let (version, _) = version(draft, &planning, made_of, &objects)?;
+    Some((version, planning.home))
 }

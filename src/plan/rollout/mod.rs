@@ -279,7 +279,10 @@ impl<'a> Rolling<'a> {
             (ImageUse::Made { image: before, .. }, ImageUse::Made { image: after, .. }) => {
                 before == after && recorded.image != self.at.use_ && work.diff.of(FleetAttr::Image).is_some()
             }
-            (ImageUse::Made { .. } | ImageUse::Found { .. }, _) => false,
+            (ImageUse::Promoted { from: before, .. }, ImageUse::Promoted { from: after, .. }) => {
+                before == after && recorded.image != self.at.use_ && work.diff.of(FleetAttr::Image).is_some()
+            }
+            (ImageUse::Made { .. } | ImageUse::Found { .. } | ImageUse::Promoted { .. }, _) => false,
         }
     }
 
