@@ -177,14 +177,13 @@ fn what_stopped_can_be_taken_back_or_aborted() {
     insta::assert_snapshot!("rollout_stopped", rig.run("rollout status").expect(Exit::Done).out);
     let other = rig.fork();
     rig.run("rollout rollback web --auto-approve").expect(Exit::Done);
-    assert_eq!((row(&rig).phase, images(&rig)), (Phase::TakenBack, before));
+    assert_eq!((row(&rig).phase, images(&rig)), (Phase::TakenBack, before.clone()));
     assert_eq!(kinds(&rig).last(), Some(&("rollout rollback".to_owned(), "done".to_owned())));
     rig.expect_in_step();
 
     other.run("rollout abort web").expect(Exit::Done);
-    let held = images(&other);
     other.run("apply --auto-approve").expect(Exit::Done);
-    assert_eq!((row(&other).phase, images(&other)), (Phase::Aborted, held), "each slot stays as it is");
+    assert_eq!((row(&other).phase, images(&other)), (Phase::Aborted, before), "what never passed goes, and no more");
 }
 
 /// Somebody wishes for a pause when the n-th instance is launched.
