@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::events::{Progress, Settled};
+use crate::apply::events::{GateNews, Progress, Settled};
 use crate::cloud::call::StepId;
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
@@ -34,6 +34,8 @@ pub struct LiveState {
     running: BTreeMap<Doing, Running>,
     next_group: u64,
     pub(super) rollouts: Vec<LiveRollout>,
+    /// Until when gates bake.
+    bakes: BTreeMap<StepId, Millis>,
     pub(super) waiting: Option<(String, Millis)>,
     /// Calls under way when somebody wanted it to stop.
     pub(super) stopping: Option<usize>,
@@ -139,6 +141,7 @@ impl LiveState {
             running: BTreeMap::new(),
             next_group: 0,
             rollouts: Vec::new(),
+            bakes: BTreeMap::new(),
             waiting: None,
             stopping: None,
         }
@@ -176,6 +179,9 @@ impl LiveState {
                 self.rollouts.iter_mut().for_each(|rollout| rollout.began(*step, addrs.len()));
             }
             Progress::Gate { step, fleet: _, news } => {
+                if let GateNews::Baking { until_ms } = news {
+                    self.bakes.insert(*step, *until_ms);
+                }
                 self.rollouts.iter_mut().for_each(|rollout| rollout.note(*step, news));
             }
             Progress::Sent { step, action: _, region: _, attempt } => {
@@ -208,7 +214,10 @@ impl LiveState {
                 self.roll(*step, targets, false);
             }
             Progress::Skipped { step: _, addrs, because: _ } => self.totals.skipped += addrs.len(),
-            Progress::Done { step, .. } => self.over(Doing::Step(*step)),
+            Progress::Done { step, .. } => {
+                self.bakes.remove(step);
+                self.over(Doing::Step(*step));
+            }
         }
     }
 
@@ -322,7 +331,10 @@ impl LiveState {
             Doing::Step(step) => {
                 let Foreseen { expected_ms, after_ms, next: _ } =
                     self.foreseen.get(step.0 as usize).copied().unwrap_or_default();
-                (expected_ms - (now_ms - running.since_ms)).max(0) + after_ms
+                let expected_ms = expected_ms - (now_ms - running.since_ms);
+                // What bakes ends when it is said to, however late it began to.
+                let bakes_ms = self.bakes.get(step).map_or(0, |until_ms| until_ms - now_ms);
+                expected_ms.max(bakes_ms).max(0) + after_ms
             }
         };
         let counts = |(_, running): &(&Doing, &Running)| self.groups.get(&running.group).is_some_and(&counts);

@@ -235,7 +235,8 @@ impl ProgressText {
             Progress::Done { step, action, addrs, took_ms } => {
                 let line = sign(line, action).text(format!(" {}  ", fold::joined(addrs)));
                 match *action {
-                    "Await" | "Gate" => match self.waits.get(step) {
+                    "Gate" => line.add(Ink::Add, "healthy"),
+                    "Await" => match self.waits.get(step) {
                         Some(wait) => line.add(Ink::Add, wait.clone()),
                         None => line.add(Ink::Add, "settled"),
                     },

@@ -28,6 +28,7 @@ mod refresh;
 mod remote;
 mod requests;
 mod rig;
+mod rollouts;
 mod scale;
 mod scope;
 mod sessions;

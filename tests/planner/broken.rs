@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fleetwright::cloud::call::{Arg, Body, Call, Installation, Query, StepId};
+use fleetwright::model::addr::Block;
 use fleetwright::model::ids::{ImageId, InstanceId, Name, Region, Uin};
 use fleetwright::model::observed::{Instance, InstanceState, Seen};
 use fleetwright::model::spec::{Login, ObjectSpec};
-use fleetwright::plan::{Do, Effect, Fact, Need, Plan, Step};
+use fleetwright::model::update::{Health, Hook, HookRun, Moment};
+use fleetwright::plan::{Do, Effect, Fact, Gate, HookStep, Need, Plan, Step};
 
 use crate::check::{found, of_action, planted, replaced};
 use crate::world::World;
@@ -24,6 +26,20 @@ fn call(step: &mut Step) -> &mut Call {
     match &mut step.does {
         Do::Call(call) => call,
         Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => panic!("{} makes no call", step.id),
+    }
+}
+
+fn gate(region: &str, frees: usize) -> Gate {
+    Gate {
+        fleet: Block::fleet(&"web".into()),
+        region: Region::new(region),
+        health: Health::default(),
+        min_ready_ms: 0,
+        bake_ms: 0,
+        most_failures: 0,
+        frees: vec![None; frees],
+        passed: None,
+        failed: None,
     }
 }
 
@@ -93,6 +109,20 @@ fn calls_that_are_not_ours_to_make() {
     });
     planted("waits in nowhere!, which is no region", |_, plan| {
         first(plan, "DeleteImages").does = Do::Await { region: Region::new(NOWHERE) };
+    });
+    planted("looks in nowhere!, which is no region", |_, plan| {
+        first(plan, "DeleteImages").does = Do::Gate(Box::new(gate(NOWHERE, 1)));
+    });
+    planted("frees 3 things for 1 targets", |_, plan| {
+        first(plan, "DeleteImages").does = Do::Gate(Box::new(gate("ap-guangzhou", 3)));
+    });
+    planted("runs in nowhere!, which is no region", |_, plan| {
+        first(plan, "DeleteImages").does = Do::Hook(Box::new(HookStep {
+            fleet: Block::fleet(&"web".into()),
+            region: Region::new(NOWHERE),
+            moment: Moment::BeforeStop,
+            hook: Hook { run: HookRun::Webhook("https://example.com".to_owned()), timeout_ms: 1000 },
+        }));
     });
     planted("copies to nowhere!, which is no region", |_, plan| {
         let Body::SyncImages { to, .. } = &mut call(first(plan, "SyncImages")).body else { panic!("a copy") };

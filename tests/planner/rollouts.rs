@@ -135,13 +135,9 @@ fn carry_out(
     let all = shop.count as usize;
     let (mut least, mut greatest) = (usize::MAX, 0);
     let mut gates = 0;
-    // Another machine, the builder, is there as well.
-    let others =
-        world.recorded.objects.iter().filter(|row| row.cloud_id.instance().is_some() && row.addr.block != web());
-    let others = others.count();
     world.apply_until(plan, turn, most, &mut |world, step| {
         if is_of_web(step) {
-            let there = world.running() - others;
+            let there = world.running("shop-default-web-");
             least = least.min(there - away(step));
             greatest = greatest.max(there);
         }

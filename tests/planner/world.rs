@@ -298,10 +298,10 @@ impl World {
         }
     }
 
-    /// How many instances run.
-    pub(crate) fn running(&self) -> usize {
-        let regions = self.observed.by_region.values();
-        regions.flat_map(|region| region.instances.values()).filter(|seen| matches!(seen, Seen::Present(_))).count()
+    /// How many instances run whose names begin so.
+    pub(crate) fn running(&self, prefix: &str) -> usize {
+        let listed = self.observed.by_region.values().flat_map(|region| region.instances.values());
+        listed.filter(|seen| matches!(seen, Seen::Present(one) if one.name.starts_with(prefix))).count()
     }
 
     fn images<'a>(

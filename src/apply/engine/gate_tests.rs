@@ -1,4 +1,4 @@
-//! Gates and hooks, by plans of a few steps that are made by hand: instances are launched, looked at, and the old ones go.
+//! Gates, by plans of a few steps that are made by hand: instances are launched, looked at, and the old ones go.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,14 +13,12 @@ use crate::model::observed::{Instance, InstanceState};
 use crate::model::recorded::{Origin, RunId};
 use crate::model::rollout::{Phase, Rollout};
 use crate::model::spec::{ImageUse, Login, ObjectSpec, SlotNetwork, SlotSpec, SystemDisk};
-use crate::model::update::{Check, Health, Hook, HookRun, Moment, Strategy};
-use crate::plan::{FORMAT, Gate, HookStep, Mark, Need, NewObject, RolloutPlan, Scope, Settle, Target, Until};
+use crate::model::update::{Check, Health, Strategy};
+use crate::plan::{FORMAT, Gate, Mark, Need, NewObject, RolloutPlan, Scope, Settle, Target, Until};
 
-const S: Millis = 1_000;
-/// What is done with the gate of a plan.
-type Tune = dyn Fn(&mut Gate);
+pub(super) const S: Millis = 1_000;
 
-fn fleet() -> Block {
+pub(super) fn fleet() -> Block {
     Block::fleet(&"web".into())
 }
 
@@ -32,7 +30,7 @@ fn new_id(n: u32) -> InstanceId {
     InstanceId::new(format!("ins-new{n}"))
 }
 
-fn old_id(n: u32) -> InstanceId {
+pub(super) fn old_id(n: u32) -> InstanceId {
     InstanceId::new(format!("ins-old{n}"))
 }
 
@@ -57,16 +55,16 @@ fn spec(on_trial: bool) -> Arc<ObjectSpec> {
     })))
 }
 
-fn call(body: Body) -> Do {
+pub(super) fn call(body: Body) -> Do {
     Do::Call(Call { account: "100000000001".into(), region: "ap-guangzhou".into(), body })
 }
 
-fn step(id: u32, needs: Vec<Need>, does: Do, targets: Vec<Target>, until: Until) -> Step {
+pub(super) fn step(id: u32, needs: Vec<Need>, does: Do, targets: Vec<Target>, until: Until) -> Step {
     let settle = Settle { until, expected_ms: 0, deadline_ms: 60 * S };
     Step { id: StepId(id), needs, does, targets, expect: Vec::new(), settle, holds: Vec::new() }
 }
 
-fn target(n: u32, generation: u32, id: Option<Arg<CloudId>>, effect: Effect) -> Target {
+pub(super) fn target(n: u32, generation: u32, id: Option<Arg<CloudId>>, effect: Effect) -> Target {
     Target { addr: slot(n), generation, id, effect }
 }
 
@@ -105,7 +103,7 @@ fn http() -> Option<Check> {
 }
 
 /// Launches this many, each by a step of its own; looks at them; and lets the old ones go, where the gate passes.
-fn plan(count: u32, tune: &Tune) -> Plan {
+pub(super) fn plan(count: u32, tune: &dyn Fn(&mut Gate)) -> Plan {
     let mut steps = Vec::new();
     for n in 0..count {
         let launch = Launch::of("ap-guangzhou-3".into(), Arg::Known("img-2".into()), "S5.MEDIUM4".into());
@@ -172,15 +170,15 @@ fn whole(steps: Vec<Step>, row: Rollout) -> Plan {
 }
 
 /// What instances show, by time and number.
-struct World {
+pub(super) struct World {
     /// `None`: it is not listed.
-    state: Box<dyn Fn(Millis, u32) -> Option<InstanceState>>,
-    probe: Box<dyn Fn(Millis, u32) -> Result<(), String>>,
+    pub(super) state: Box<dyn Fn(Millis, u32) -> Option<InstanceState>>,
+    pub(super) probe: Box<dyn Fn(Millis, u32) -> Result<(), String>>,
     /// Which launches are refused.
-    refused: BTreeSet<u32>,
-    hook: Result<(), String>,
+    pub(super) refused: BTreeSet<u32>,
+    pub(super) hook: Result<(), String>,
     /// What comes from outside, and when.
-    outside: Vec<(Millis, Event)>,
+    pub(super) outside: Vec<(Millis, Event)>,
 }
 
 impl Default for World {
@@ -197,14 +195,14 @@ impl Default for World {
 
 /// What a run was like.
 #[derive(Default)]
-struct Ran {
+pub(super) struct Ran {
     records: Vec<Record>,
-    told: Vec<(Millis, Progress)>,
+    pub(super) told: Vec<(Millis, Progress)>,
     describes: Vec<(Millis, Vec<String>)>,
     probes: Vec<(Millis, String)>,
-    terminated: Vec<String>,
+    pub(super) terminated: Vec<String>,
     launches: u32,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     ended_ms: Millis,
 }
 
@@ -242,12 +240,12 @@ impl Ran {
         news.collect()
     }
 
-    fn failures(&self) -> Vec<(String, &str)> {
+    pub(super) fn failures(&self) -> Vec<(String, &str)> {
         self.outcome.failed.iter().map(|(addr, why)| (addr.to_string(), why.as_str())).collect()
     }
 }
 
-fn run(plan: &Plan, world: &World) -> Ran {
+pub(super) fn run(plan: &Plan, world: &World) -> Ran {
     let set = Settings {
         run: RunId(1),
         account: "100000000001".into(),
@@ -274,8 +272,9 @@ fn run(plan: &Plan, world: &World) -> Ran {
             events.push_back(event);
         }
         let Some(event) = events.pop_front() else {
-            let next = [wake.take(), outside.front().map(|(at, _)| *at)].into_iter().flatten().min();
+            let next = [wake, outside.front().map(|(at, _)| *at)].into_iter().flatten().min();
             now = next.expect("something to wait for").max(now);
+            wake = wake.filter(|at| *at > now);
             events.push_back(Event::Woke);
             continue;
         };
@@ -639,53 +638,4 @@ fn two_gates_of_a_region_look_together() {
     let looks = ran.describes.iter().filter(|(at, _)| at % (5 * S) == 0).count();
     assert!(looks <= alone + 1, "{:?}", ran.describes);
     assert!(ran.describes.iter().any(|(_, ids)| ids.len() == 2), "{:?}", ran.describes);
-}
-
-/// A hook before the gate, whose targets it hands on.
-fn with_hook() -> Plan {
-    let mut plan = plan(2, &|gate| gate.min_ready_ms = 0);
-    let hook = Hook { run: HookRun::Command(vec!["./drain.sh".into()]), timeout_ms: 60 * S };
-    let does = Do::Hook(Box::new(HookStep {
-        fleet: fleet(),
-        region: "ap-guangzhou".into(),
-        moment: Moment::BeforeStop,
-        hook,
-    }));
-    let mut last = plan.steps.pop().expect("a step");
-    let freed = last.targets.clone().into_iter().map(|target| Target { effect: Effect::Nothing, ..target }).collect();
-    let hook = step(3, vec![Need::Success(StepId(2))], does, freed, Until::Accepted);
-    for (target, n) in last.targets.iter_mut().zip(0..) {
-        target.id = Some(Arg::Output { step: StepId(3), target: n });
-    }
-    (last.id, last.needs) = (StepId(4), Vec::new());
-    plan.steps.extend([hook, last]);
-    plan
-}
-
-#[test]
-fn a_hook_hands_its_instances_on() {
-    let ran = run(&with_hook(), &World::default());
-    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
-    assert_eq!(ran.terminated, ["ins-old0", "ins-old1"]);
-    let hooks = ran.told.iter().filter(|(_, event)| matches!(event, Progress::Done { action: "Hook", .. })).count();
-    assert_eq!(hooks, 1);
-}
-
-#[test]
-fn what_a_hook_fails_for_stays() {
-    let world = World { hook: Err("`./drain.sh` ended with exit status 3: no such pool".into()), ..World::default() };
-    let ran = run(&with_hook(), &world);
-    assert!(ran.terminated.is_empty());
-    let why = "before_stop: `./drain.sh` ended with exit status 3: no such pool";
-    assert_eq!(ran.failures(), [("fleet.web[0]".to_owned(), why), ("fleet.web[1]".to_owned(), why)]);
-}
-
-#[test]
-fn what_a_hook_was_not_run_for_is_not_named_behind_it() {
-    let mut plan = with_hook();
-    if let Do::Gate(gate) = &mut plan.steps[2].does {
-        gate.most_failures = 1;
-    }
-    let ran = run(&plan, &World { refused: BTreeSet::from([0]), ..World::default() });
-    assert_eq!(ran.terminated, ["ins-old1"]);
 }

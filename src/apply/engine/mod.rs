@@ -17,6 +17,8 @@ mod gate;
 #[cfg(test)]
 mod gate_tests;
 mod hook;
+#[cfg(test)]
+mod hook_tests;
 mod op;
 mod protocol;
 mod refusal;

@@ -24,6 +24,8 @@ pub(super) struct StepState {
     /// Targets that succeeded.
     pub(super) done: BTreeSet<u32>,
     targets: usize,
+    /// Targets that are left out because their rollout may do without them.
+    excused: usize,
     over: bool,
     /// Of a gate: whether it has passed.
     passed: Option<bool>,
@@ -42,6 +44,7 @@ impl StepState {
             open_ops: 0,
             done: BTreeSet::new(),
             targets,
+            excused: 0,
             over: false,
             passed: None,
             because: None,
@@ -70,7 +73,7 @@ impl StepState {
     }
 
     fn succeeded(&self) -> bool {
-        self.passed.unwrap_or(self.done.len() == self.targets)
+        self.passed.unwrap_or(self.done.len() + self.excused == self.targets)
     }
 }
 
@@ -156,6 +159,11 @@ impl Engine<'_> {
                 let Some(id) = self.outputs.get(&(other, of)) else {
                     let because = self.name_of(other, of);
                     self.skip_target(&step, &target, &because, out);
+                    if self.is_excused(other, of)
+                        && let Some(state) = self.steps.get_mut(step.id.0 as usize)
+                    {
+                        state.excused += 1;
+                    }
                     // Its id may be known all the same: then the call must not name it either.
                     if let (Some(id), Do::Call(call)) = (self.foreseen(other, of), &mut step.does) {
                         call.body.without(id.as_str());
@@ -173,6 +181,28 @@ impl Engine<'_> {
             return None;
         }
         Some((step, indices))
+    }
+
+    /// Whether an id was not handed out because a gate passed without the instance: what comes next must not wait for what
+    /// the rollout may do without.
+    fn is_excused(&self, step: StepId, n: u32) -> bool {
+        let (mut step, mut n) = (step, n);
+        loop {
+            let (Some(planned), Some(state)) = (self.plan.get(step.0 as usize), self.steps.get(step.0 as usize)) else {
+                return false;
+            };
+            if self.outputs.contains_key(&(step, n)) {
+                return false;
+            }
+            if let Some(passed) = state.passed {
+                return passed;
+            }
+            // A hook hands on what it is given.
+            match planned.targets.get(n as usize).and_then(|target| target.id.as_ref()) {
+                Some(Arg::Output { step: other, target }) if *other < step => (step, n) = (*other, *target),
+                Some(Arg::Output { .. } | Arg::Known(_)) | None => return false,
+            }
+        }
     }
 
     /// The id that a target hands out when it succeeds, where the plan knew it.

@@ -341,6 +341,10 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let guide = Guide::of(draft, &rolling, &disruptive, &trials);
     if guide.tries() {
         rolling.try_out();
+        // What is left over from a rollout that was cut short is above the fleet's count as well.
+        let surplus = !disruptive.is_empty() && guide.at_once.surge > 0;
+        let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
+        gate.extend(gone.into_iter().map(Need::Success));
     }
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);

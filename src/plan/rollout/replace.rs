@@ -6,6 +6,7 @@ use super::launch::launch;
 use super::spec::unprotected;
 use super::{Creation, Going, Rolling, Work, note_change};
 use crate::cloud::call::{Arg, Body, InstanceAttr, MAX_BATCH, StepId};
+use crate::model::addr::Block;
 use crate::model::ids::{CloudId, InstanceId, Region};
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
@@ -177,9 +178,26 @@ fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -
 /// Terminates what goes from all fleets, in as few calls as the cloud allows.
 pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
     let going = std::mem::take(&mut draft.going);
+    for Going { row, charge_type, needs, unprotect: _ } in &going {
+        draft.dues.terminate(&row.region, charge_type, !needs.is_empty());
+    }
+    end(draft, &going);
+}
+
+/// Terminates what goes from one fleet, for something else waits for that.
+pub(super) fn terminate_first(draft: &mut Draft<'_>, block: &Block) -> Vec<StepId> {
+    let all = std::mem::take(&mut draft.going);
+    let (mine, others): (Vec<Going<'_>>, Vec<Going<'_>>) = all.into_iter().partition(|one| one.row.addr.block == *block);
+    draft.going = others;
+    let steps = end(draft, &mine);
+    draft.dues.single("TerminateInstances", steps.len());
+    steps
+}
+
+fn end(draft: &mut Draft<'_>, going: &[Going<'_>]) -> Vec<StepId> {
     // What is still under way goes together, too, when the last of a batch has come to rest.
     let mut protected: BTreeMap<(&Region, bool), Vec<Protected<'_>>> = BTreeMap::new();
-    for Going { row, charge_type: _, needs, unprotect } in &going {
+    for Going { row, charge_type: _, needs, unprotect } in going {
         if *unprotect {
             protected.entry((&row.region, !needs.is_empty())).or_default().push((row, needs.clone()));
         }
@@ -190,17 +208,18 @@ pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
         freed.extend(rows.iter().map(|(row, _)| &row.cloud_id).zip(outputs));
     }
     let mut batches: BTreeMap<(&Region, &str, bool), Vec<Leaving<'_>>> = BTreeMap::new();
-    for Going { row, charge_type, needs, unprotect: _ } in &going {
-        draft.dues.terminate(&row.region, charge_type, !needs.is_empty());
+    for Going { row, charge_type, needs, unprotect: _ } in going {
         let batch = batches.entry((&row.region, charge_type, !needs.is_empty())).or_default();
         let output = freed.get(&row.cloud_id).copied();
         batch.push((Ending { row, output, unprotected: output.map(|(step, _)| step) }, needs));
     }
+    let mut steps = Vec::new();
     for rows in batches.values() {
         for chunk in rows.chunks(MAX_BATCH) {
             let needs = chunk.iter().flat_map(|(_, needs)| needs.iter().copied()).collect();
             let rows: Vec<Ending<'_>> = chunk.iter().map(|(row, _)| *row).collect();
-            terminate(draft, &rows, needs);
+            steps.extend(terminate(draft, &rows, needs));
         }
     }
+    steps
 }
