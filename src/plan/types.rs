@@ -111,6 +111,8 @@ pub struct RolloutPlan {
     pub strategy: Strategy,
     /// Why, where the plan chose; empty where the config did.
     pub why: String,
+    /// How many slots come before all batches: they are out of service already, or no gate has seen them yet.
+    pub first: u32,
     /// How many slots each of its batches has, in order; with a canary that is the first.
     pub batches: Vec<u32>,
     /// Whether the first batch is a canary.

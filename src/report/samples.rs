@@ -544,6 +544,7 @@ pub(super) fn rolled() -> Plan {
     ];
     let mut plan = plan(Vec::new(), steps);
     plan.rollouts = vec![RolloutPlan {
+        first: 0,
         row: Rollout {
             block: block("fleet.web"),
             target: Digest::of(context::CONFIG, b"two"),

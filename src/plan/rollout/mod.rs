@@ -349,7 +349,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);
     let at_worst = at_worst(&rolling, &guide, &cut);
-    guide.tell(draft, &rolling, &cut, at_worst);
+    guide.tell(draft, &rolling, (down.len() + trials.len(), &cut), at_worst);
     guide::check_available(draft, &rolling, at_worst);
     let left = !cut.left.is_empty();
     let nothing_more = down.is_empty() && cut.batches.is_empty();
