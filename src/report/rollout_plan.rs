@@ -166,7 +166,9 @@ fn healthy(health: &Health) -> String {
     let asked = match check {
         None => return format!("each instance runs, within {within}"),
         Some(Check::Tcp { port }) => format!("each instance takes connections at port {port}"),
-        Some(Check::Http { port, path, status, body: None }) => format!("each instance answers GET :{port}{path} with {status}"),
+        Some(Check::Http { port, path, status, body: None }) => {
+            format!("each instance answers GET :{port}{path} with {status}")
+        }
         Some(Check::Http { port, path, status, body: Some(body) }) => {
             format!("each instance answers GET :{port}{path} with {status} and {body:?}")
         }
