@@ -145,7 +145,7 @@ fn what_fails_is_taken_back_by_the_same_command() {
 
     // The same is not rolled out again, until somebody says so.
     let quiet = rig.run("apply --auto-approve").expect(Exit::Done);
-    says(&quiet.err, "warning[rollout-held]");
+    insta::assert_snapshot!("rollout_held", quiet.err);
     assert_eq!(images(&rig), before);
     says(&rig.run("plan --retry=fleet.web").expect(Exit::Done).out, "is rolled out over fleet.web");
     rig.expect_in_step();
@@ -237,7 +237,7 @@ fn a_way_back_that_was_not_begun_is_planned_by_the_next_apply() {
     assert_eq!(row(&rig).phase, Phase::TakenBack);
     assert_ne!(images(&rig), before);
     rig.go_on();
-    says(&rig.run("plan").expect(Exit::Done).out, "fleet.web goes back");
+    says(&rig.run("plan").expect(Exit::Done).out, "- fleet.web[0]#2");
     rig.run("apply --auto-approve").expect(Exit::Done);
     assert_eq!(images(&rig), before);
     rig.expect_in_step();
