@@ -125,3 +125,104 @@ fn ask(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cloud::clock::VirtualClock;
+    use crate::model::addr::Block;
+    use crate::model::update::{Check, Hook, HookRun, Moment};
+
+    /// Answers by the port: one panics, one is wrong, and one answers when somebody lets it.
+    struct Fake {
+        gate: Mutex<Receiver<()>>,
+    }
+
+    const PANICS: u16 = 1;
+    const WRONG: u16 = 2;
+    const HANGS: u16 = 3;
+
+    impl Prober for Fake {
+        fn probe(&self, now: Millis, probe: &Probe) -> Result<(), String> {
+            assert_eq!(now, 7);
+            match probe.check {
+                Check::Tcp { port: PANICS } => panic!("as it is meant to"),
+                Check::Tcp { port: WRONG } => Err("wrong".to_owned()),
+                Check::Tcp { port: HANGS } => {
+                    // It ends when nobody is left to let it.
+                    _ = self.gate.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    Ok(())
+                }
+                Check::Tcp { .. } | Check::Http { .. } => Ok(()),
+            }
+        }
+
+        fn hook(&self, call: &HookCall, called_off: &AtomicBool) -> Result<(), String> {
+            while call.hook.timeout_ms > 0 && !called_off.load(Ordering::SeqCst) {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            if call.hook.timeout_ms > 0 { Err("called off".to_owned()) } else { Ok(()) }
+        }
+    }
+
+    fn probe(port: u16) -> Probe {
+        Probe {
+            region: "ap-guangzhou".into(),
+            instance: "ins-1".into(),
+            address: "10.0.0.1".into(),
+            check: Check::Tcp { port },
+            timeout_ms: 1,
+        }
+    }
+
+    fn hook(timeout_ms: Millis) -> Box<HookCall> {
+        Box::new(HookCall {
+            fleet: Block::fleet(&"web".into()),
+            region: "ap-guangzhou".into(),
+            moment: Moment::AfterReady,
+            hook: Hook { run: HookRun::Command(Vec::new()), timeout_ms },
+            instances: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn every_question_is_answered_and_nothing_is_left_running() {
+        let (events, heard) = channel();
+        let (open, gate) = channel();
+        let prober = Arc::new(Fake { gate: Mutex::new(gate) });
+        let clock = Arc::new(VirtualClock::at(7));
+        let mut asking = Asking::new(prober, clock, events);
+        let wait = Duration::from_secs(30);
+        // More than may be asked at once, and one of them takes its time.
+        asking.probe(ProbeId(0), probe(HANGS));
+        for n in 1..200 {
+            let port = match n % 3 {
+                0 => PANICS,
+                1 => WRONG,
+                _ => 80,
+            };
+            asking.probe(ProbeId(n), probe(port));
+        }
+        assert!(asking.threads <= MOST_ASKED, "{}", asking.threads);
+        let mut answers = BTreeMap::new();
+        while answers.len() < 199 {
+            let Ok(Event::Probed(id, answer)) = heard.recv_timeout(wait) else { panic!("an answer") };
+            answers.insert(id.0, answer);
+        }
+        assert_eq!([&answers[&1], &answers[&2]], [&Err("wrong".to_owned()), &Ok(())]);
+        assert_eq!(answers[&3], Err("fleetwright failed while it asked".to_owned()));
+        assert!(!answers.contains_key(&0));
+
+        asking.hook(HookId(0), hook(0));
+        let Ok(Event::Hooked(HookId(0), Ok(()))) = heard.recv_timeout(wait) else { panic!("a hook that has run") };
+        asking.hook(HookId(1), hook(60_000));
+        // The end waits for hooks to be ended, and for no instance.
+        drop(asking);
+        let Ok(Event::Hooked(HookId(1), Err(why))) = heard.recv_timeout(wait) else { panic!("a hook that was ended") };
+        assert_eq!(why, "called off");
+        drop::<Sender<()>>(open);
+    }
+}

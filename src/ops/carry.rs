@@ -103,15 +103,20 @@ fn go_back(
     watcher: &mut dyn Watcher,
     held: &mut Held<'_>,
     planned: &Planned,
-    outcome: Outcome,
+    mut outcome: Outcome,
 ) -> Outcome {
     if outcome.taken_back.is_empty() || !outcome.settled() {
+        return outcome;
+    }
+    if site.stop.is_raised() {
+        outcome.interrupted = true;
         return outcome;
     }
     match way_back(site, watcher, held, planned, &outcome.taken_back) {
         Ok(back) => outcome.and(back),
         Err(problem) => {
             watcher.stays(&problem);
+            outcome.interrupted |= site.stop.is_raised();
             outcome
         }
     }

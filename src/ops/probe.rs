@@ -76,12 +76,13 @@ impl Network {
 }
 
 fn unconnected(port: u16, timeout_ms: Millis, error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => format!("port {port} refuses connections"),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            format!("port {port} takes no connection within {timeout_ms} ms")
-        }
-        _ => format!("no connection to port {port}: {error}"),
+    let kind = error.kind();
+    if kind == ErrorKind::ConnectionRefused {
+        format!("port {port} refuses connections")
+    } else if matches!(kind, ErrorKind::TimedOut | ErrorKind::WouldBlock) {
+        format!("port {port} takes no connection within {timeout_ms} ms")
+    } else {
+        format!("no connection to port {port}: {error}")
     }
 }
 

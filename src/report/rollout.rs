@@ -91,7 +91,7 @@ fn from(row: &Rollout) -> Option<&ImageUse> {
 }
 
 fn one(page: &mut Page, told: &Told<'_>, command: &dyn Fn(&str) -> String, now_ms: Millis) {
-    let Told { row, zones, wish, lease, way_back } = *told;
+    let Told { row, zones, wish, lease: _, way_back: _ } = *told;
     let Rollout {
         block,
         target: _,
@@ -139,7 +139,7 @@ fn one(page: &mut Page, told: &Told<'_>, command: &dyn Fn(&str) -> String, now_m
         page.verbatim(&rows);
     }
     page.gap();
-    for line in next(row, lease, way_back, command) {
+    for line in next(told, command) {
         page.wrap(INDENT, 2 * INDENT, &Line::new().text(line));
     }
 }
@@ -183,7 +183,8 @@ fn table_of(row: &Rollout, zones: &[ZoneTally], style: Style) -> String {
 }
 
 /// What to type next, one thing a line.
-fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&str) -> String) -> Vec<String> {
+fn next(told: &Told<'_>, command: &dyn Fn(&str) -> String) -> Vec<String> {
+    let Told { row, zones: _, wish, lease, way_back } = *told;
     let name = &row.block.name;
     let verb = |verb: &str| command(&format!("rollout {verb} {name}"));
     let retry = format!("to roll the same out once more: {}", command(&format!("apply --retry={}", row.block)));
@@ -192,13 +193,16 @@ fn next(row: &Rollout, lease: Option<&Lease>, way_back: bool, command: &dyn Fn(&
     let promote = format!("to go on to its end, without another pause: {}", verb("promote"));
     let mut lines = match row.phase {
         Phase::Running => match lease {
-            Some(lease) => vec![
-                format!(
-                    "{} on {} (process {}) has the lock, and may be carrying it out",
-                    lease.holder.who, lease.holder.host, lease.holder.pid
-                ),
-                format!("to have it wait: {}", verb("pause")),
-            ],
+            Some(lease) => {
+                let holder = &lease.holder;
+                let (who, host, pid) = (&holder.who, &holder.host, holder.pid);
+                let mut lines =
+                    vec![format!("{who} on {host} (process {pid}) has the lock, and may be carrying it out")];
+                if wish.is_none() {
+                    lines.push(format!("to have it wait: {}", verb("pause")));
+                }
+                return lines;
+            }
             None => vec![format!("nobody is carrying it out; {resume}")],
         },
         Phase::Paused => vec![resume, promote],

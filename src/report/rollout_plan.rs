@@ -165,10 +165,12 @@ fn healthy(health: &Health) -> String {
     let within = words::span(*deadline_ms);
     let asked = match check {
         None => return format!("each instance runs, within {within}"),
-        Some(Check::Tcp { port }) => format!("each takes connections at port {port}"),
-        Some(Check::Http { port, path, status, body: None }) => format!("each answers GET :{port}{path} with {status}"),
+        Some(Check::Tcp { port }) => format!("each instance takes connections at port {port}"),
+        Some(Check::Http { port, path, status, body: None }) => {
+            format!("each instance answers GET :{port}{path} with {status}")
+        }
         Some(Check::Http { port, path, status, body: Some(body) }) => {
-            format!("each answers GET :{port}{path} with {status} and {body:?}")
+            format!("each instance answers GET :{port}{path} with {status} and {body:?}")
         }
     };
     let times = if *threshold == 1 { String::new() } else { format!(", {threshold} times in a row") };
@@ -256,11 +258,11 @@ mod tests {
             (health(None, 2), "each instance runs, within 10 min"),
             (
                 health(Some(Check::Tcp { port: 22 }), 1),
-                "each takes connections at port 22, by its public address, asked every 5 s, within 10 min",
+                "each instance takes connections at port 22, by its public address, asked every 5 s, within 10 min",
             ),
             (
                 health(Some(http(Some("ok".into()))), 3),
-                "each answers GET :8080/healthz with 204 and \"ok\", by its public address, 3 times in a row, asked every 5 s, \
+                "each instance answers GET :8080/healthz with 204 and \"ok\", by its public address, 3 times in a row, asked every 5 s, \
                  within 10 min",
             ),
         ] {

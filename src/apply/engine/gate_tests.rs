@@ -209,11 +209,8 @@ pub(super) struct Ran {
 
 impl Ran {
     fn row(&self) -> Rollout {
-        let rows = self.records.iter().filter_map(|record| match record {
-            Record::Rollout(row) => Some(row.as_ref().clone()),
-            _ => None,
-        });
-        rows.last().expect("a row")
+        let row = |record: &Record| if let Record::Rollout(row) = record { Some(row.as_ref().clone()) } else { None };
+        self.records.iter().rev().find_map(row).expect("a row")
     }
 
     /// Which slots were entered as off trial, in the end.
@@ -234,11 +231,10 @@ impl Ran {
     }
 
     fn news(&self) -> Vec<(Millis, GateNews)> {
-        let news = self.told.iter().filter_map(|(at, event)| match event {
-            Progress::Gate { news, .. } => Some((*at, news.clone())),
-            _ => None,
-        });
-        news.collect()
+        let news = |(at, event): &(Millis, Progress)| {
+            if let Progress::Gate { news, .. } = event { Some((*at, news.clone())) } else { None }
+        };
+        self.told.iter().filter_map(news).collect()
     }
 
     pub(super) fn failures(&self) -> Vec<(String, &str)> {
@@ -288,7 +284,7 @@ pub(super) fn run(plan: &Plan, world: &World) -> Ran {
                     events.push_back(Event::Committed(seq));
                 }
                 Command::Send { id, call, .. } => {
-                    events.push_back(Event::Replied(id, answer(now, &call, world, &mut ran)))
+                    events.push_back(Event::Replied(id, answer(now, &call, world, &mut ran)));
                 }
                 Command::Probe(id, probe) => {
                     assert_eq!(probe.timeout_ms, 5 * S);
@@ -314,6 +310,7 @@ fn number(id: &str) -> u32 {
     id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is asked in these plans")]
 fn answer(now: Millis, call: &Call, world: &World, ran: &mut Ran) -> Result<Answer, Fault> {
     let reply = match &call.body {
         Body::RunInstances(_) => {

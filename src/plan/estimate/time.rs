@@ -94,3 +94,29 @@ pub fn longest(plan: &Plan) -> Longest {
     }
     Longest { expected_ms, steps }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::addr::Block;
+    use crate::model::update::{Check, Health};
+
+    #[test]
+    fn a_gate_takes_its_looks_and_the_times_that_it_waits() {
+        let gate = |check, min_ready_ms, bake_ms| Gate {
+            fleet: Block::fleet(&"web".into()),
+            region: "ap-guangzhou".into(),
+            health: Health { check, interval_ms: 5_000, threshold: 3, ..Health::default() },
+            min_ready_ms,
+            bake_ms,
+            most_failures: 0,
+            frees: Vec::new(),
+            passed: None,
+            failed: None,
+        };
+        assert_eq!(looks_ms(&gate(None, 0, 0)), 0, "it looks at nothing");
+        // Three looks, and the one that sees that twelve seconds are over.
+        assert_eq!(looks_ms(&gate(None, 12_000, 0)), 10_000 + 15_000);
+        assert_eq!(looks_ms(&gate(Some(Check::Tcp { port: 22 }), 0, 60_000)), 10_000 + 60_000 + PROBE_MS);
+    }
+}

@@ -145,7 +145,7 @@ fn what_fails_is_taken_back_by_the_same_command() {
 
     // The same is not rolled out again, until somebody says so.
     let quiet = rig.run("apply --auto-approve").expect(Exit::Done);
-    says(&quiet.err, "warning[rollout-held]");
+    insta::assert_snapshot!("rollout_held", quiet.err);
     assert_eq!(images(&rig), before);
     says(&rig.run("plan --retry=fleet.web").expect(Exit::Done).out, "is rolled out over fleet.web");
     rig.expect_in_step();
@@ -177,14 +177,13 @@ fn what_stopped_can_be_taken_back_or_aborted() {
     insta::assert_snapshot!("rollout_stopped", rig.run("rollout status").expect(Exit::Done).out);
     let other = rig.fork();
     rig.run("rollout rollback web --auto-approve").expect(Exit::Done);
-    assert_eq!((row(&rig).phase, images(&rig)), (Phase::TakenBack, before));
+    assert_eq!((row(&rig).phase, images(&rig)), (Phase::TakenBack, before.clone()));
     assert_eq!(kinds(&rig).last(), Some(&("rollout rollback".to_owned(), "done".to_owned())));
     rig.expect_in_step();
 
     other.run("rollout abort web").expect(Exit::Done);
-    let held = images(&other);
     other.run("apply --auto-approve").expect(Exit::Done);
-    assert_eq!((row(&other).phase, images(&other)), (Phase::Aborted, held), "each slot stays as it is");
+    assert_eq!((row(&other).phase, images(&other)), (Phase::Aborted, before), "what never passed goes, and no more");
 }
 
 /// Somebody wishes for a pause when the n-th instance is launched.
@@ -238,7 +237,7 @@ fn a_way_back_that_was_not_begun_is_planned_by_the_next_apply() {
     assert_eq!(row(&rig).phase, Phase::TakenBack);
     assert_ne!(images(&rig), before);
     rig.go_on();
-    says(&rig.run("plan").expect(Exit::Done).out, "fleet.web goes back");
+    says(&rig.run("plan").expect(Exit::Done).out, "- fleet.web[0]#2");
     rig.run("apply --auto-approve").expect(Exit::Done);
     assert_eq!(images(&rig), before);
     rig.expect_in_step();
