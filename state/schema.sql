@@ -117,10 +117,21 @@ CREATE TABLE op_target (
     CHECK ((spec IS NULL) = (effect NOT IN ('make', 'become')))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX op_target_spec ON op_target (spec) WHERE spec IS NOT NULL;
+CREATE TABLE pause_wish (
+    block    TEXT PRIMARY KEY,
+    who      TEXT NOT NULL,
+    host     TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE plan (
     hash TEXT PRIMARY KEY,
     json TEXT NOT NULL
 , zlib BLOB) STRICT;
+CREATE TABLE rollout (
+    block TEXT PRIMARY KEY,
+    phase TEXT NOT NULL CHECK (phase IN ('running', 'paused', 'done', 'stopped', 'aborted', 'taken_back')),
+    json  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE run (
     id            INTEGER PRIMARY KEY,
     kind          TEXT NOT NULL,

@@ -255,10 +255,16 @@ fn instances_are_made_seen_changed_and_destroyed() {
     assert_eq!((seen.name.as_str(), seen.instance_type.as_str()), ("renamed", "S5.LARGE8"));
     assert_eq!(*seen.security_groups, BTreeSet::from(["sg-12345678".into()]));
 
-    assert_eq!(world.ask(Body::TerminateInstances { instances: ids.clone() }), Reply::Done);
+    assert_eq!(
+        world.ask(Body::TerminateInstances { instances: ids.iter().cloned().map(Arg::Known).collect() }),
+        Reply::Done
+    );
     world.settle();
     assert_eq!(world.instances(&ids), []);
-    assert_eq!(world.refused(Body::TerminateInstances { instances: ids.clone() }).0, Class::NotFound);
+    assert_eq!(
+        world.refused(Body::TerminateInstances { instances: ids.iter().cloned().map(Arg::Known).collect() }).0,
+        Class::NotFound
+    );
 }
 
 #[test]
@@ -459,7 +465,7 @@ fn a_launch_bears_all_attributes_and_they_change() {
         assert_eq!((instance.cam_role.as_deref(), instance.protected), (Some("web-role"), true));
     }
     let one = || vec![ids[0].clone()];
-    let end = || Body::TerminateInstances { instances: one() };
+    let end = || Body::TerminateInstances { instances: one().into_iter().map(Arg::Known).collect() };
     assert_eq!(world.refused(end()).1, "UnsupportedOperation.InstancesProtected");
     for set in [
         InstanceAttr::Hostname("db".to_owned()),

@@ -76,10 +76,8 @@ pub(super) fn queries(call: &Call) -> Vec<Call> {
             image.known().map(|image| by_image(&call.region, vec![image.clone()])).into_iter().collect()
         }
         Body::DeleteImages { images } => vec![by_image(&call.region, images.clone())],
-        Body::TerminateInstances { instances }
-        | Body::StartInstances { instances }
-        | Body::ModifyInstances { instances, .. } => by_instance(instances),
-        Body::StopInstances { instances } => {
+        Body::StartInstances { instances } | Body::ModifyInstances { instances, .. } => by_instance(instances),
+        Body::StopInstances { instances } | Body::TerminateInstances { instances } => {
             by_instance(&instances.iter().filter_map(Arg::known).cloned().collect::<Vec<_>>())
         }
         Body::ResetInstance { instance, .. } | Body::ResizeInstance { instance, .. } => {

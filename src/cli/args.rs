@@ -68,6 +68,8 @@ pub(super) enum Command {
     /// With --orphans, show what the cloud holds of ours and no state knows, and with --adopt, take it into the state: after a
     /// state was lost, or restored from an older copy
     Drift(DriftArgs),
+    /// Show where images come from, in which versions they are there, and who uses them
+    Images(ImagesArgs),
     /// Show what the state remembers, a saved plan, or one run of the history
     Show {
         /// A plan file, as `plan --out` writes it; or a run, by its number: `12` or `run-12`
@@ -440,7 +442,8 @@ pub(super) struct KindArgs {
     /// Make this anew: a slot, a fleet, or an image with all that follows; may be given several times
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["destroy", "refresh_only"])]
     pub(super) replace: Vec<String>,
-    /// Move the pins of public images on to the newest match: of all, or with `=ADDR` of one image block
+    /// Move pins on: of public images to the newest match, of promoted ones to what is current where they come from; of
+    /// all, or with `=ADDR` of one image block
     #[arg(
         long,
         value_name = "ADDR",
@@ -460,6 +463,16 @@ pub(super) struct KindArgs {
         conflicts_with_all = ["destroy", "refresh_only"]
     )]
     pub(super) retry: Vec<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ImagesArgs {
+    /// Look at the images in the cloud, for their sizes and for what was deleted there; with `false` only config and state
+    /// are read
+    #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set, hide_possible_values = true)]
+    pub(super) refresh: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -550,7 +563,7 @@ impl Args {
             Command::Apply(ApplyFileArgs { apply: args, .. }) | Command::Destroy(DestroyArgs { apply: args, .. }) => {
                 args.planning.parallelism.into()
             }
-            Command::Refresh(_) | Command::Drift(_) => MOST_CALLS.into(),
+            Command::Refresh(_) | Command::Drift(_) | Command::Images(_) => MOST_CALLS.into(),
             Command::Rollout { command } => command.apply().map_or(1, |args| args.planning.parallelism.into()),
             Command::Doctor(_)
             | Command::Validate
@@ -576,6 +589,7 @@ impl Args {
             }
             Command::Refresh(args) => Some(&args.reach),
             Command::Drift(args) => Some(&args.reach),
+            Command::Images(args) => Some(&args.reach),
             Command::Doctor(args) => Some(args),
             Command::Rollout { command } => command.apply().map(|args| &args.planning.reach),
             Command::Validate
@@ -611,6 +625,7 @@ impl Args {
             Command::Rollout { command } => command.apply().map_or_else(LockArgs::default, |args| args.lock),
             Command::Doctor(_)
             | Command::Plan(_)
+            | Command::Images(_)
             | Command::Validate
             | Command::Show { .. }
             | Command::History { .. }

@@ -11,6 +11,7 @@ mod explain;
 mod force_unlock;
 mod graph;
 mod history;
+mod images;
 mod init;
 mod orphans;
 mod plan;
@@ -85,6 +86,7 @@ pub fn run(mut world: World<'_>) -> Exit {
         Command::Refresh(options) => apply::refresh(&mut shell, &site, options),
         Command::Drift(options) if options.orphans => orphans::run(&mut shell, &site, options),
         Command::Drift(_) => plan::drift(&mut shell, &site),
+        Command::Images(options) => images::run(&mut shell, &site, options),
         Command::Show { what: Some(what) } => show::show_what(&mut shell, &site, what),
         Command::Show { what: None } => show::show(&mut shell, &site),
         Command::History { list, command: None } => history::run(&mut shell, &site, list),
@@ -139,6 +141,7 @@ fn there(site: &Site, command: &Command) -> Result<(), Problem> {
         | Command::Destroy(_)
         | Command::Refresh(_)
         | Command::Drift(_)
+        | Command::Images(_)
         | Command::Graph { .. }
         | Command::Completions { .. }
         | Command::Man { .. }

@@ -95,10 +95,11 @@ impl Body {
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 resources.iter().filter_map(|resource| output(&resource.id)).collect()
             }
-            Self::StopInstances { instances } => instances.iter().filter_map(output).collect(),
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => {
+                instances.iter().filter_map(output).collect()
+            }
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
-            | Self::TerminateInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -125,14 +126,13 @@ impl Body {
                     resource.id.redirect(to);
                 }
             }
-            Self::StopInstances { instances } => {
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => {
                 for instance in instances {
                     instance.redirect(to);
                 }
             }
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
-            | Self::TerminateInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -181,10 +181,11 @@ impl Body {
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
                 several(resources, |TagTarget { id, .. }| one(id, id_of, Some))
             }
-            Self::StopInstances { instances } => several(instances, |instance| one(instance, id_of, instance_of)),
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => {
+                several(instances, |instance| one(instance, id_of, instance_of))
+            }
             Self::ImportImage { .. }
             | Self::DeleteImages { .. }
-            | Self::TerminateInstances { .. }
             | Self::StartInstances { .. }
             | Self::ResizeInstance { .. }
             | Self::ModifyInstances { .. }
@@ -266,10 +267,10 @@ impl Body {
     #[must_use]
     pub fn operates_on(&self) -> Vec<&InstanceId> {
         match self {
-            Self::TerminateInstances { instances }
-            | Self::StartInstances { instances }
-            | Self::ModifyInstances { instances, .. } => instances.iter().collect(),
-            Self::StopInstances { instances } => instances.iter().filter_map(Arg::known).collect(),
+            Self::StartInstances { instances } | Self::ModifyInstances { instances, .. } => instances.iter().collect(),
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => {
+                instances.iter().filter_map(Arg::known).collect()
+            }
             Self::CreateImage { instance, .. } => instance.known().into_iter().collect(),
             Self::ResetInstance { instance, .. } | Self::ResizeInstance { instance, .. } => vec![instance],
             Self::RunInstances(_)
@@ -319,10 +320,10 @@ impl Body {
         }
         match self {
             Self::DeleteImages { images } => drop_one(images, |image| image.as_str() == id),
-            Self::TerminateInstances { instances }
-            | Self::StartInstances { instances }
-            | Self::ModifyInstances { instances, .. } => drop_one(instances, |instance| instance.as_str() == id),
-            Self::StopInstances { instances } => {
+            Self::StartInstances { instances } | Self::ModifyInstances { instances, .. } => {
+                drop_one(instances, |instance| instance.as_str() == id)
+            }
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => {
                 drop_one(instances, |instance| instance.known().is_some_and(|known| known.as_str() == id))
             }
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => {
@@ -345,10 +346,8 @@ impl Body {
     pub fn batch(&self) -> usize {
         match self {
             Self::DeleteImages { images } => images.len(),
-            Self::TerminateInstances { instances }
-            | Self::StartInstances { instances }
-            | Self::ModifyInstances { instances, .. } => instances.len(),
-            Self::StopInstances { instances } => instances.len(),
+            Self::StartInstances { instances } | Self::ModifyInstances { instances, .. } => instances.len(),
+            Self::StopInstances { instances } | Self::TerminateInstances { instances } => instances.len(),
             Self::TagResources { resources, .. } | Self::UntagResources { resources, .. } => resources.len(),
             Self::RunInstances(_)
             | Self::CreateImage { .. }

@@ -134,8 +134,9 @@ pub enum Body {
     },
     /// Destroys instances.
     TerminateInstances {
-        /// At most 100.
-        instances: Vec<InstanceId>,
+        /// At most 100. Those that an earlier step makes may be among them.
+        #[serde(deserialize_with = "ids_or_outputs")]
+        instances: Vec<Arg<InstanceId>>,
     },
     /// Shuts instances down, softly first (StopType SOFT_FIRST).
     StopInstances {
@@ -372,6 +373,13 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminations_are_read_as_older_versions_wrote_them() {
+        let known = Body::TerminateInstances { instances: vec![Arg::Known("ins-1".into())] };
+        let old: Body = serde_json::from_str(r#"{"terminate_instances":{"instances":["ins-1"]}}"#).expect("a call");
+        assert_eq!(old, known);
+    }
 
     #[test]
     fn stops_are_read_as_older_versions_wrote_them() {

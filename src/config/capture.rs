@@ -4,7 +4,7 @@ use super::context::Context;
 use super::language;
 use super::node::{Data, ScalarKind};
 use super::read::{Fields, Value, shown};
-use crate::diagnostic::codes;
+use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Capture, InstanceSource, Ready};
@@ -25,11 +25,17 @@ pub(super) fn from_instance(
         .and_then(|instance| source(cx, name, image, &instance));
     let power_off = fields.get("power_off").map_or(Some(true), |value| cx.faults.boolean(&value));
     let ready = fields.get("ready").map_or(Some(Ready::Running), |value| ready(cx, &value));
-    let timeout = match (fields.get("timeout"), ready) {
-        (None, Some(Ready::After(after))) => Some(after.max(HOUR_MS)),
+    let timeout = timeout(cx, &fields, ready.as_ref());
+    Some(Capture { source: source?, power_off: power_off?, ready: ready?, ready_timeout_ms: timeout? })
+}
+
+/// `timeout`, which is not over before what is waited for.
+pub(super) fn timeout(cx: &mut Context<'_>, fields: &Fields<'_>, ready: Option<&Ready>) -> Option<Millis> {
+    match (fields.get("timeout"), ready) {
+        (None, Some(Ready::After(after))) => Some((*after).max(HOUR_MS)),
         (None, _) => Some(HOUR_MS),
         (Some(value), ready) => duration(cx, &value).filter(|timeout| match ready {
-            Some(Ready::After(after)) if after > *timeout => {
+            Some(Ready::After(after)) if after > timeout => {
                 cx.tell(
                     value
                         .fault(codes::CONFLICT, "the timeout ends before the instance is ready")
@@ -40,8 +46,7 @@ pub(super) fn from_instance(
             }
             _ => true,
         }),
-    };
-    Some(Capture { source: source?, power_off: power_off?, ready: ready?, ready_timeout_ms: timeout? })
+    }
 }
 
 fn source(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value: &Value<'_>) -> Option<InstanceSource> {
@@ -95,17 +100,57 @@ fn source(cx: &mut Context<'_>, name: &Name, image: &Fields<'_>, value: &Value<'
     Some(InstanceSource::Slot { fleet, slot })
 }
 
-fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
+pub(super) fn ready(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
     if let Data::Map(_) = &value.node.data {
         let fields = cx.faults.fields(value, &language::READY)?;
+        if let (Some(after), Some(tag)) = (fields.key("after"), fields.key("tag")) {
+            cx.tell(
+                Diagnostic::error(codes::CONFLICT, "`after` and `tag` exclude each other")
+                    .at_span(tag)
+                    .related(Place::Span(after), "and this")
+                    .help("keep one of the two"),
+            );
+            return None;
+        }
+        if let Some(value) = fields.get("tag") {
+            return tag(cx, &value);
+        }
         let word = ["running", "stopped"].iter().any(|word| value.node.get(word).is_some());
-        let after = if word { fields.get("after") } else { fields.need("after", "20m", &mut cx.faults) }?;
+        let after = if word || fields.misspelt("tag") {
+            fields.get("after")
+        } else {
+            fields.need("after", "20m", &mut cx.faults)
+        }?;
         return duration(cx, &after).map(Ready::After);
     }
     cx.faults.word(value, &["running", "stopped"], &[]).map(|word| match word {
         "stopped" => Ready::Stopped,
         _ => Ready::Running,
     })
+}
+
+/// One tag: `{ KEY: VALUE }`, or `"KEY=VALUE"`.
+fn tag(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
+    if let Data::Map(_) = &value.node.data {
+        let pairs = value.node.pairs().len();
+        let faults = cx.faults.list.len();
+        let tags = cx.tags(Some(value.clone()))?;
+        if pairs > 1 {
+            cx.tell(
+                value
+                    .fault(codes::INVALID_VALUE, format!("one tag is waited for, and these are {pairs}"))
+                    .help("name one of them, and set it last"),
+            );
+            return None;
+        }
+        // A key that cannot be one is told already.
+        let whole = cx.faults.list.len() == faults;
+        return tags.into_iter().next().filter(|_| whole).map(|(key, value)| Ready::Tag { key, value });
+    }
+    let text = cx.faults.shaped(value, codes::INVALID_VALUE, "a tag: `{ KEY: VALUE }`, or \"KEY=VALUE\"", |text| {
+        text.split_once('=').is_some_and(|(key, value)| Context::can_be_tag(key, value))
+    })?;
+    text.split_once('=').map(|(key, value)| Ready::Tag { key: key.to_owned(), value: value.to_owned() })
 }
 
 /// A span of time, at least a second.

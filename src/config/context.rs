@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     pub(super) index: Index,
     pub(super) cloud: Cloud,
     pub(super) trusted: Trusted,
+    /// Project and environment, once they are read.
+    pub(super) place: Option<(Name, Name)>,
     pub(super) files: &'a ConfigFiles<'a>,
     pub(super) key: &'a SecretKey,
     /// The texts of secrets that stand in the config, by the path of their key.
@@ -61,6 +63,7 @@ impl<'a> Context<'a> {
             index,
             cloud: Cloud::default(),
             trusted: Trusted::default(),
+            place: None,
             files,
             key,
             secret_texts: BTreeMap::new(),
@@ -307,8 +310,13 @@ impl<'a> Context<'a> {
         Some(tags)
     }
 
+    /// Whether a tag of a key and a value can be put on something, and is not one of ours.
+    pub(super) fn can_be_tag(key: &str, value: &str) -> bool {
+        let reserved = RESERVED.iter().any(|prefix| key.starts_with(prefix));
+        !key.is_empty() && is_tag_text(key) && is_tag_text(value) && key != TAG_KEY && !reserved
+    }
+
     fn check_tag_key(&mut self, key: &str, span: Span) {
-        const RESERVED: [&str; 3] = ["qcloud", "tencent", "project"];
         let fault = |message: String| Diagnostic::error(codes::INVALID_VALUE, message).at_span(span);
         if key.is_empty() || !is_tag_text(key) {
             self.tell(fault(format!("`{}` cannot be a tag's key", shown(key))).help(format!("write {TAG_RULE}")));
@@ -331,6 +339,8 @@ impl<'a> Context<'a> {
 /// What a name may be.
 pub(super) const NAME_RULE: &str =
     "a name holds lower-case letters, digits, `_` and `-`, starts with a letter, and has at most 40 characters";
+/// What keys of the cloud's own tags start with.
+const RESERVED: [&str; 3] = ["qcloud", "tencent", "project"];
 const TAG_RULE: &str = "at most 127 letters, digits, spaces and + - = . _ : / @";
 
 fn is_tag_text(text: &str) -> bool {

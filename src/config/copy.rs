@@ -65,8 +65,9 @@ fn source(cx: &mut Context<'_>, name: &Name, value: &Value<'_>, encrypt: Option<
                 .why("only a custom image can be copied encrypted")
                 .help(format!("make a plain copy of `{source}` first, and an encrypted copy of that copy")),
         ),
-        ImageKind::Shared => {}
-        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied => {
+        // Whose it is, and so how it can be copied, the state of its environment tells.
+        ImageKind::Shared | ImageKind::Promoted => {}
+        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
             if let Some(at) = cx.index.images.get(source.as_str()).and_then(|facts| facts.encrypted) {
                 cx.tell(
                     value

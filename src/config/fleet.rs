@@ -32,7 +32,9 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
         Some(value) => cx.region(&value),
     };
     if let (Some((image, kind)), Some(value), Some(region)) = (&image, fields.get("image"), &region) {
-        image_in_region(cx, &fields, &value, image, *kind, region);
+        let runs =
+            Runs { key: "region", label: "the fleet's region", clause: "where this fleet runs", what: "the fleet" };
+        image_in_region(cx, &fields, &value, image, *kind, region, runs);
     }
     let zones =
         fields.need("zones", "[ap-guangzhou-3]", &mut cx.faults).and_then(|value| zones(cx, &value, region.as_ref()));
@@ -41,7 +43,7 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     let data_disks = fields.get("data_disks").map_or(Some(Vec::new()), |value| data_disks(cx, &value));
     let network = fields
         .get("network")
-        .map_or(Some(Network::default()), |value| network(cx, &value, zones.as_deref(), region.as_ref()));
+        .map_or(Some(Network::default()), |value| network(cx, &value, zones.as_deref(), region.as_ref(), "fleet"));
     let charge = charge(cx, &fields);
     let prepaid = charge.as_ref().map(|charge| matches!(charge, Charge::Prepaid { .. }));
     let internet = fields.get("internet").map_or(Some(None), |value| internet(cx, &value, prepaid).map(Some));
@@ -97,15 +99,30 @@ pub(super) fn fleet(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     })
 }
 
+/// How something that runs from an image is spoken of, and its place.
+#[derive(Clone, Copy)]
+pub(super) struct Runs {
+    /// The key that says where it is.
+    pub(super) key: &'static str,
+    /// What that key says.
+    pub(super) label: &'static str,
+    /// Why it is about that region.
+    pub(super) clause: &'static str,
+    /// What it is.
+    pub(super) what: &'static str,
+}
+
 /// An instance can only be launched from an image of its own region.
-fn image_in_region(
+pub(super) fn image_in_region(
     cx: &mut Context<'_>,
-    fleet: &Fields<'_>,
+    fields: &Fields<'_>,
     value: &Value<'_>,
     image: &Name,
     kind: ImageKind,
     region: &Region,
+    runs: Runs,
 ) {
+    let Runs { key, label, clause, what } = runs;
     let Where::In(regions) = cx.regions_of(image.as_str()) else { return };
     if regions.contains(region.as_str()) {
         return;
@@ -115,10 +132,10 @@ fn image_in_region(
     let encrypted = facts.is_some_and(|facts| facts.encrypted.is_some());
     let there = listed(regions.iter().map(String::as_str));
     let mut fault = value
-        .fault(codes::IMAGE_NOT_IN_REGION, format!("image `{image}` is not in `{region}`, where this fleet runs"))
+        .fault(codes::IMAGE_NOT_IN_REGION, format!("image `{image}` is not in `{region}`, {clause}"))
         .why("an instance can only be launched from an image of its own region");
-    if let Some(span) = fleet.key("region") {
-        fault = fault.related(Place::Span(span), "the fleet's region");
+    if let Some(span) = fields.key(key) {
+        fault = fault.related(Place::Span(span), label);
     }
     fault = match (kind, declared) {
         (ImageKind::Shared, _) => fault
@@ -128,10 +145,10 @@ fn image_in_region(
             )),
         (ImageKind::Marketplace, _) => fault
             .why(format!("a marketplace image is looked up in the region of `cloud` only, which is {there}"))
-            .help(format!("run the fleet in {there}, or make a custom image from an instance of `{image}`")),
+            .help(format!("run {what} in {there}, or make a custom image from an instance of `{image}`")),
         _ if encrypted => fault
             .why(format!("it is in {there}, and an encrypted image is never copied to another region"))
-            .help(format!("run the fleet in {there}")),
+            .help(format!("run {what} in {there}")),
         (_, Some(span)) => fault
             .related(Place::Span(span), "it is here")
             .help(format!("add `{region}` to `regions` of image `{image}`")),
@@ -178,7 +195,7 @@ fn zones(cx: &mut Context<'_>, value: &Value<'_>, region: Option<&Region>) -> Op
     whole.then_some(zones)
 }
 
-fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType> {
+pub(super) fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType> {
     let text = cx.faults.shaped(value, codes::INVALID_VALUE, "an instance type such as `S5.MEDIUM4`", |text| {
         text.len() <= 40
             && text.split('.').filter(|part| !part.is_empty()).count() == 2
@@ -191,15 +208,18 @@ fn instance_type(cx: &mut Context<'_>, value: &Value<'_>) -> Option<InstanceType
     Some(InstanceType::new(text))
 }
 
-fn network(
+/// `whose`: what is in the network, a fleet or a builder.
+pub(super) fn network(
     cx: &mut Context<'_>,
     value: &Value<'_>,
     zones: Option<&[Zone]>,
     region: Option<&Region>,
+    whose: &str,
 ) -> Option<Network> {
     let fields = cx.faults.fields(value, &language::NETWORK)?;
     let vpc = fields.get("vpc").map_or(Some(None), |value| cx.id(&value, "vpc-").map(|id| Some(VpcId::new(id))));
-    let subnets = fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region));
+    let subnets =
+        fields.get("subnets").map_or(Some(BTreeMap::new()), |value| subnets(cx, &value, zones, region, whose));
     for (one, other) in [("vpc", "subnets"), ("subnets", "vpc")] {
         let Some(span) = fields.key(one) else { continue };
         if fields.key(other).is_none() && !fields.misspelt(other) {
@@ -236,6 +256,7 @@ fn subnets(
     value: &Value<'_>,
     zones: Option<&[Zone]>,
     region: Option<&Region>,
+    whose: &str,
 ) -> Option<BTreeMap<Zone, SubnetId>> {
     let mut subnets = BTreeMap::new();
     for pair in cx.faults.map(value)?.iter().filter(|pair| !pair.void) {
@@ -244,9 +265,12 @@ fn subnets(
         if zones.is_some_and(|zones| !zones.contains(&zone)) {
             let region = region.map_or("the region", Region::as_str);
             cx.tell(
-                Diagnostic::error(codes::CONFLICT, format!("zone `{}` is not one of the fleet's", shown(&pair.key)))
+                Diagnostic::error(codes::CONFLICT, format!("zone `{}` is not one of the {whose}'s", shown(&pair.key)))
                     .at_span(pair.key_span)
-                    .help(format!("add it to `zones` if it is a zone of {region}, or remove this subnet")),
+                    .help(match whose {
+                        "fleet" => format!("add it to `zones` if it is a zone of {region}, or remove this subnet"),
+                        _ => "name it as `zone`, or remove this subnet".to_owned(),
+                    }),
             );
         }
         if let Some(id) = cx.id(&item, "subnet-") {
@@ -262,7 +286,7 @@ fn subnets(
                 format!("`subnets` misses {}", language::listed(missing.iter().copied())),
             )
             .at_span(value.key)
-            .why("a subnet is in one zone, so each zone of the fleet needs one")
+            .why(format!("a subnet is in one zone, so each zone of the {whose} needs one"))
             .help(format!("add `{first}: subnet-…`")),
         );
     }
@@ -270,7 +294,7 @@ fn subnets(
 }
 
 /// `prepaid`: whether the instances are paid for in advance, where that is clear.
-fn internet(cx: &mut Context<'_>, value: &Value<'_>, prepaid: Option<bool>) -> Option<Internet> {
+pub(super) fn internet(cx: &mut Context<'_>, value: &Value<'_>, prepaid: Option<bool>) -> Option<Internet> {
     let fields = cx.faults.fields(value, &language::INTERNET)?;
     let charge = match fields.get("charge") {
         None => Some(InternetCharge::TrafficPostpaidByHour),
@@ -307,7 +331,7 @@ fn internet(cx: &mut Context<'_>, value: &Value<'_>, prepaid: Option<bool>) -> O
     Some(Internet { charge: charge?, bandwidth_mbps: bandwidth?, public_ip: public_ip? })
 }
 
-fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> Option<Login> {
+pub(super) fn login(cx: &mut Context<'_>, value: &Value<'_>, image: Option<ImageKind>) -> Option<Login> {
     let fields = cx.faults.fields(value, &language::LOGIN)?;
     let keys = fields.get("key_ids").map(|value| {
         let keys = cx.set(&value, |cx, item| cx.id(item, "skey-").map(KeyId::new))?;

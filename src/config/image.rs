@@ -1,10 +1,10 @@
 //! `images`: which kind of image a block is, and what can be said of every custom image.
 
 use super::context::Context;
-use super::language::{self, LATER_SOURCES, OURS_ONLY, SOURCES, either};
+use super::language::{self, OURS_ONLY, SOURCES, either};
 use super::node::Data;
 use super::read::{Fields, Value};
-use super::{capture, copy, import, names, received};
+use super::{build, capture, copy, import, index, names, received};
 use crate::diagnostic::{Diagnostic, Place, codes};
 use crate::model::desired::{Image, ManagedImage, Source, Tags};
 use crate::model::ids::{Name, Region, Version};
@@ -25,7 +25,9 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     if let [(key, _)] = sources.as_slice()
         && received(key)
     {
-        not_ours(cx, name, &fields, key);
+        let promoted =
+            cx.index.images.get(name.as_str()).is_some_and(|facts| facts.kind == index::ImageKind::Promoted);
+        not_ours(cx, name, &fields, if promoted { "promoted" } else { key });
     }
     // All of it is read even where it does not belong, so that its own faults are told as well.
     let about = about(cx, name, &fields);
@@ -46,6 +48,7 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
             }
             "from_instance" => capture::from_instance(cx, name, &fields, value).map(Source::Capture),
             "import" => import::import(cx, value).map(Source::Import),
+            "build" => build::build(cx, name, &fields, value).map(Source::Build),
             _ => copy::copy(cx, name, &fields, value).map(Source::Copy),
         };
         images.push(source.and_then(|source| Some(Image::Managed(about.clone()?.with(source)))));
@@ -66,13 +69,12 @@ fn check_sources(
 ) {
     match sources {
         [] => {
-            let later = LATER_SOURCES.iter().any(|key| fields.key(key).is_some());
-            if !later && !SOURCES.iter().chain(LATER_SOURCES).any(|key| fields.misspelt(key)) {
+            if !SOURCES.iter().any(|key| fields.misspelt(key)) {
                 cx.tell(
                     Diagnostic::error(codes::MISSING_KEY, format!("image `{name}` does not say where it comes from"))
                         .at_span(value.key)
                         .label(format!("one of {} is missing", either(SOURCES)))
-                        .help("to look an image up add `public: { name: … }`, to make one `from_instance: { instance: … }`"),
+                        .help("to look an image up add `public: { name: … }`, to make one `build: { base: … }`"),
                 );
             }
         }
@@ -101,6 +103,12 @@ fn not_ours(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>, kind: &str) 
             ("shared", "regions") => fault
                 .why("a shared image stays in the region in which it is shared, which is that of `cloud`")
                 .help(format!("make a copy of your own, `copy: {{ image: {name} }}`, and give that one `regions`")),
+            ("promoted", "regions") => fault
+                .why(format!("`{name}` is wherever the environment that made it has it"))
+                .help("add the region to the `regions` of the image in the config of that environment"),
+            ("promoted", _) => {
+                fault.why(format!("`{name}` is only looked up: nobody but the environment that made it can change it"))
+            }
             (_, "regions") => {
                 fault.why("a marketplace image stays in the region in which it has this id, which is that of `cloud`")
             }
@@ -119,6 +127,8 @@ struct About {
     family: Option<String>,
     keep: u32,
     deprecate_kept: bool,
+    share_kept: bool,
+    revoke: Vec<Version>,
     protect: bool,
     description: Option<String>,
     tags: Tags,
@@ -127,9 +137,33 @@ struct About {
 
 impl About {
     fn with(self, source: Source) -> ManagedImage {
-        let Self { version, name, family, keep, deprecate_kept, protect, description, tags, regions } = self;
-        let regions = regions.map(|regions| regions.into_iter().collect());
-        ManagedImage { source, name, family, keep, deprecate_kept, protect, version, description, tags, regions }
+        let Self {
+            version,
+            name,
+            family,
+            keep,
+            deprecate_kept,
+            share_kept,
+            revoke,
+            protect,
+            description,
+            tags,
+            regions,
+        } = self;
+        ManagedImage {
+            source,
+            name,
+            family,
+            keep,
+            deprecate_kept,
+            share_kept,
+            revoke: revoke.into_iter().collect(),
+            protect,
+            version,
+            description,
+            tags,
+            regions: regions.map(|regions| regions.into_iter().collect()),
+        }
     }
 }
 
@@ -144,19 +178,12 @@ fn about(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>) -> Option<About
         pattern.map_or(Some(None), |value| names::image_name(cx, &value, version.clone().flatten().as_ref()).map(Some));
     let family = fields.get("family").map_or(Some(None), |value| family(cx, &value).map(Some));
     let keep = fields.get("keep").map_or(Some(0), |value| cx.faults.number(&value, 0, MOST_KEPT));
-    let deprecate_kept = fields.get("deprecate_kept").map_or(Some(false), |value| {
-        let wanted = cx.faults.boolean(&value)?;
-        if wanted && keep == Some(0) && !fields.misspelt("keep") {
-            let mut fault = value
-                .fault(codes::CONFLICT, "no older version is kept that could be marked as deprecated")
-                .why("`keep` says how many older versions stay; silent, it is 0")
-                .help("add `keep: 1` or more, or remove `deprecate_kept`");
-            if let Some(keep) = fields.get("keep") {
-                fault = fault.related(Place::Span(keep.node.span), "none stays");
-            }
-            cx.tell(fault);
-        }
-        Some(wanted)
+    let deprecate_kept = of_kept(cx, fields, keep, "deprecate_kept", "marked as deprecated");
+    let share_kept = of_kept(cx, fields, keep, "share_kept", "shared");
+    let revoke = fields.get("revoke").map_or(Some(Vec::new()), |value| {
+        cx.set(&value, |cx, item| {
+            cx.faults.shaped(item, codes::INVALID_VALUE, VERSION_RULE, Version::is_valid).map(Version::new)
+        })
     });
     let protect = fields.get("protect").map_or(Some(false), |value| cx.faults.boolean(&value));
     let description = fields.get("description").map_or(Some(None), |value| {
@@ -172,11 +199,30 @@ fn about(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>) -> Option<About
         family: family?,
         keep: keep?,
         deprecate_kept: deprecate_kept?,
+        share_kept: share_kept?,
+        revoke: revoke?,
         protect: protect?,
         description: description?,
         tags: tags?,
         regions: regions?,
     })
+}
+
+/// A wish about older versions that stay; `what` it would make of them.
+fn of_kept(cx: &mut Context<'_>, fields: &Fields<'_>, keep: Option<u32>, key: &str, what: &str) -> Option<bool> {
+    let Some(value) = fields.get(key) else { return Some(false) };
+    let wanted = cx.faults.boolean(&value)?;
+    if wanted && keep == Some(0) && !fields.misspelt("keep") {
+        let mut fault = value
+            .fault(codes::CONFLICT, format!("no older version is kept that could be {what}"))
+            .why("`keep` says how many older versions stay; silent, it is 0")
+            .help(format!("add `keep: 1` or more, or remove `{key}`"));
+        if let Some(keep) = fields.get("keep") {
+            fault = fault.related(Place::Span(keep.node.span), "none stays");
+        }
+        cx.tell(fault);
+    }
+    Some(wanted)
 }
 
 fn family(cx: &mut Context<'_>, value: &Value<'_>) -> Option<String> {

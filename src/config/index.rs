@@ -3,23 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::language::{LATER_SOURCES, SOURCES};
+use super::language::SOURCES;
 use super::node::{Data, Node, Pair, ScalarKind};
 use crate::diagnostic::Span;
 use crate::model::addr::{Addr, Kind};
+use crate::model::ids::Zone;
 
 /// What an image is, as far as references care.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ImageKind {
     Public,
     Shared,
+    /// What another environment made.
+    Promoted,
     Marketplace,
     /// Captured from an instance.
     Captured,
     Imported,
     /// A copy of another image of the config.
     Copied,
-    /// Not supported yet, or faulty: no reference to it is a second fault.
+    /// Made on a machine of its own.
+    Built,
+    /// Faulty: no reference to it is a second fault.
     Unclear,
 }
 
@@ -27,8 +32,8 @@ impl ImageKind {
     /// Whether it is a custom image of ours.
     pub(super) fn is_ours(self) -> bool {
         match self {
-            Self::Captured | Self::Imported | Self::Copied => true,
-            Self::Public | Self::Shared | Self::Marketplace | Self::Unclear => false,
+            Self::Captured | Self::Imported | Self::Copied | Self::Built => true,
+            Self::Public | Self::Shared | Self::Promoted | Self::Marketplace | Self::Unclear => false,
         }
     }
 }
@@ -60,6 +65,8 @@ pub(super) struct ImageFacts {
     builder: Option<String>,
     /// It is captured from a machine made by hand.
     by_hand: bool,
+    /// The region of the zone that it is built in; none where it is silent.
+    build_region: Option<String>,
 }
 
 /// What is to be known of a fleet by those that refer to it.
@@ -102,12 +109,16 @@ impl Index {
         // A circle of copies has no home; it is told elsewhere.
         for _ in 0..=self.images.len() {
             match facts.kind {
-                ImageKind::Shared | ImageKind::Marketplace | ImageKind::Imported => return Some(cloud.to_owned()),
+                // What is promoted may be anywhere; a copy of it is made in the region of the cloud block.
+                ImageKind::Shared | ImageKind::Promoted | ImageKind::Marketplace | ImageKind::Imported => {
+                    return Some(cloud.to_owned());
+                }
                 ImageKind::Captured if facts.by_hand => return Some(cloud.to_owned()),
                 ImageKind::Captured => {
                     let fleet = self.fleets.get(facts.builder.as_ref()?)?;
                     return Some(fleet.region.clone().unwrap_or_else(|| cloud.to_owned()));
                 }
+                ImageKind::Built => return Some(facts.build_region.clone().unwrap_or_else(|| cloud.to_owned())),
                 ImageKind::Copied => facts = self.images.get(facts.copy_of.as_ref()?)?,
                 ImageKind::Public | ImageKind::Unclear => return None,
             }
@@ -135,28 +146,30 @@ impl Index {
         let home = || self.home(image, cloud).map_or(Where::Unclear, |home| Where::In(BTreeSet::from([home])));
         match facts.kind {
             ImageKind::Public => Where::Everywhere,
-            ImageKind::Unclear => Where::Unclear,
+            ImageKind::Unclear | ImageKind::Promoted => Where::Unclear,
             ImageKind::Shared | ImageKind::Marketplace => home(),
-            ImageKind::Captured | ImageKind::Imported | ImageKind::Copied => match (&facts.regions, facts.regions_at) {
-                (Some(regions), _) => Where::In(regions.clone()),
-                (None, Some(_)) => Where::Unclear,
-                (None, None) => home(),
-            },
+            ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
+                match (&facts.regions, facts.regions_at) {
+                    (Some(regions), _) => Where::In(regions.clone()),
+                    (None, Some(_)) => Where::Unclear,
+                    (None, None) => home(),
+                }
+            }
         }
     }
 }
 
 fn image(block: &Node) -> ImageFacts {
     let sources: Vec<&str> = SOURCES.into_iter().filter(|key| block.get(key).is_some()).collect();
-    let later = LATER_SOURCES.iter().any(|key| block.get(key).is_some());
     let kind = match sources.as_slice() {
-        _ if later => ImageKind::Unclear,
         ["public"] => ImageKind::Public,
+        ["shared"] if block.get("shared").is_some_and(|shared| shared.get("from").is_some()) => ImageKind::Promoted,
         ["shared"] => ImageKind::Shared,
         ["marketplace"] => ImageKind::Marketplace,
         ["from_instance"] => ImageKind::Captured,
         ["import"] => ImageKind::Imported,
         ["copy"] => ImageKind::Copied,
+        ["build"] => ImageKind::Built,
         _ => ImageKind::Unclear,
     };
     let inside = |outer: &str, key: &str| block.get(outer).and_then(|node| node.get(key));
@@ -177,6 +190,10 @@ fn image(block: &Node) -> ImageFacts {
             .filter(|addr| addr.block.kind == Kind::Fleet)
             .map(|addr| addr.block.name.as_str().to_owned()),
         by_hand: instance.is_some_and(|text| text.starts_with("ins-")),
+        build_region: inside("build", "zone")
+            .and_then(Node::raw)
+            .and_then(|zone| Zone::new(zone).region())
+            .map(|region| region.as_str().to_owned()),
     }
 }
 

@@ -70,17 +70,19 @@ pub(super) static IMAGE: Keys = Keys {
         "from_instance",
         "import",
         "copy",
+        "build",
         "version",
         "name",
         "family",
         "keep",
         "deprecate_kept",
+        "share_kept",
+        "revoke",
         "protect",
         "description",
         "tags",
         "regions",
     ],
-    later: &["build", "revoke", "share_kept"],
     hints: &[
         ("deprecated", "with `deprecate_kept: true` the older versions that `keep` leaves are marked as deprecated"),
         ("encrypt", "an encrypted image is a copy of another one: `copy: { image: NAME, encrypt: true }`"),
@@ -92,19 +94,28 @@ pub(super) static IMAGE: Keys = Keys {
         ("marketplace", &MARKETPLACE),
         ("import", &IMPORT),
         ("copy", &COPY),
+        ("build", &BUILD),
     ],
     ..NONE
 };
 
 /// The keys of an image that say where it comes from, of which one is needed.
-pub(super) const SOURCES: [&str; 6] = ["public", "shared", "marketplace", "from_instance", "import", "copy"];
-
-/// The later ones.
-pub(super) const LATER_SOURCES: &[&str] = &["build"];
+pub(super) const SOURCES: [&str; 7] = ["public", "shared", "marketplace", "from_instance", "import", "copy", "build"];
 
 /// What can be said of a custom image only, because nobody but its owner can change it.
-pub(super) const OURS_ONLY: [&str; 9] =
-    ["version", "name", "family", "keep", "deprecate_kept", "protect", "description", "tags", "regions"];
+pub(super) const OURS_ONLY: [&str; 11] = [
+    "version",
+    "name",
+    "family",
+    "keep",
+    "deprecate_kept",
+    "share_kept",
+    "revoke",
+    "protect",
+    "description",
+    "tags",
+    "regions",
+];
 
 pub(super) static PUBLIC: Keys = Keys {
     what: "`public`",
@@ -116,12 +127,25 @@ pub(super) static PUBLIC: Keys = Keys {
 
 pub(super) static SHARED: Keys = Keys {
     what: "`shared`",
-    known: &["id", "owner"],
+    known: &["id", "owner", "from"],
     hints: &[
         ("name", "a shared image is named by its `id`: its owner may call it anything, at any time"),
         ("account", "it is called `owner`"),
     ],
     around: Some(&IMAGE),
+    inside: &[("from", &PROMOTED)],
+    ..NONE
+};
+
+pub(super) static PROMOTED: Keys = Keys {
+    what: "`from`",
+    known: &["project", "env", "image", "dir"],
+    hints: &[
+        ("environment", "it is called `env`"),
+        ("version", "what is promoted is pinned in fleetwright.lock; `plan --upgrade` moves it on"),
+        ("account", "the state of that environment tells whose its images are"),
+    ],
+    around: Some(&SHARED),
     ..NONE
 };
 
@@ -156,9 +180,43 @@ pub(super) static FROM_INSTANCE: Keys = Keys {
     ..NONE
 };
 
+pub(super) static BUILD: Keys = Keys {
+    what: "`build`",
+    known: &[
+        "base",
+        "type",
+        "zone",
+        "system_disk",
+        "data_disks",
+        "network",
+        "internet",
+        "login",
+        "user_data",
+        "ready",
+        "timeout",
+        "on_failure",
+    ],
+    hints: &[
+        ("image", "it is called `base`"),
+        ("instance_type", "it is called `type`"),
+        ("region", "the image is made in the region of `zone`, or in that of `cloud`"),
+        ("power_off", "a builder is always shut down for its capture"),
+        ("password", "there are no passwords in a config; use `login: { key_ids: [skey-…] }`"),
+    ],
+    around: Some(&IMAGE),
+    inside: &[
+        ("network", &NETWORK),
+        ("internet", &INTERNET),
+        ("login", &LOGIN),
+        ("user_data", &USER_DATA),
+        ("ready", &READY),
+    ],
+    ..NONE
+};
+
 pub(super) static READY: Keys = Keys {
     what: "`ready`",
-    known: &["after"],
+    known: &["after", "tag"],
     hints: &[("stopped", "write `ready: stopped`"), ("running", "write `ready: running`")],
     around: Some(&FROM_INSTANCE),
     ..NONE
@@ -302,17 +360,19 @@ pub(super) static HTTP: Keys =
 
 /// All tables.
 #[cfg(test)]
-pub(super) static TABLES: [&Keys; 26] = [
+pub(super) static TABLES: [&Keys; 27] = [
     &TOP,
     &CLOUD,
     &LIMITS,
     &IMAGE,
     &PUBLIC,
     &SHARED,
+    &PROMOTED,
     &MARKETPLACE,
     &IMPORT,
     &COPY,
     &FROM_INSTANCE,
+    &BUILD,
     &READY,
     &SHARE,
     &FLEET,

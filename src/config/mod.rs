@@ -4,6 +4,7 @@
 //! places), `typing` (what each scalar is, by serde_yaml), and the readers of the blocks, who go through the tree and
 //! stop at nothing: each fault leaves its value out, and its block, and nothing else.
 
+mod build;
 mod capture;
 mod charge;
 mod cloud;
@@ -20,6 +21,7 @@ mod language;
 mod names;
 mod node;
 mod parse;
+mod promoted;
 mod read;
 mod received;
 mod scan;
@@ -161,6 +163,7 @@ struct Blocks {
 fn read_all(cx: &mut Context<'_>, top: &[node::Pair], env: &Name) -> Option<(Name, CloudSpec, Blocks)> {
     cx.faults.check_keys(top, &language::TOP, &Path::default());
     let project = cloud::project(cx, top);
+    cx.place = project.clone().map(|project| (project, env.clone()));
     let cloud = cloud::cloud(cx, top);
     cloud::trusted_owners(cx, top);
     let mut blocks = Blocks { images: BTreeMap::new(), shares: BTreeMap::new(), fleets: BTreeMap::new() };

@@ -147,13 +147,17 @@ pub(super) fn same_image_names(cx: &mut Context<'_>, project: &Name, env: &Name,
     }
 }
 
-/// What a version is derived from: a fleet, a file, or another image.
+/// What a version is derived from: a fleet, a file, another image, or that and what is done to it.
 fn origin(source: &Source) -> String {
     match source {
         Source::Capture(Capture { source: InstanceSource::Slot { fleet, .. }, .. }) => fleet.to_string(),
         Source::Capture(capture) => format!("{:?}", capture.source),
         Source::Import(import) => format!("{import:?}"),
         Source::Copy(copy) => format!("{copy:?}"),
+        Source::Build(build) => {
+            let script = build.user_data.as_ref().map(|secret| secret.digest);
+            format!("{} {script:?} {:?} {:?}", build.base, build.system_disk, build.data_disks)
+        }
     }
 }
 

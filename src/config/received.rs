@@ -1,4 +1,4 @@
-//! Images that are only looked up: `public`, `shared` and `marketplace`. Others own them.
+//! Images that are only looked up: `public`, `shared` and `marketplace`. Others own them, or another environment does.
 
 use super::context::Context;
 use super::language;
@@ -18,6 +18,9 @@ pub(super) fn public(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Image> {
 
 pub(super) fn shared(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Image> {
     let fields = cx.faults.fields(value, &language::SHARED)?;
+    if let Some(value) = fields.get("from") {
+        return super::promoted::from(cx, &fields, &value);
+    }
     let id = fields.need("id", "img-8toqc6s3", &mut cx.faults).and_then(|value| image_id(cx, &value));
     let owner = fields.need("owner", "\"100000000002\"", &mut cx.faults).and_then(|value| {
         let owner = cx.main_account(&value, "an image belongs to a main account")?;

@@ -59,12 +59,17 @@ fn check_image(cx: &mut Context<'_>, value: &Value<'_>, image: &Name, kind: Imag
                 .why("only its owner shares it; whoever receives it can only launch instances from it")
                 .help(format!("make a copy of your own, `copy: {{ image: {image} }}`, and share that one")),
         ),
+        ImageKind::Promoted => cx.tell(
+            wrong_kind("promoted image")
+                .why("it is the environment that made it which says whom it is shared with")
+                .help("add the accounts to the share of that environment's config"),
+        ),
         ImageKind::Marketplace => cx.tell(
             wrong_kind("marketplace image")
                 .why("everybody gets it at the marketplace; only custom images are shared")
                 .help("name an image of your own, such as one with `from_instance`"),
         ),
-        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied => {
+        ImageKind::Captured | ImageKind::Imported | ImageKind::Copied | ImageKind::Built => {
             let Some(facts) = cx.index.images.get(image.as_str()) else { return };
             if let Some(at) = facts.encrypted {
                 cx.tell(

@@ -90,7 +90,8 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
              how that is encrypted. Made, copied, shared, moved to; then the version before goes, or stays as `keep` says",
             OnDrift::Never,
             "nobody can change what an image holds",
-            "CreateImage, ImportImage or SyncImages; SyncImages: one for all other regions; TagResources: ⌈copies / 10⌉; \
+            "CreateImage, ImportImage or SyncImages; with `build` RunInstances and TerminateInstances, one each; \
+             SyncImages: one for all other regions; TagResources: ⌈copies / 10⌉; \
              ModifyImageAttribute: one for each copy with a description or a family; DeleteImages: one for each copy that \
              goes",
         ),
@@ -141,7 +142,8 @@ pub fn image_field(attr: ImageAttr) -> ImageField {
         ),
         ImageAttr::Keep => row(
             OnChange::Copies,
-            "less: the oldest beyond it are deleted; more: from the next version on. Only the current version is shared",
+            "less: the oldest beyond it are deleted, revoked ones first; more: from the next version on. What instances run \
+             from stays in any case. Only the current version is shared, unless `share_kept` says otherwise",
             OnDrift::Shown,
             "a kept copy that was deleted is forgotten",
             "DeleteImages: one for each region, of what goes together",

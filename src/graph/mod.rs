@@ -17,7 +17,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// The graph of a config: a fleet needs its image, a share its image, and an image captured from a slot the slot's
-    /// fleet, a copy what it is copied from. What is needed but not in the config is a node as well.
+    /// fleet, a copy what it is copied from, a build its base. What is needed but not in the config is a node as well.
     #[must_use]
     pub fn of(desired: &Desired) -> Self {
         let mut blocks = Self::default();
@@ -29,6 +29,7 @@ impl Blocks {
                     blocks.connect(block, Block::fleet(fleet));
                 }
                 Some(Source::Copy(copy)) => blocks.connect(block, Block::image(&copy.image)),
+                Some(Source::Build(build)) => blocks.connect(block, Block::image(&build.base)),
                 Some(Source::Capture(_) | Source::Import(_)) | None => {}
             }
         }

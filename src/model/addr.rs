@@ -140,6 +140,18 @@ impl Addr {
         Self { version: Some(version), part: Some(Part::Region(region)), ..Self::of(block) }
     }
 
+    /// The machine that a version of an image is built on.
+    #[must_use]
+    pub fn builder(block: Block, version: Version) -> Self {
+        Self { version: Some(version), part: Some(Part::Builder), ..Self::of(block) }
+    }
+
+    /// Whether it is that of a builder.
+    #[must_use]
+    pub fn is_builder(&self) -> bool {
+        self.part == Some(Part::Builder)
+    }
+
     /// The same address of a given generation; the first one stays silent.
     #[must_use]
     pub fn generation(mut self, generation: u32) -> Self {

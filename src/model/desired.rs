@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
-use super::addr::Kind;
+use super::addr::{Block, Kind};
 use super::attrs::FleetAttr;
 use super::digest::{Digest, SecretRef};
 use super::endpoint::Endpoint;
 use super::ids::{ImageId, InstanceId, InstanceType, Name, PlacementGroupId, Region, Uin, Version, Zone};
 use super::limits::LimitOverrides;
 use super::path::Path;
+use super::promotion::PromotedFrom;
 use super::spec::{
     Charge, DataDisk, Encryption, HostnamePattern, ImportSource, Internet, Login, Network, Power, SystemDisk,
 };
@@ -125,6 +126,13 @@ pub enum Image {
         /// Its id.
         id: ImageId,
     },
+    /// The very image that another environment made.
+    Promoted {
+        /// Whose.
+        from: PromotedFrom,
+        /// The directory of its config, from ours on; silent: our own.
+        dir: Option<String>,
+    },
     /// A custom image of ours.
     Managed(ManagedImage),
 }
@@ -142,6 +150,10 @@ pub struct ManagedImage {
     pub keep: u32,
     /// Whether older versions that stay are marked as deprecated, and the current one is not.
     pub deprecate_kept: bool,
+    /// Whether older versions that stay are shared as the current one is.
+    pub share_kept: bool,
+    /// Versions from which nothing new is launched, nor from what descends from them.
+    pub revoke: BTreeSet<Version>,
     /// Whether no plan may delete it.
     pub protect: bool,
     /// The version; silent: derived from the inputs.
@@ -164,6 +176,8 @@ pub enum Source {
     /// Another image of the config, in the same region: the way to an encrypted image, and to one's own copy of a shared
     /// image (API text 4.9).
     Copy(CopySource),
+    /// A machine that exists only while the image is made of it.
+    Build(Build),
 }
 
 /// A capture of an instance.
@@ -177,6 +191,47 @@ pub struct Capture {
     pub ready: Ready,
     /// How long it may take to get ready.
     pub ready_timeout_ms: Millis,
+}
+
+/// A build: a machine is launched from another image, prepares itself, is captured, and goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Build {
+    /// The image block that the builder runs from.
+    pub base: Name,
+    /// Where it is, and so where the image is made: the region of `zone`, or else that of the cloud block.
+    pub region: Region,
+    /// The zone; silent: the first that takes new instances and sells the type.
+    pub zone: Option<Zone>,
+    /// The builder's type.
+    pub instance_type: InstanceType,
+    /// Its system disk, as far as the config says.
+    pub system_disk: SystemDisk,
+    /// Its data disks.
+    pub data_disks: Vec<DataDisk>,
+    /// Its network, as far as the config says.
+    pub network: Network,
+    /// Its access from the internet; silent: none.
+    pub internet: Option<Internet>,
+    /// How people log in to it.
+    pub login: Login,
+    /// What it runs when it boots.
+    pub user_data: Option<SecretRef>,
+    /// When it is fit to be captured.
+    pub ready: Ready,
+    /// How long that may take, from its launch on.
+    pub timeout_ms: Millis,
+    /// What becomes of it where that fails.
+    pub on_failure: BuildFailure,
+}
+
+/// What becomes of a builder whose image could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BuildFailure {
+    /// It goes at once.
+    #[default]
+    Destroy,
+    /// It stays, to be looked at, until the next attempt.
+    Keep,
 }
 
 /// A copy of another image of the config.
@@ -194,7 +249,7 @@ impl Image {
     pub fn managed(&self) -> Option<&ManagedImage> {
         match self {
             Self::Managed(image) => Some(image),
-            Self::Public { .. } | Self::Shared { .. } | Self::Marketplace { .. } => None,
+            Self::Public { .. } | Self::Shared { .. } | Self::Marketplace { .. } | Self::Promoted { .. } => None,
         }
     }
 
@@ -214,7 +269,16 @@ impl ManagedImage {
     pub fn capture(&self) -> Option<&Capture> {
         match &self.source {
             Source::Capture(capture) => Some(capture),
-            Source::Import(_) | Source::Copy(_) => None,
+            Source::Import(_) | Source::Copy(_) | Source::Build(_) => None,
+        }
+    }
+
+    /// The build, where it is one.
+    #[must_use]
+    pub fn build(&self) -> Option<&Build> {
+        match &self.source {
+            Source::Build(build) => Some(build),
+            Source::Capture(_) | Source::Import(_) | Source::Copy(_) => None,
         }
     }
 }
@@ -234,7 +298,7 @@ pub enum InstanceSource {
 }
 
 /// When an instance is fit to be captured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ready {
     /// As soon as it runs.
@@ -243,6 +307,13 @@ pub enum Ready {
     Stopped,
     /// This long after it was created, in milliseconds.
     After(Millis),
+    /// When it bears this tag: whatever prepares it says so by the cloud's own means.
+    Tag {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
 }
 
 /// A share block: the accounts that an image is shared with, in each region where it is.
@@ -313,7 +384,67 @@ pub struct Fleet {
     pub ignore_changes: BTreeSet<FleetAttr>,
 }
 
+/// What launches instances from an image: a fleet, or a build.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Launcher<'d> {
+    /// The block.
+    pub block: Block,
+    /// The image block.
+    pub image: &'d Name,
+    /// Where.
+    pub region: &'d Region,
+    /// The type of the instances.
+    pub instance_type: &'d InstanceType,
+}
+
+impl<'d> Launcher<'d> {
+    /// What a fleet launches.
+    #[must_use]
+    pub fn of_fleet(name: &Name, fleet: &'d Fleet) -> Self {
+        Self {
+            block: Block::fleet(name),
+            image: &fleet.image,
+            region: &fleet.region,
+            instance_type: &fleet.instance_type,
+        }
+    }
+
+    /// What a build launches.
+    #[must_use]
+    pub fn of_build(image: &Name, build: &'d Build) -> Self {
+        Self {
+            block: Block::image(image),
+            image: &build.base,
+            region: &build.region,
+            instance_type: &build.instance_type,
+        }
+    }
+
+    /// Where the config says what it is, as far as keys are the same: fleets and builds call them alike.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        let path = Desired::path(self.block.kind, &self.block.name);
+        match self.block.kind {
+            Kind::Image => path.key("build"),
+            Kind::Share | Kind::Fleet => path,
+        }
+    }
+
+    /// Where the config names the image.
+    #[must_use]
+    pub fn image_path(&self) -> Path {
+        self.path().key(if self.block.kind == Kind::Image { "base" } else { "image" })
+    }
+}
+
 impl Desired {
+    /// All that launches instances.
+    pub fn launchers(&self) -> impl Iterator<Item = Launcher<'_>> {
+        let fleets = self.fleets.iter().map(|(name, fleet)| Launcher::of_fleet(name, fleet));
+        let builds = self.images.iter().filter_map(|(name, image)| Some((name, image.managed()?.build()?)));
+        fleets.chain(builds.map(|(name, build)| Launcher::of_build(name, build)))
+    }
+
     /// The path of a block in the config.
     #[must_use]
     pub fn path(kind: Kind, name: &Name) -> Path {

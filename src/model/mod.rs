@@ -18,6 +18,7 @@ pub mod observed;
 pub mod path;
 pub mod pins;
 pub mod price;
+pub mod promotion;
 pub mod recorded;
 pub mod rollout;
 pub mod spec;

@@ -55,6 +55,23 @@ pub fn instance_name(project: &Name, env: &Name, fleet: &Name, zone: &Zone, ordi
     format!("{}{ordinal}", instance_prefix(project, env, fleet, zone))
 }
 
+/// What comes before the generation in the name of a builder: `<project>-<env>-<image>-<version>-builder-`.
+#[must_use]
+pub fn builder_prefix(project: &Name, env: &Name, image: &Name, version: &Version) -> String {
+    format!("{}{BUILDER}", shorten(format!("{project}-{env}-{image}-{version}"), BUILDER.len() + GENERATION_DIGITS))
+}
+
+/// The name of a builder.
+#[must_use]
+pub fn builder_name(project: &Name, env: &Name, image: &Name, version: &Version, generation: u32) -> String {
+    format!("{}{generation}", builder_prefix(project, env, image, version))
+}
+
+/// What tells the names of builders from those of images and slots.
+pub const BUILDER: &str = "-builder-";
+/// Room for a generation of any length.
+const GENERATION_DIGITS: usize = 10;
+
 fn shorten(name: String, reserve: usize) -> String {
     const HASH_DIGITS: usize = 8;
     let room = MAX_NAME_CHARS - reserve;
@@ -91,6 +108,23 @@ mod tests {
             instance_name(&Name::new("shop"), &Name::new("default"), &Name::new("web"), &zone, 7),
             "shop-default-web-3-7"
         );
+    }
+
+    #[test]
+    fn builders_have_names_of_their_own_and_no_longer_ones() {
+        let name = |image: &str, generation| {
+            builder_name(
+                &Name::new("shop"),
+                &Name::new("default"),
+                &Name::new(image),
+                &Version::new("3f9a1c02"),
+                generation,
+            )
+        };
+        assert_eq!(name("web", 1), "shop-default-web-3f9a1c02-builder-1");
+        let long = "an-image-with-quite-a-long-name-indeed";
+        assert!(name(long, u32::MAX).len() <= MAX_NAME_CHARS);
+        assert!(name(long, 1).ends_with("-builder-1"));
     }
 
     #[test]

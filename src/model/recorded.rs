@@ -10,8 +10,8 @@ use super::Millis;
 use super::addr::{Addr, Block, Kind};
 use super::digest::Digest;
 use super::ids::{CloudId, ImageId, InstanceId, Lineage, Name, Region, Uin, Version, Zone};
-use super::rollout::Rollout;
-use super::spec::{Inputs, ObjectSpec};
+use super::rollout::{Phase, Rollout};
+use super::spec::{ImageUse, Inputs, ObjectSpec};
 
 /// The id of an operation in the journal, counted up in a state.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ pub struct Object {
     pub name: String,
     /// Of an instance: where.
     pub zone: Option<Zone>,
-    /// Of an instance: its number in the zone, part of its name.
+    /// Of an instance of a fleet: its number in the zone, part of its name.
     pub ordinal: Option<u32>,
     /// How far it is.
     pub status: Status,
@@ -174,6 +174,13 @@ impl Recorded {
             edges: BTreeSet::new(),
             rollouts: BTreeMap::new(),
         }
+    }
+
+    /// Whether the latest rollout of some fleet was stopped with an image, or taken back.
+    #[must_use]
+    pub fn is_quarantined(&self, image: &ImageUse) -> bool {
+        let failed = |phase: Phase| matches!(phase, Phase::Stopped | Phase::TakenBack);
+        self.rollouts.values().any(|rollout| rollout.to == *image && failed(rollout.phase))
     }
 
     /// Objects by their block, in the order of the addresses.

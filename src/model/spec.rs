@@ -11,6 +11,7 @@ use super::ids::{
     DiskType, ImageId, InstanceId, InstanceType, KeyId, KmsKeyId, Name, PlacementGroupId, SecurityGroupId, SubnetId,
     Uin, Version, VpcId, Zone,
 };
+use super::promotion::{Edition, PromotedFrom};
 
 /// The spec of one object.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,7 +64,8 @@ pub struct SlotSpec {
     /// Whether it is neither destroyed nor reset, by us or (DisableApiTermination) by anybody else.
     #[serde(default)]
     pub protect: bool,
-    /// Whether a rollout has still to see that it is healthy. That is nothing that a config says.
+    /// Whether a rollout has still to see that it is healthy; of a builder, whether its image has still to be captured: one
+    /// of which that failed stays only to be looked at. That is nothing that a config says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_trial: bool,
 }
@@ -112,6 +114,13 @@ pub enum ImageUse {
         /// Which capture of that version, from 1.
         generation: u32,
     },
+    /// A version that another environment made.
+    Promoted {
+        /// Whose.
+        from: PromotedFrom,
+        /// Which.
+        edition: Edition,
+    },
 }
 
 impl fmt::Display for ImageUse {
@@ -120,6 +129,7 @@ impl fmt::Display for ImageUse {
             Self::Found { id } => write!(f, "{id}"),
             Self::Made { image, version, generation: 1 } => write!(f, "image.{image}@{version}"),
             Self::Made { image, version, generation } => write!(f, "image.{image}@{version}#{generation}"),
+            Self::Promoted { from, edition } => write!(f, "{from}@{edition}"),
         }
     }
 }

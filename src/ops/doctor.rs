@@ -116,7 +116,7 @@ fn regions(config: &Config) -> BTreeSet<Region> {
             regions.extend(image.regions.iter().flatten().cloned());
         }
     }
-    regions.extend(desired.fleets.values().map(|fleet| fleet.region.clone()));
+    regions.extend(desired.launchers().map(|launcher| launcher.region.clone()));
     regions
 }
 

@@ -1,6 +1,7 @@
 //! Config and state, read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::secrets::ConfigSecrets;
@@ -89,8 +90,12 @@ pub(super) fn fresh(lineage: Lineage) -> Stored {
 
 /// What a fault of the store means to a person.
 pub(super) fn store_problem(site: &Site, fault: &StoreFault) -> Problem {
-    let path = site.state_file();
-    let file = site.show(&path);
+    store_problem_at(site, &site.state_file(), fault)
+}
+
+/// The same of another state than ours.
+pub(super) fn store_problem_at(site: &Site, path: &Path, fault: &StoreFault) -> Problem {
+    let file = site.show(path);
     // The fault names the file as the system does; people are told where it is from where they are.
     let text = fault.to_string().replace(&path.display().to_string(), &file);
     Problem::of(match fault {

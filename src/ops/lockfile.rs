@@ -3,7 +3,6 @@
 //! Entries are keyed by endpoint, account, region and look-up, so that environments do not overwrite each other. It
 //! is written whole: to a file beside it, and then renamed.
 
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -12,13 +11,16 @@ use serde::{Deserialize, Serialize};
 use super::{Problem, Site};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Millis;
-use crate::model::ids::{ImageId, Region, Uin};
+use crate::model::ids::{ImageId, Name, Region, Uin, Version};
 use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::promotion::{Edition, PromotedFrom, PromotedKey, PromotedPin, PromotedPins};
 
 /// The name of the file.
-const NAME: &str = "fleetwright.lock";
+const FILE: &str = "fleetwright.lock";
 /// The version of its form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The version of its form where nothing is promoted: whoever knows nothing of promotions can read it, too.
+const WITHOUT_PROMOTIONS: u32 = 1;
 /// Far more than the pins of any project.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -28,6 +30,17 @@ struct File {
     format: u32,
     about: String,
     public_images: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    promoted_images: Vec<PromotedEntry>,
+}
+
+/// What the file keeps.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Lock {
+    /// Look-ups of public images.
+    pub(super) public: Pins,
+    /// What was promoted from other environments.
+    pub(super) promoted: PromotedPins,
 }
 
 /// What a file of any format has.
@@ -47,15 +60,30 @@ struct Entry {
     created_ms: Millis,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PromotedEntry {
+    endpoint: String,
+    account: Uin,
+    env: Name,
+    region: Region,
+    from: PromotedFrom,
+    version: Version,
+    generation: u32,
+    id: ImageId,
+    owner: Uin,
+    created_ms: Millis,
+}
+
 const ABOUT: &str = "Images that look-ups are pinned to. Written by fleetwright apply; commit it.";
 
 /// Reads the pins; none where there is no such file.
-pub(super) fn read(site: &Site) -> Result<Pins, Problem> {
-    let path = site.dir.join(NAME);
+pub(super) fn read(site: &Site) -> Result<Lock, Problem> {
+    let path = site.dir.join(FILE);
     let text = match read_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(&path).is_err() => {
-            return Ok(BTreeMap::new());
+            return Ok(Lock::default());
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let shown = site.show(&path);
@@ -76,14 +104,22 @@ pub(super) fn read(site: &Site) -> Result<Pins, Problem> {
         return Err(bad(site, &format!("its format is {format}, and this build knows {FORMAT}")));
     }
     let file: File = serde_json::from_str(&text).map_err(|error| bad(site, &error.to_string()))?;
-    if file.format != FORMAT {
+    if file.format != FORMAT && file.format != WITHOUT_PROMOTIONS {
         return Err(bad(site, &format!("its format is {}, and this build knows {FORMAT}", file.format)));
     }
     let pin = |entry: Entry| {
         let Entry { endpoint, account, region, name, id, created_ms } = entry;
         (PinKey { endpoint, account, region, name }, Pin { id, created_ms })
     };
-    Ok(file.public_images.into_iter().map(pin).collect())
+    let promoted = |entry: PromotedEntry| {
+        let PromotedEntry { endpoint, account, env, region, from, version, generation, id, owner, created_ms } = entry;
+        let edition = Edition { version, generation };
+        (PromotedKey { endpoint, account, env, region, from }, PromotedPin { edition, id, owner, created_ms })
+    };
+    Ok(Lock {
+        public: file.public_images.into_iter().map(pin).collect(),
+        promoted: file.promoted_images.into_iter().map(promoted).collect(),
+    })
 }
 
 /// The text of a file; what is no file, such as a pipe, might never end.
@@ -101,16 +137,17 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 
 fn bad(site: &Site, why: &str) -> Problem {
     Problem::of(
-        Diagnostic::error(codes::BAD_LOCK_FILE, format!("{} cannot be used: {why}", site.show(&site.dir.join(NAME))))
+        Diagnostic::error(codes::BAD_LOCK_FILE, format!("{} cannot be used: {why}", site.show(&site.dir.join(FILE))))
             .why("it says which images look-ups are pinned to")
             .help("restore it from version control; without the file, the newest matches are pinned"),
     )
 }
 
 /// Adds pins to the file; what other environments pinned stays.
-pub(super) fn add(site: &Site, new: &Pins) -> Result<(), Problem> {
-    let mut pins = read(site)?;
-    pins.extend(new.iter().map(|(key, pin)| (key.clone(), pin.clone())));
+pub(super) fn add(site: &Site, new: Lock) -> Result<(), Problem> {
+    let mut lock = read(site)?;
+    lock.public.extend(new.public);
+    lock.promoted.extend(new.promoted);
     let entry = |(key, pin): (&PinKey, &Pin)| Entry {
         endpoint: key.endpoint.clone(),
         account: key.account.clone(),
@@ -119,11 +156,21 @@ pub(super) fn add(site: &Site, new: &Pins) -> Result<(), Problem> {
         id: pin.id.clone(),
         created_ms: pin.created_ms,
     };
-    let file = File { format: FORMAT, about: ABOUT.into(), public_images: pins.iter().map(entry).collect() };
+    let promoted = |(key, pin): (PromotedKey, PromotedPin)| {
+        let PromotedKey { endpoint, account, env, region, from } = key;
+        let PromotedPin { edition: Edition { version, generation }, id, owner, created_ms } = pin;
+        PromotedEntry { endpoint, account, env, region, from, version, generation, id, owner, created_ms }
+    };
+    let file = File {
+        format: if lock.promoted.is_empty() { WITHOUT_PROMOTIONS } else { FORMAT },
+        about: ABOUT.into(),
+        public_images: lock.public.iter().map(entry).collect(),
+        promoted_images: lock.promoted.into_iter().map(promoted).collect(),
+    };
     let mut text = serde_json::to_string_pretty(&file).map_err(|error| bad(site, &error.to_string()))?;
     text.push('\n');
-    let path = site.dir.join(NAME);
-    let beside = site.dir.join(format!(".{NAME}.{}", site.holder.pid));
+    let path = site.dir.join(FILE);
+    let beside = site.dir.join(format!(".{FILE}.{}", site.holder.pid));
     let written = std::fs::File::create(&beside).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()

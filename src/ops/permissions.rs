@@ -12,6 +12,8 @@ pub enum Command {
     Plan,
     /// `plan --preflight`.
     Preflight,
+    /// `images`.
+    Images,
     /// `drift`.
     Drift,
     /// `drift --orphans`, with `--adopt` and without.
@@ -29,6 +31,9 @@ const OURS: &[&str] = &["cvm:DescribeImageSharePermission", "cvm:DescribeImages"
 
 /// All instances and images of a region.
 const LISTS: &[&str] = &["cvm:DescribeImages", "cvm:DescribeInstances"];
+
+/// All images of a region, and some by their ids.
+const IMAGES: &[&str] = &["cvm:DescribeImages"];
 
 /// What there is to be had, and how much of it.
 const OFFERS: &[&str] = &[
@@ -74,10 +79,11 @@ pub const UNASKED: &[(&str, &str)] =
 
 impl Command {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Doctor,
         Self::Plan,
         Self::Preflight,
+        Self::Images,
         Self::Drift,
         Self::Orphans,
         Self::Refresh,
@@ -92,6 +98,7 @@ impl Command {
             Self::Doctor => "doctor",
             Self::Plan => "plan",
             Self::Preflight => "plan --preflight",
+            Self::Images => "images",
             Self::Drift => "drift",
             Self::Orphans => "drift --orphans",
             Self::Refresh => "refresh",
@@ -107,6 +114,7 @@ impl Command {
             Self::Doctor => &[LISTS, OFFERS],
             Self::Plan => &[OURS, OFFERS, BESIDE],
             Self::Preflight => &[OURS, OFFERS, BESIDE, STOCK, DRY],
+            Self::Images => &[IMAGES],
             Self::Drift | Self::Refresh => &[OURS],
             Self::Orphans => &[LISTS],
             Self::Apply => &[OURS, OFFERS, BESIDE, DRY, CHANGES],
@@ -124,7 +132,7 @@ impl Command {
             // It may launch anyway.
             Self::Apply => &[],
             // They settle nothing.
-            Self::Doctor | Self::Plan | Self::Preflight | Self::Drift | Self::Orphans => &[],
+            Self::Doctor | Self::Plan | Self::Preflight | Self::Images | Self::Drift | Self::Orphans => &[],
         };
         beside.iter().copied().collect()
     }

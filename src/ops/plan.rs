@@ -7,20 +7,24 @@ use super::connect::{Connected, connect};
 use super::load::{Config, files, load, state};
 use super::observe::{Sight, observe};
 use super::prices::price;
-use super::{Problem, Site, lockfile};
+use super::lockfile::Lock;
+use super::{Problem, Site, lockfile, promotions};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Body, Call, Query, Reply};
 use crate::cloud::observe::{Needs, add_remembered};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::Desired;
-use crate::model::ids::ImageId;
+use crate::model::ids::{ImageId, Region};
 use crate::model::pins::{Pin, PinKey, Pins};
+use crate::model::promotion::{PromotedKey, PromotedPin, Promotions};
 use crate::model::recorded::Recorded;
 use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, Asked, Do, Options, Plan, PlanInput, looked_at, nothing_of};
+use crate::plan::{
+    Action, Asked, Do, Options, Pinned, Plan, PlanInput, Promoted, candidates, looked_at, nothing_of,
+};
 use crate::store::Stored;
 
 /// What the command line asks for.
@@ -89,8 +93,10 @@ pub(super) fn plan_with(
     config: Config,
     connected: Connected,
 ) -> Result<Planned, Problem> {
-    let pins = lockfile::read(site)?;
+    let lock = lockfile::read(site)?;
     let desired = if options.destroy { nothing_of(&config.desired) } else { config.desired.clone() };
+    let promotions = promotions::look(site, &desired, &lock)?;
+    let pins = lock.public;
     let attempt = |sight: &Sight| {
         crate::plan::plan(&PlanInput {
             desired: &desired,
@@ -99,6 +105,7 @@ pub(super) fn plan_with(
             limits: connected.limits,
             pace: connected.pace,
             pins: &pins,
+            promotions: &promotions,
             as_of_ms: sight.observed.cloud_ms,
             options: Options {
                 destroy: options.destroy,
@@ -116,7 +123,11 @@ pub(super) fn plan_with(
     let (wanted, known) = part.as_ref().map_or((&desired, &stored.recorded), |(wanted, known)| (wanted, known));
     let (sight, made) = if options.from_memory {
         let remember = |makes| {
-            let sight = look(Needs::beside_memory(wanted, known, &pins, makes))?;
+            let mut needs = Needs::beside_memory(wanted, known, &pins, makes);
+            if makes {
+                add_candidates(&mut needs, wanted, &promotions);
+            }
+            let sight = look(needs)?;
             Ok::<Sight, Problem>(remembered(sight, site, &desired, &stored.recorded, &pins))
         };
         let sight = remember(false)?;
@@ -130,11 +141,15 @@ pub(super) fn plan_with(
             (sight, made)
         }
     } else {
-        let sight = look(if options.destroy || options.refresh_only {
+        let mut needs = if options.destroy || options.refresh_only {
             Needs::of_destroy(&desired.cloud, known)
         } else {
             Needs::of(wanted, known)
-        })?;
+        };
+        if !options.refresh_only {
+            add_candidates(&mut needs, wanted, &promotions);
+        }
+        let sight = look(needs)?;
         let made = attempt(&sight);
         (sight, made)
     };
@@ -157,6 +172,13 @@ pub(super) fn plan_with(
     };
     let estimate = price(site, &connected.cloud, &plan, &desired, &stored.recorded, &sight.observed);
     Ok(Planned { plan, texts, estimate, stored, connected, sight, config })
+}
+
+/// Asks for the images that may be promoted.
+fn add_candidates(needs: &mut Needs, wanted: &Desired, promotions: &Promotions) {
+    for (region, id) in candidates(wanted, promotions) {
+        needs.pin(&region, &id);
+    }
 }
 
 /// What was seen, with our own things as the state remembers them. As nobody looked at those, no fact counts as read.
@@ -228,24 +250,57 @@ fn texts(
 }
 
 /// A pin that a plan makes, and what it takes the place of, where it moves one on.
-pub(super) struct NewPin {
-    pub(super) key: PinKey,
-    pub(super) pin: Pin,
-    pub(super) was: Option<ImageId>,
+pub(super) struct NewPin<'a> {
+    pub(super) key: NewKey,
+    found: &'a Pinned,
+}
+
+/// What is pinned.
+pub(super) enum NewKey {
+    Public(PinKey),
+    Promoted(PromotedKey, Promoted),
+}
+
+impl NewPin<'_> {
+    /// The image.
+    pub(super) fn id(&self) -> &ImageId {
+        &self.found.id
+    }
+
+    /// The image that is pinned now, where that is neither the new one nor the one that it takes the place of.
+    pub(super) fn other<'l>(&self, lock: &'l Lock) -> Option<&'l ImageId> {
+        let now = match &self.key {
+            NewKey::Public(key) => lock.public.get(key).map(|pin| &pin.id),
+            NewKey::Promoted(key, _) => lock.promoted.get(key).map(|pin| &pin.id),
+        };
+        now.filter(|now| **now != self.found.id && Some(*now) != self.found.was.as_ref())
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.found.name
+    }
+
+    /// Where.
+    pub(super) fn region(&self) -> &Region {
+        &self.found.region
+    }
 }
 
 /// The pins that a plan made and the lock file does not have yet.
-pub(super) fn new_pins(plan: &Plan) -> Vec<NewPin> {
+pub(super) fn new_pins(plan: &Plan) -> Vec<NewPin<'_>> {
     let new = plan.lookups.iter().filter(|pinned| pinned.new);
-    new.map(|pinned| NewPin {
-        key: PinKey {
-            endpoint: plan.origin.endpoint.clone(),
-            account: plan.origin.account.clone(),
-            region: pinned.region.clone(),
-            name: pinned.name.clone(),
-        },
-        pin: Pin { id: pinned.id.clone(), created_ms: pinned.created_ms },
-        was: pinned.was.clone(),
+    new.map(|found| {
+        let (endpoint, account) = (plan.origin.endpoint.clone(), plan.origin.account.clone());
+        let region = found.region.clone();
+        let key = match &found.promoted {
+            None => NewKey::Public(PinKey { endpoint, account, region, name: found.name.clone() }),
+            Some(promoted) => {
+                let (env, from) = (plan.env.clone(), promoted.from.clone());
+                NewKey::Promoted(PromotedKey { endpoint, account, env, region, from }, promoted.clone())
+            }
+        };
+        NewPin { key, found }
     })
     .collect()
 }
@@ -253,9 +308,17 @@ pub(super) fn new_pins(plan: &Plan) -> Vec<NewPin> {
 /// Enters the pins of a plan in the lock file. What was pinned otherwise since the plan was made stays as it is.
 pub(super) fn pin(site: &Site, plan: &Plan) -> Result<(), Problem> {
     let known = lockfile::read(site)?;
-    let still = |new: &NewPin| known.get(&new.key).map(|pin| &pin.id) == new.was.as_ref();
-    let pins: Pins = new_pins(plan).into_iter().filter(still).map(|NewPin { key, pin, was: _ }| (key, pin)).collect();
-    if pins.is_empty() { Ok(()) } else { lockfile::add(site, &pins) }
+    let mut new = Lock::default();
+    for pin in new_pins(plan).into_iter().filter(|new| new.other(&known).is_none()) {
+        let (id, created_ms) = (pin.found.id.clone(), pin.found.created_ms);
+        match pin.key {
+            NewKey::Public(key) => drop(new.public.insert(key, Pin { id, created_ms })),
+            NewKey::Promoted(key, Promoted { from: _, edition, owner, was: _ }) => {
+                new.promoted.insert(key, PromotedPin { edition, id, owner, created_ms });
+            }
+        }
+    }
+    if new == Lock::default() { Ok(()) } else { lockfile::add(site, new) }
 }
 
 /// Enters the pins that move on, where that is all there is to do.

@@ -12,7 +12,7 @@ use super::connect::{cloud_file, connect};
 use super::load::{Config, files, load, store_problem};
 use super::lock::interrupted;
 use super::observe::{Sight, observe};
-use super::plan::{NewPin, move_pins, new_pins};
+use super::plan::{move_pins, new_pins};
 use super::{Applied, Planned, Problem, Site, Watcher, lockfile, path_word};
 use crate::cloud::call::Arg;
 use crate::cloud::observe::{Needs, RegionNeeds};
@@ -357,19 +357,19 @@ fn notes(site: &Site, plan: &Plan, desired: &Desired) -> Result<Vec<Diagnostic>,
                 .help(format!("to see what is left to do then: {}", site.command("plan"))),
         );
     }
-    let pins = lockfile::read(site)?;
-    for NewPin { key, pin, was } in new_pins(plan) {
-        let other = pins.get(&key).filter(|other| other.id != pin.id && Some(&other.id) != was.as_ref());
-        if let Some(other) = other {
+    let lock = lockfile::read(site)?;
+    for new in new_pins(plan) {
+        if let Some(other) = new.other(&lock) {
             notes.push(
                 Diagnostic::note(
                     codes::CONFIG_CHANGED,
                     format!(
-                        "fleetwright.lock pins {:?} in {} to {} since the plan was made",
-                        key.name, key.region, other.id
+                        "fleetwright.lock pins {:?} in {} to {other} since the plan was made",
+                        new.name(),
+                        new.region()
                     ),
                 )
-                .why(format!("the plan was made with {}; the lock file stays as it is", pin.id)),
+                .why(format!("the plan was made with {}; the lock file stays as it is", new.id())),
             );
         }
     }

@@ -111,12 +111,22 @@ fn irreplaceable(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
                 .help("to make an image anew: --replace image.NAME"),
         ),
         Kind::Image => match desired.images.get(name) {
+            Some(Image::Managed(_)) if addr.is_builder() => Some(
+                refuse(OPTION, addr, "a builder cannot be replaced by itself")
+                    .why("it exists only while its image is made")
+                    .help(format!("to make the version anew, on a new builder: --replace {}", addr.block)),
+            ),
             Some(Image::Managed(_)) if addr.part.is_some() => Some(
                 refuse(OPTION, addr, "a copy in one region cannot be replaced by itself")
                     .why("all copies of a version are of one capture")
                     .help(format!("to make the version anew, in all regions: --replace {}", addr.block)),
             ),
             Some(Image::Managed(_)) => missing(input, addr),
+            Some(Image::Promoted { from, .. }) => Some(
+                refuse(OPTION, addr, "it is made by another environment")
+                    .why(format!("it is {from}"))
+                    .help(format!("to move on to what is current there: --upgrade={}", addr.block)),
+            ),
             Some(Image::Public { .. } | Image::Shared { .. } | Image::Marketplace { .. }) => Some(
                 refuse(OPTION, addr, "it is only looked up, and made by others")
                     .help("to move a public image on to the newest match: --upgrade"),
@@ -157,15 +167,15 @@ fn is_made(input: &PlanInput<'_>, addr: &Addr) -> bool {
 
 /// Why a look-up cannot move on, where it cannot.
 fn not_looked_up(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
-    let public = |image: &&Image| matches!(image, Image::Public { .. });
+    let pinned = |image: &&Image| matches!(image, Image::Public { .. } | Image::Promoted { .. });
     let found = input.desired.images.get(&addr.block.name).filter(|_| addr.block.kind == Kind::Image);
-    if *addr == Addr::of(addr.block.clone()) && found.as_ref().is_some_and(public) {
+    if *addr == Addr::of(addr.block.clone()) && found.as_ref().is_some_and(pinned) {
         return None;
     }
-    let what = if found.is_some() { "it is no public image" } else { "the config has no such image" };
-    let images = input.desired.images.iter().filter(|(_, image)| public(image));
+    let what = if found.is_some() { "it is neither public nor promoted" } else { "the config has no such image" };
+    let images = input.desired.images.iter().filter(|(_, image)| pinned(image));
     let known: Vec<String> = images.map(|(name, _)| format!("image.{name}")).collect();
-    let fault = refuse("--upgrade", addr, what).why("only look-ups of public images are pinned");
+    let fault = refuse("--upgrade", addr, what).why("only look-ups of public images are pinned, and what is promoted from another environment");
     Some(with_nearest(fault, addr, known.iter().map(String::as_str), "--upgrade alone moves all of them on"))
 }
 

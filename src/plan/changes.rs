@@ -173,6 +173,12 @@ pub enum Reason {
     Already,
     /// A run shut it down for a change, and was interrupted before it was started again.
     Halted,
+    /// It is there only while an image is made of it.
+    Builds,
+    /// Its image is made, or no longer wanted.
+    BuildOver,
+    /// Its image could not be made, and it was kept to be looked at.
+    BuildFailed,
 }
 
 /// One attribute, before and after.

@@ -102,6 +102,10 @@ pub(super) struct Draft<'a> {
     pub(super) covered: Covered<'a>,
     /// Blocks that are left out, for what they need is left out and not there.
     pub(super) left_out: BTreeSet<Block>,
+    /// Builders that are there, and that images are still made of.
+    pub(super) taken_up: BTreeSet<Addr>,
+    /// What must be over before the builder of a version may go: its capture is under way.
+    pub(super) capturing: BTreeMap<Addr, Need>,
     /// Copies of images that are left out and not there.
     pub(super) absent: BTreeSet<(Name, Region)>,
     /// What steps of this plan take out of the state, for it is gone: each once.
@@ -125,6 +129,8 @@ pub(super) struct Draft<'a> {
     pub(super) current: BTreeMap<Name, Current>,
     /// Copies of older versions that stay.
     pub(super) kept: BTreeSet<(Region, ImageId)>,
+    /// Copies of other older versions, which stay for as long as something runs from them.
+    pub(super) in_use: BTreeSet<(Region, ImageId)>,
     /// Copies that would have to go and are protected, by image block.
     pub(super) guarded: BTreeMap<Name, BTreeSet<Addr>>,
     /// Received images that nothing can be made from, each with why.
@@ -165,6 +171,8 @@ impl<'a> Draft<'a> {
             input,
             covered,
             left_out: BTreeSet::new(),
+            taken_up: BTreeSet::new(),
+            capturing: BTreeMap::new(),
             absent: BTreeSet::new(),
             objects: input.recorded.by_block(),
             steps: Vec::new(),
@@ -179,6 +187,7 @@ impl<'a> Draft<'a> {
             images: BTreeMap::new(),
             current: BTreeMap::new(),
             kept: BTreeSet::new(),
+            in_use: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             guarded: BTreeMap::new(),
             unusable: BTreeMap::new(),
@@ -212,6 +221,18 @@ impl<'a> Draft<'a> {
     /// Recorded objects of a block.
     pub(super) fn objects_of(&self, block: &Block) -> Vec<&'a Object> {
         self.objects.get(block).cloned().unwrap_or_default()
+    }
+
+    /// Recorded copies of an image, without the machines that it is built on.
+    pub(super) fn copies_of(&self, block: &Block) -> Vec<&'a Object> {
+        let mut copies = self.objects_of(block);
+        copies.retain(|row| !row.addr.is_builder());
+        copies
+    }
+
+    /// Recorded instances: slots of fleets, and builders.
+    pub(super) fn instances(&self) -> impl Iterator<Item = &'a Object> {
+        self.rows_of(Kind::Fleet).chain(self.rows_of(Kind::Image).filter(|row| row.addr.is_builder()))
     }
 
     /// Recorded objects of a kind; slots, of which there are many, cost nothing where they are not asked for.

@@ -1,13 +1,13 @@
-//! Whether what a fleet's instances are made of goes together: the image with the type, with the login, and with the names
+//! Whether what instances are made of goes together: the image with the type, with the login, and with the names
 //! of the hosts, as far as that is known beforehand (API text 3.8, 5.1).
 
-use super::draft::{Draft, Nature};
+use super::draft::{Draft, ImageAt, Nature};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::Kind;
 use crate::model::catalog;
-use crate::model::desired::{Desired, Fleet, Image, Source};
+use crate::model::desired::{Desired, Fleet, Image, Launcher, Source};
 use crate::model::ids::{InstanceType, Name, Zone};
-use crate::model::spec::Login;
+use crate::model::spec::{Login, SystemDisk};
 
 /// What the hosts of Windows may be called (RunInstances.HostName, API text 5.1).
 const LONGEST_WINDOWS_HOST: usize = 15;
@@ -30,16 +30,61 @@ pub(super) fn processors(instance_type: &InstanceType) -> Option<&'static str> {
     catalog::find_type(instance_type.as_str()).map(|entry| entry.architecture)
 }
 
-/// Whether the fleet's image runs on its type. Where the image is there, the cloud was asked; else it goes by what it will
-/// be made of.
-pub(super) fn image(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
-    let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())).cloned() else { return };
+/// The image that something is launched from, in its region.
+pub(super) fn image_at(draft: &mut Draft<'_>, launcher: &Launcher<'_>) -> Option<ImageAt> {
+    let Launcher { block, image, region, instance_type: _ } = launcher;
+    if let Some(at) = draft.images.get(&((*image).clone(), (*region).clone())) {
+        return Some(at.clone());
+    }
+    // A managed image that could be planned, but not here; anything else has been refused already.
+    if draft.current.contains_key(*image) {
+        let regions = draft.images.keys().filter(|(name, _)| name == *image).map(|(_, region)| region.to_string());
+        let regions: Vec<String> = regions.collect();
+        let runs = if block.kind == Kind::Image { "is built" } else { "runs" };
+        draft.faults.push(
+            Diagnostic::error(
+                codes::IMAGE_NOT_IN_REGION,
+                format!("{block} {runs} in {region}, and image.{image} is only in {}", regions.join(", ")),
+            )
+            .at(launcher.image_path())
+            .why("an instance can only be launched from an image of its own region")
+            .help(format!("add {region} to `regions` of image.{image}")),
+        );
+    }
+    None
+}
+
+/// The system disk of an instance that declares none (API text 3.4).
+pub(super) const DEFAULT_DISK_GIB: u32 = 50;
+
+/// Whether the image fits on the system disk.
+pub(super) fn disk(draft: &mut Draft<'_>, launcher: &Launcher<'_>, disk: &SystemDisk, at: &ImageAt) -> bool {
+    let size = disk.size_gib.unwrap_or(DEFAULT_DISK_GIB);
+    if size >= at.size_gib {
+        return true;
+    }
+    draft.faults.push(
+        Diagnostic::error(
+            codes::DISK_TOO_SMALL,
+            format!("image.{} needs a system disk of {} GiB, and this one has {size}", launcher.image, at.size_gib),
+        )
+        .at(launcher.path().key("system_disk").key("size"))
+        .help(format!("set `system_disk: {{ size: {} }}`, or more", at.size_gib)),
+    );
+    false
+}
+
+/// Whether the image runs on the type. Where the image is there, the cloud was asked; else it goes by what it will be made
+/// of.
+pub(super) fn image(draft: &mut Draft<'_>, launcher: &Launcher<'_>) {
+    let Launcher { block: _, image, region, instance_type } = launcher;
+    let Some(at) = draft.images.get(&((*image).clone(), (*region).clone())).cloned() else { return };
     let observed = draft.input.observed;
     let told = at.id.known().and_then(|id| {
-        observed.image(&fleet.region, id).and_then(|seen| seen.present().copied())?;
-        observed.by_region.get(&fleet.region)?.fits.get(&(id.clone(), fleet.instance_type.clone())).copied()
+        observed.image(region, id).and_then(|seen| seen.present().copied())?;
+        observed.by_region.get(*region)?.fits.get(&(id.clone(), (*instance_type).clone())).copied()
     });
-    let kinds = at.nature.architecture.as_deref().zip(processors(&fleet.instance_type));
+    let kinds = at.nature.architecture.as_deref().zip(processors(instance_type));
     let known = at.id.known().map_or(String::new(), |id| format!(" ({id})"));
     let why = match (told, kinds) {
         (Some(true), _) => return,
@@ -51,40 +96,41 @@ pub(super) fn image(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
             format!("the image is for {made_for}, and the type has {has} processors")
         }
         (None, kinds) => {
-            let imported = draft.input.desired.images.get(&fleet.image).and_then(Image::managed);
+            let imported = draft.input.desired.images.get(*image).and_then(Image::managed);
             let imported = imported.is_some_and(|image| matches!(image.source, Source::Import(_)));
             if at.id.known().is_none() && (imported || kinds.is_none()) {
-                draft.assumptions.insert(format!("image.{} runs on {}", fleet.image, fleet.instance_type));
+                draft.assumptions.insert(format!("image.{image} runs on {instance_type}"));
             }
             return;
         }
     };
     draft.faults.push(
-        Diagnostic::error(
-            codes::IMAGE_MISFIT,
-            format!("image.{}{known} does not run on {}", fleet.image, fleet.instance_type),
-        )
-        .at(Desired::path(Kind::Fleet, name).key("type"))
-        .why(why)
-        .help("choose a type for such processors, or another image"),
+        Diagnostic::error(codes::IMAGE_MISFIT, format!("image.{image}{known} does not run on {instance_type}"))
+            .at(launcher.path().key("type"))
+            .why(why)
+            .help("choose a type for such processors, or another image"),
     );
 }
 
 /// Windows takes no key pairs (API text 3.8).
-pub(super) fn login(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
-    let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) else { return };
-    if !matches!(fleet.login, Login::Keys(_)) || at.nature.is_windows() != Some(true) {
+pub(super) fn login(draft: &mut Draft<'_>, launcher: &Launcher<'_>, login: &Login) {
+    let Some(at) = draft.images.get(&(launcher.image.clone(), launcher.region.clone())) else { return };
+    if !matches!(login, Login::Keys(_)) || at.nature.is_windows() != Some(true) {
         return;
     }
-    let custom = matches!(draft.input.desired.images.get(&fleet.image), Some(Image::Managed(_) | Image::Shared { .. }));
+    let custom = matches!(
+        draft.input.desired.images.get(launcher.image),
+        Some(Image::Managed(_) | Image::Shared { .. } | Image::Promoted { .. })
+    );
     let keep = if custom { ", or keep the image's login: `login: { keep_image_login: true }`" } else { "" };
     draft.faults.push(
-        Diagnostic::error(codes::KEYS_NOT_TAKEN, format!("image.{} is Windows, which takes no key pairs", fleet.image))
-            .at(Desired::path(Kind::Fleet, name).key("login").key("key_ids"))
-            .why("the cloud refuses to launch or reset instances of Windows with keys")
-            .help(format!(
-                "take `login` out: the cloud makes up a password, and sends it to the account's owner{keep}"
-            )),
+        Diagnostic::error(
+            codes::KEYS_NOT_TAKEN,
+            format!("image.{} is Windows, which takes no key pairs", launcher.image),
+        )
+        .at(launcher.path().key("login").key("key_ids"))
+        .why("the cloud refuses to launch or reset instances of Windows with keys")
+        .help(format!("take `login` out: the cloud makes up a password, and sends it to the account's owner{keep}")),
     );
 }
 

@@ -10,6 +10,7 @@ use crate::model::desired::Desired;
 use crate::model::limits::{Limits, Pace};
 use crate::model::observed::Observed;
 use crate::model::pins::Pins;
+use crate::model::promotion::Promotions;
 use crate::model::recorded::Recorded;
 
 /// Everything that a plan depends on. Two equal inputs give two equal plans.
@@ -27,6 +28,8 @@ pub struct PlanInput<'a> {
     pub pace: Pace,
     /// The look-ups that were made before.
     pub pins: &'a Pins,
+    /// What other environments offer of the images that are promoted from them.
+    pub promotions: &'a Promotions,
     /// Cloud time of the observation.
     pub as_of_ms: Millis,
     /// What the command line asks for.

@@ -23,6 +23,8 @@ pub(super) fn of(recorded: &Recorded, image: &ImageUse) -> Lineage {
             ImageUse::Found { .. } => {
                 return Lineage { encrypted: encrypted.or(Some(false)), own_licence: Some(false) };
             }
+            // The state of another environment knows; ours does not.
+            ImageUse::Promoted { .. } => break,
             ImageUse::Made { image, version, generation } => (image, version, *generation),
         };
         let record = recorded

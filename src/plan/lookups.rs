@@ -8,13 +8,14 @@ use super::types::Pinned;
 use crate::cloud::call::Arg;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Desired, Fleet, Image};
-use crate::model::ids::{InstanceType, Name, Region};
+use crate::model::desired::{Desired, Fleet, Image, Launcher};
+use crate::model::ids::{InstanceType, Name, Region, Zone};
 use crate::model::observed::{Image as SeenImage, ImageState, Lookup, Observed, RegionSeen};
+use crate::model::path::Path;
 use crate::model::pins::{Pin, PinKey};
 use crate::model::spec::{ImageUse, Login};
 
-/// Resolves the public image blocks in every region where a fleet runs from them.
+/// Resolves the public image blocks in every region where something runs from them.
 pub(super) fn public_images(draft: &mut Draft<'_>) {
     let desired = draft.input.desired;
     for (name, image) in &desired.images {
@@ -24,9 +25,9 @@ pub(super) fn public_images(draft: &mut Draft<'_>) {
         }
         let mut regions: std::collections::BTreeMap<&Region, BTreeSet<&InstanceType>> =
             std::collections::BTreeMap::new();
-        let fleets = desired.fleets.iter().filter(|(_, fleet)| fleet.image == *name);
-        for (_, fleet) in fleets.filter(|(name, _)| draft.covered.block(&Block::fleet(name))) {
-            regions.entry(&fleet.region).or_default().insert(&fleet.instance_type);
+        let launchers = desired.launchers().filter(|launcher| launcher.image == name);
+        for launcher in launchers.filter(|launcher| draft.covered.block(&launcher.block)) {
+            regions.entry(launcher.region).or_default().insert(launcher.instance_type);
         }
         for (region, types) in regions {
             public_image(draft, name, wanted, region, &types);
@@ -98,6 +99,7 @@ fn public_image(draft: &mut Draft<'_>, block: &Name, wanted: &str, region: &Regi
         created_ms: found.created_ms,
         new: before.is_none_or(|before| before.id != found.id),
         was: before.filter(|before| before.id != found.id).map(|before| before.id.clone()),
+        promoted: None,
     });
     draft.images.insert(
         (block.clone(), region.clone()),
@@ -134,68 +136,83 @@ pub(super) fn regions(observed: &Observed) -> String {
 
 /// Whether region, zones and type of a fleet are there, and its login can work.
 pub(super) fn fleet_place(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) {
-    let path = Desired::path(Kind::Fleet, name);
-    let observed = draft.input.observed;
-    if observed.regions.as_ref().is_some_and(|regions| !regions.contains(&fleet.region)) {
-        draft.faults.push(
-            Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {}", fleet.region))
-                .at(path.key("region"))
-                .help(regions(draft.input.observed)),
-        );
+    let launcher = Launcher::of_fleet(name, fleet);
+    let path = launcher.path();
+    if !region_there(draft, &launcher, path.key("region")) {
         return;
     }
-    let Some(seen) = observed.by_region.get(&fleet.region) else { return };
     for (n, zone) in fleet.zones.iter().enumerate() {
-        let at = path.key("zones").index(n);
-        match seen.zones.as_ref().map(|zones| zones.get(zone)) {
-            Some(None) => {
-                let known: Vec<String> = seen.zones.iter().flatten().map(|(zone, _)| zone.to_string()).collect();
-                draft.faults.push(
-                    Diagnostic::error(codes::UNKNOWN_ZONE, format!("{} has no zone {zone}", fleet.region))
-                        .at(at)
-                        .help(format!("its zones are {}", known.join(", "))),
-                );
-            }
-            Some(Some(false)) => {
-                let open: Vec<&str> =
-                    seen.zones.iter().flatten().filter(|(_, open)| **open).map(|(zone, _)| zone.as_str()).collect();
-                draft.faults.push(
-                    Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances"))
-                        .at(at)
-                        .help(format!("name one that does: {}", open.join(", "))),
-                );
-            }
-            Some(Some(true)) | None => {
-                let offered = |types: &std::collections::BTreeMap<_, _>| {
-                    types.contains_key(&(zone.clone(), fleet.instance_type.clone()))
-                };
-                if seen.types.as_ref().is_some_and(|types| !offered(types)) {
-                    draft.faults.push(
-                        Diagnostic::error(
-                            codes::UNKNOWN_TYPE,
-                            format!("{} is not offered in {zone}", fleet.instance_type),
-                        )
-                        .at(path.key("type"))
-                        .help("choose a type that is sold there, or another zone"),
-                    );
-                }
-            }
-        }
+        zone_there(draft, &launcher, zone, path.key("zones").index(n));
     }
-    fits::image(draft, name, fleet);
-    fits::login(draft, name, fleet);
-    let keeps_none = match draft.input.desired.images.get(&fleet.image) {
+    goes_together(draft, &launcher, &fleet.login);
+}
+
+/// Whether the region is there.
+pub(super) fn region_there(draft: &mut Draft<'_>, launcher: &Launcher<'_>, at: Path) -> bool {
+    let Launcher { region, .. } = launcher;
+    let there = draft.input.observed.regions.as_ref().is_none_or(|regions| regions.contains(*region));
+    if !there {
+        draft.faults.push(
+            Diagnostic::error(codes::UNKNOWN_REGION, format!("the cloud has no region {region}"))
+                .at(at)
+                .help(regions(draft.input.observed)),
+        );
+    }
+    there
+}
+
+/// Whether a zone is there, takes new instances, and sells the type.
+pub(super) fn zone_there(draft: &mut Draft<'_>, launcher: &Launcher<'_>, zone: &Zone, at: Path) {
+    let Launcher { region, instance_type, .. } = launcher;
+    let Some(seen) = draft.input.observed.by_region.get(*region) else { return };
+    match seen.zones.as_ref().map(|zones| zones.get(zone)) {
+        Some(None) => {
+            let known: Vec<String> = seen.zones.iter().flatten().map(|(zone, _)| zone.to_string()).collect();
+            draft.faults.push(
+                Diagnostic::error(codes::UNKNOWN_ZONE, format!("{region} has no zone {zone}"))
+                    .at(at)
+                    .help(format!("its zones are {}", known.join(", "))),
+            );
+        }
+        Some(Some(false)) => {
+            let open: Vec<&str> =
+                seen.zones.iter().flatten().filter(|(_, open)| **open).map(|(zone, _)| zone.as_str()).collect();
+            draft.faults.push(
+                Diagnostic::error(codes::UNKNOWN_ZONE, format!("{zone} takes no new instances"))
+                    .at(at)
+                    .help(format!("name one that does: {}", open.join(", "))),
+            );
+        }
+        Some(Some(true)) | None if !sells(seen, zone, instance_type) => draft.faults.push(
+            Diagnostic::error(codes::UNKNOWN_TYPE, format!("{instance_type} is not offered in {zone}"))
+                .at(launcher.path().key("type"))
+                .help("choose a type that is sold there, or another zone"),
+        ),
+        Some(Some(true)) | None => {}
+    }
+}
+
+/// Whether a type is offered in a zone, as far as that is known.
+pub(super) fn sells(seen: &RegionSeen, zone: &Zone, instance_type: &InstanceType) -> bool {
+    seen.types.as_ref().is_none_or(|types| types.contains_key(&(zone.clone(), instance_type.clone())))
+}
+
+/// Whether image, type and login go together.
+pub(super) fn goes_together(draft: &mut Draft<'_>, launcher: &Launcher<'_>, login: &Login) {
+    fits::image(draft, launcher);
+    fits::login(draft, launcher, login);
+    let keeps_none = match draft.input.desired.images.get(launcher.image) {
         Some(Image::Public { .. }) => Some("public"),
         Some(Image::Marketplace { .. }) => Some("of the marketplace"),
-        Some(Image::Shared { .. } | Image::Managed(_)) | None => None,
+        Some(Image::Shared { .. } | Image::Promoted { .. } | Image::Managed(_)) | None => None,
     };
-    if let (Login::KeepImage, Some(what)) = (&fleet.login, keeps_none) {
+    if let (Login::KeepImage, Some(what)) = (login, keeps_none) {
         draft.faults.push(
             Diagnostic::error(
                 codes::LOGIN_NOT_KEPT,
-                format!("image.{} is {what}: it has no login to keep", fleet.image),
+                format!("image.{} is {what}: it has no login to keep", launcher.image),
             )
-            .at(path.key("login").key("keep_image_login"))
+            .at(launcher.path().key("login").key("keep_image_login"))
             .help("log in by keys: `login: { key_ids: [skey-…] }`"),
         );
     }

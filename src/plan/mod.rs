@@ -24,15 +24,18 @@ mod merge;
 mod order;
 pub mod orphans;
 mod outside;
+mod promoted;
 mod quota;
 mod received;
 mod refresh;
+mod revoked;
 mod rollout;
 mod scope;
 mod shares;
 mod sound;
 mod steps;
 mod suggest;
+pub mod tree;
 mod types;
 
 use std::collections::BTreeSet;
@@ -40,6 +43,7 @@ use std::collections::BTreeSet;
 pub use check::check;
 pub use facts::{Moved, known_now};
 pub use input::{Asked, Options, PlanInput, Scope, Upgrade, VISIBLE_MS};
+pub use promoted::{candidates, offers};
 pub use scope::looked_at;
 pub use types::*;
 
@@ -112,6 +116,7 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
     let mut draft = Draft::new(input, covered);
     lookups::public_images(&mut draft);
     received::images(&mut draft);
+    promoted::images(&mut draft);
     for block in order {
         if graph.needs(block).any(|needed| draft.left_out.contains(needed)) {
             draft.left_out.insert(block.clone());
@@ -121,10 +126,13 @@ fn attempt(input: &PlanInput<'_>) -> Result<Plan, Refused> {
         }
     }
     fleets::leftovers(&mut draft);
+    images::builders_left(&mut draft);
     rollout::terminate_going(&mut draft);
+    images::retain_in_use(&mut draft);
     shares::leftovers(&mut draft);
     images::leftovers(&mut draft);
     received::settle(&mut draft);
+    revoked::tell(&mut draft);
     guard::tell(&mut draft);
     scope::tell(&mut draft);
     let edges = edges(&draft, &graph);

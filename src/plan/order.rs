@@ -37,7 +37,10 @@ fn given(step: &Step) -> Option<StepId> {
     let Do::Call(call) = &step.does else { return None };
     match &call.body {
         // These go on for the things that are there.
-        Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => None,
+        Body::TagResources { .. }
+        | Body::UntagResources { .. }
+        | Body::StopInstances { .. }
+        | Body::TerminateInstances { .. } => None,
         body @ (Body::RunInstances(_)
         | Body::CreateImage { .. }
         | Body::ImportImage { .. }
@@ -46,7 +49,6 @@ fn given(step: &Step) -> Option<StepId> {
         | Body::ModifyImage { .. }
         | Body::ResetInstance { .. }
         | Body::DeleteImages { .. }
-        | Body::TerminateInstances { .. }
         | Body::StartInstances { .. }
         | Body::ResizeInstance { .. }
         | Body::ModifyInstances { .. }

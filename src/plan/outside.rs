@@ -75,8 +75,9 @@ fn in_the_bin(seen: &Instance) -> Reason {
 /// Notes that an instance is no longer there, where somebody else did that.
 pub(super) fn lost(draft: &mut Draft<'_>, row: &Object, reason: &Reason, handling: Handling) {
     let in_the_bin = matches!(reason, Reason::RecycleBin { .. });
-    // What a run of ours had begun to destroy is gone by our own hand; what could not be launched was never there.
-    if row.status == Status::Deleting || !(in_the_bin || *reason == Reason::Vanished) {
+    // What a run of ours had begun to destroy is gone by our own hand; what could not be launched was never there. And a
+    // builder was to go anyway.
+    if row.addr.is_builder() || row.status == Status::Deleting || !(in_the_bin || *reason == Reason::Vanished) {
         return;
     }
     let observed = if in_the_bin { "in the recycle bin" } else { "deleted" };

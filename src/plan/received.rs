@@ -35,7 +35,7 @@ pub(super) fn images(draft: &mut Draft<'_>) {
         let block = match image {
             Image::Shared { id, owner } => Block { name, id, owner: Some(owner) },
             Image::Marketplace { id } => Block { name, id, owner: None },
-            Image::Public { .. } | Image::Managed(_) => continue,
+            Image::Public { .. } | Image::Promoted { .. } | Image::Managed(_) => continue,
         };
         if !draft.covered.block(&addr::Block::image(name)) {
             continue;
@@ -63,22 +63,23 @@ fn enter(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, size_gib: u32,
 
 /// A received image works in its own region only.
 fn elsewhere(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region) {
-    let fleets = draft.input.desired.fleets.iter();
-    let elsewhere = fleets.filter(|(_, fleet)| fleet.image == *block.name && fleet.region != *home);
-    for (name, fleet) in elsewhere.filter(|(name, _)| draft.covered.block(&addr::Block::fleet(name))) {
+    let launchers = draft.input.desired.launchers();
+    let elsewhere = launchers.filter(|launcher| launcher.image == block.name && launcher.region != home);
+    for launcher in elsewhere.filter(|launcher| draft.covered.block(&launcher.block)) {
+        let runs = if launcher.block.kind == Kind::Image { "is built" } else { "runs" };
         draft.faults.push(
             Diagnostic::error(
                 codes::IMAGE_NOT_IN_REGION,
-                format!("fleet.{name} runs in {}, and image.{} is in {home}", fleet.region, block.name),
+                format!("{} {runs} in {}, and image.{} is in {home}", launcher.block, launcher.region, block.name),
             )
-            .at(Desired::path(Kind::Fleet, name).key("image"))
+            .at(launcher.image_path())
             .why("an image of another account works in its own region only, and cannot be copied to another one")
             .help(match block.owner {
                 Some(_) => format!(
                     "make it your own, `copy: {{ image: {} }}` with `regions`, and run from that; or ask its owner for it in {}",
-                    block.name, fleet.region
+                    block.name, launcher.region
                 ),
-                None => format!("name the image that the marketplace has in {}, in a config of that region", fleet.region),
+                None => format!("name the image that the marketplace has in {}, in a config of that region", launcher.region),
             }),
         );
     }
@@ -117,7 +118,7 @@ fn present(draft: &mut Draft<'_>, block: &Block<'_>, home: &Region, seen: &SeenI
         }
         (ImageKind::Private, _) => Some(
             kind("is a custom image of this account")
-                .why("its own images are made by blocks with `from_instance`, `import` or `copy`")
+                .why("its own images are made by blocks with `build`, `from_instance`, `import` or `copy`")
                 .help("name an image of another account, or declare how this one is made"),
         ),
         (ImageKind::Market, Some(_)) => {

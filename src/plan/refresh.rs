@@ -40,6 +40,7 @@ pub(super) fn plan(input: &PlanInput<'_>, origin: Origin) -> Result<Plan, Refuse
         for row in rows.into_iter().filter(|row| draft.plans_row(row)).collect::<Vec<_>>() {
             match row.kind() {
                 Kind::Fleet => slot(&mut draft, &mut learning, row),
+                Kind::Image if row.addr.is_builder() => builder(&mut draft, row),
                 Kind::Image => copy(&mut draft, &mut learning, row),
                 Kind::Share => share(&mut draft, &mut learning, row),
             }
@@ -344,6 +345,14 @@ fn copy(draft: &mut Draft<'_>, learning: &mut Learning, row: &Object) {
     let reason = Reason::Drifted { attrs: attrs.iter().map(|attr| attr.name.clone()).collect() };
     learning.add(draft, row, Effect::Become(Arc::new(ObjectSpec::Image(spec))), reason, attrs);
     learning.expect.push(Fact::Image { region: row.region.clone(), id: id.clone() });
+}
+
+/// A builder is there only for a while: nothing of it is drift. Where it is gone, the state forgets it.
+fn builder(draft: &mut Draft<'_>, row: &Object) {
+    match now(draft, row) {
+        Now::Missing(reason) => drop(forget(draft, row, reason, Vec::new())),
+        Now::Live(_) | Now::UnderWay(_) | Now::Leaving => {}
+    }
 }
 
 /// By its name nothing of ours is found: another one is only shown.

@@ -198,9 +198,9 @@ impl<'a> Users<'a> {
 
 /// Says that a copy stays, for something that is left out uses it.
 pub(super) fn stays(draft: &mut Draft<'_>, copy: &Object, user: &Object) {
-    let how = match user.kind() {
-        Kind::Fleet => "runs from it",
-        Kind::Share | Kind::Image => "is a share of it",
+    let how = match user.spec.as_ref() {
+        ObjectSpec::Slot(_) => "runs from it",
+        ObjectSpec::Share(_) | ObjectSpec::Image(_) => "is a share of it",
     };
     draft.notes.push(
         Diagnostic::note(codes::PARTIAL_PLAN, format!("{} stays", copy.full_addr()))

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
-use super::images::{forget, is_gone, is_kept};
+use super::lineage;
+use super::images::{forget, is_chosen, is_gone, is_kept, usable};
 use super::scope::Users;
 use super::types::{
     Action, AttrChange, Do, Drift, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
@@ -12,23 +13,30 @@ use super::types::{
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
-use crate::model::desired::{Desired, Share, Undeclared};
-use crate::model::ids::{CloudId, ImageId, Name, Region, Uin};
+use crate::model::desired::{Desired, Image, Share, Undeclared};
+use crate::model::ids::{CloudId, ImageId, Name, Region, Uin, Version};
 use crate::model::recorded::Object;
-use crate::model::spec::{ObjectSpec, ShareCopySpec};
+use crate::model::spec::{ImageUse, ObjectSpec, ShareCopySpec};
 
-/// Plans a share block: for every copy of the image's current version, one call to add and one to cancel at most.
+/// Plans a share block: for every copy of the image's current version, and of older ones where the image says so, one call
+/// to add and one to cancel at most.
 pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
     let Some(current) = draft.current.get(&share.image) else { return };
     let version = current.version.clone();
     let block = Block::share(name);
-    let places: Vec<(Region, ImageAt)> = draft
+    let mut places: Vec<Shared> = draft
         .images
         .iter()
         .filter(|((image, _), _)| *image == share.image)
-        .map(|((_, region), at)| (region.clone(), at.clone()))
+        .map(|((_, region), at)| Shared {
+            version: version.clone(),
+            region: region.clone(),
+            at: at.clone(),
+            current: true,
+        })
         .collect();
-    let bar = places.iter().find_map(|(_, at)| not_shareable(&at.nature));
+    places.extend(kept(draft, share));
+    let bar = places.iter().find_map(|place| not_shareable(&place.at.nature));
     if let Some((code, why, help)) = bar {
         draft.faults.push(
             Diagnostic::error(code, format!("image.{} cannot be shared", share.image))
@@ -38,7 +46,7 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         );
         return;
     }
-    for (region, at) in places {
+    for Shared { version, region, at, current } in places {
         let addr = Addr::copy(block.clone(), version.clone(), region.clone());
         let rows = draft.objects_of(&block);
         let mut here = rows.iter().copied().filter(|object| object.addr == addr);
@@ -47,9 +55,51 @@ pub(super) fn share(draft: &mut Draft<'_>, name: &Name, share: &Share) {
         let last = here.next_back().map_or(0, |object| object.generation);
         let generation = row.map_or(last + 1, |row| row.generation);
         if draft.plans(&addr.clone().generation(generation)) {
-            one_copy(draft, &Planning { name, share, addr, generation, region, at, row });
+            one_copy(draft, &Planning { name, share, addr, generation, region, at, row, current });
         }
     }
+}
+
+/// A copy that is to be shared.
+struct Shared {
+    version: Version,
+    region: Region,
+    at: ImageAt,
+    /// Whether it is of the current version.
+    current: bool,
+}
+
+/// The copies of older versions that are shared as the current one is. One that somebody is at stays as it is for now.
+fn kept(draft: &Draft<'_>, share: &Share) -> Vec<Shared> {
+    if !shares_kept(draft, &share.image) {
+        return Vec::new();
+    }
+    let copies = draft.objects_of(&Block::image(&share.image)).into_iter().filter(|copy| is_chosen(draft, copy));
+    let shared = copies.filter_map(|copy| {
+        let (id, version, seen) = (copy.cloud_id.image()?, copy.addr.version.clone()?, usable(draft, copy)?);
+        let use_ =
+            ImageUse::Made { image: share.image.clone(), version: version.clone(), generation: copy.generation };
+        let lineage = lineage::of(draft.input.recorded, &use_);
+        let nature = Nature {
+            encrypted: lineage.encrypted == Some(true),
+            own_licence: lineage.own_licence,
+            ..Nature::default()
+        };
+        let at = ImageAt {
+            use_,
+            id: Arg::Known(id.clone()),
+            ready: Vec::new(),
+            size_gib: seen.size_gib,
+            nature: nature.seen(seen),
+        };
+        Some(Shared { version, region: copy.region.clone(), at, current: false })
+    });
+    shared.collect()
+}
+
+/// Whether the older versions of an image that `keep` lets stay are shared, too.
+fn shares_kept(draft: &Draft<'_>, image: &Name) -> bool {
+    draft.input.desired.images.get(image).and_then(Image::managed).is_some_and(|image| image.share_kept)
 }
 
 /// Why an image cannot be shared, where that is known (API text 4.8), and what can be done.
@@ -73,6 +123,8 @@ struct Planning<'a> {
     region: Region,
     at: ImageAt,
     row: Option<&'a Object>,
+    /// Whether it is of the current version.
+    current: bool,
 }
 
 /// The accounts that an image was seen to be shared with.
@@ -110,7 +162,7 @@ pub(super) fn ours(row: Option<&Object>) -> BTreeSet<Uin> {
 }
 
 fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
-    let Planning { share, addr, generation, region, at, row, .. } = planning;
+    let Planning { name: _, share, addr, generation, region, at, row, current } = planning;
     let wanted = &share.accounts;
     let there = at.id.known().map(|id| seen(draft, region, id)).unwrap_or_default();
     let recorded = ours(*row);
@@ -218,12 +270,17 @@ fn one_copy(draft: &mut Draft<'_>, planning: &Planning<'_>) {
             holds: Vec::new(),
         });
     }
-    draft.shared.entry((share.image.clone(), region.clone())).or_default().extend(steps);
+    // An older version is no successor of anything.
+    if *current {
+        draft.shared.entry((share.image.clone(), region.clone())).or_default().extend(steps);
+    }
 
     let drifted = !add.is_empty() && add.iter().all(|uin| ours.contains(uin)) && remove.is_empty();
     let action = if row.is_some() { Action::Update } else { Action::Create };
     let mut reasons = Vec::new();
-    if row.is_none() {
+    if row.is_none() && !current {
+        reasons.push(Reason::Changed { attrs: vec!["share_kept".into()] });
+    } else if row.is_none() {
         reasons.push(why_new(draft, addr, region));
     } else if drifted {
         reasons.push(Reason::Drifted { attrs: vec!["accounts".into()] });
@@ -306,7 +363,8 @@ pub(super) fn leftovers(draft: &mut Draft<'_>) {
             let Some(image) = object.cloud_id.image() else { continue };
             let declared = draft.input.desired.shares.get(&block.name).is_some_and(|share| {
                 let at = draft.images.get(&(share.image.clone(), object.region.clone()));
-                at.and_then(|at| at.id.known()) == Some(image)
+                let current = at.and_then(|at| at.id.known()) == Some(image);
+                current || (shares_kept(draft, &share.image) && is_kept_copy_of(draft, object, &share.image))
             });
             if declared {
                 continue;
@@ -360,6 +418,11 @@ fn successors(draft: &Draft<'_>, copy: &Object) -> Vec<Need> {
 /// The copy, where it is one of ours, that a share is of.
 pub(super) fn image_of<'a>(draft: &Draft<'a>, share: &Object) -> Option<&'a Object> {
     draft.rows_of(Kind::Image).find(|object| object.cloud_id == share.cloud_id && object.region == share.region)
+}
+
+/// Whether what is shared is a copy of an older version of an image that `keep` lets stay.
+fn is_kept_copy_of(draft: &Draft<'_>, share: &Object, image: &Name) -> bool {
+    image_of(draft, share).is_some_and(|copy| copy.addr.block.name == *image && is_chosen(draft, copy))
 }
 
 /// Whether a copy is still wanted.

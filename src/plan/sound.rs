@@ -105,14 +105,13 @@ fn given(plan: &Plan, step: &Step, wrong: &mut Vec<String>) {
                     take(output(&resource.id), None);
                 }
             }
-            Body::StopInstances { instances } => {
+            Body::StopInstances { instances } | Body::TerminateInstances { instances } => {
                 for instance in instances {
                     take(output(instance), Some(Kind::Instance));
                 }
             }
             Body::ImportImage { .. }
             | Body::DeleteImages { .. }
-            | Body::TerminateInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResizeInstance { .. }
             | Body::ModifyInstances { .. }
@@ -249,12 +248,12 @@ fn called(plan: &Plan, step: &Step, wrong: &mut Vec<String>) {
             }
         }
         Body::DeleteImages { images } => images.iter().for_each(|id| lost(id.as_str())),
-        Body::StopInstances { instances } => {
+        Body::StopInstances { instances } | Body::TerminateInstances { instances } => {
             instances.iter().filter_map(Arg::known).for_each(|id| lost(id.as_str()));
         }
-        Body::TerminateInstances { instances }
-        | Body::StartInstances { instances }
-        | Body::ModifyInstances { instances, .. } => instances.iter().for_each(|id| lost(id.as_str())),
+        Body::StartInstances { instances } | Body::ModifyInstances { instances, .. } => {
+            instances.iter().for_each(|id| lost(id.as_str()));
+        }
         Body::ResetInstance { instance, .. } | Body::ResizeInstance { instance, .. } => lost(instance.as_str()),
         Body::SyncImages { to, .. } => {
             if let Some(region) = to.iter().find(|region| !is_region(region)) {

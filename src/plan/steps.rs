@@ -238,6 +238,13 @@ pub enum Until {
     Settled,
     /// This long after they were created, and running, in milliseconds.
     Age(Millis),
+    /// The instances bear this tag.
+    Tagged {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
     /// The instances are no longer there, or in the recycle bin.
     Gone,
     /// The latest operation, this one, succeeded.
@@ -260,6 +267,7 @@ impl Until {
             Self::Stopped => "switched off".to_owned(),
             Self::Settled => "at rest".to_owned(),
             Self::Age(ms) => format!("{} s old", ms / 1000),
+            Self::Tagged { key, value } => format!("tagged {key}={value}"),
             Self::Gone | Self::ImageGone => "gone".to_owned(),
             Self::Operation(name) => format!("done with its {name}"),
             Self::Normal | Self::Copied => "usable".to_owned(),

@@ -164,7 +164,7 @@ fn candidates(input: &PlanInput<'_>, blocks: &BTreeSet<Block>) -> Vec<Candidate>
 
 /// How many versions of an image the state has beside one.
 fn older_versions(input: &PlanInput<'_>, block: &Block) -> u32 {
-    let rows = input.recorded.objects.iter().filter(|object| object.addr.block == *block);
+    let rows = input.recorded.objects.iter().filter(|object| object.addr.block == *block && !object.addr.is_builder());
     let versions: BTreeSet<_> = rows.filter_map(|object| object.addr.version.as_ref()).collect();
     u32::try_from(versions.len()).unwrap_or(u32::MAX)
 }
@@ -298,6 +298,7 @@ fn whole(desired: &Desired) -> bool {
     let managed = || desired.images.values().filter_map(Image::managed);
     let copied = managed().all(|image| match &image.source {
         Source::Copy(copy) => desired.images.contains_key(&copy.image),
+        Source::Build(build) => desired.images.contains_key(&build.base),
         Source::Capture(_) | Source::Import(_) => true,
     });
     let sources = sources && copied;

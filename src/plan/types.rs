@@ -8,7 +8,8 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Millis;
 use crate::model::addr::Block;
 use crate::model::digest::Digest;
-use crate::model::ids::{ImageId, Lineage, Name, Region};
+use crate::model::ids::{ImageId, Lineage, Name, Region, Uin};
+use crate::model::promotion::{Edition, PromotedFrom};
 use crate::model::recorded::Origin;
 use crate::model::rollout::Rollout;
 use crate::model::update::Strategy;
@@ -111,6 +112,8 @@ pub struct RolloutPlan {
     pub strategy: Strategy,
     /// Why, where the plan chose; empty where the config did.
     pub why: String,
+    /// How many slots come before all batches: they are out of service already, or no gate has seen them yet.
+    pub first: u32,
     /// How many slots each of its batches has, in order; with a canary that is the first.
     pub batches: Vec<u32>,
     /// Whether the first batch is a canary.
@@ -167,7 +170,7 @@ pub struct Pinned {
     pub block: Block,
     /// Where.
     pub region: Region,
-    /// The exact name.
+    /// The exact name; of what is promoted, whose image it is.
     pub name: String,
     /// The id.
     pub id: ImageId,
@@ -178,6 +181,22 @@ pub struct Pinned {
     /// What it was pinned to before, where it moves on.
     #[serde(default)]
     pub was: Option<ImageId>,
+    /// What of another environment it is, where it was not looked up by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Promoted>,
+}
+
+/// What was promoted from another environment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Promoted {
+    /// Whose image.
+    pub from: PromotedFrom,
+    /// Which version.
+    pub edition: Edition,
+    /// Whose account's it is.
+    pub owner: Uin,
+    /// Which one before, where it moves on.
+    pub was: Option<Edition>,
 }
 
 /// The most that is held of a limited thing.

@@ -98,11 +98,12 @@ fn instances(count: usize) -> String {
 fn sentence(estimate: &Estimate) -> String {
     let Estimate { items, before, after, once, traffic, fees: _, left_out: _, assumed: _ } = estimate;
     let launched = estimate.launched();
-    if launched == 0 {
+    let (passing, builders) = estimate.passing();
+    if launched == 0 && builders == 0 {
         return "not known".to_owned();
     }
     let mut parts = Vec::new();
-    let hourly = items.iter().any(|item| item.each.hourly.is_some());
+    let hourly = items.iter().any(|item| item.side != Side::Passes && item.each.hourly.is_some());
     if hourly {
         let difference = estimate.difference();
         let by_the_hour = |side| {
@@ -131,6 +132,11 @@ fn sentence(estimate: &Estimate) -> String {
         };
         parts.push(format!("{change} ({how})"));
     }
+    if builders > 0 {
+        let there = if builders == 1 { "is" } else { "are" };
+        let builders = words::plural(builders, "builder");
+        parts.push(format!("{} an hour while {builders} {there} there", money(passing)));
+    }
     for Once { months, instances, total } in once {
         parts.push(format!(
             "{} once ({instances} prepaid for {})",
@@ -157,7 +163,7 @@ fn goes(count: usize) -> &'static str {
 fn part(item: &Item) -> Line {
     let Item { side, block: _, addrs, charge, each } = item;
     let action = match side {
-        Side::Adds => Action::Create,
+        Side::Adds | Side::Passes => Action::Create,
         Side::Ends => Action::Delete,
     };
     let Amounts { hourly, once, per_gb } = each;
@@ -172,7 +178,8 @@ fn part(item: &Item) -> Line {
             Charge::Spot { .. } => ", at the spot price of the moment",
             Charge::Hourly | Charge::Prepaid { .. } => "",
         };
-        texts.push(format!("{} an hour{spot}", sum(*amount)));
+        let there = if *side == Side::Passes { " while it is there" } else { "" };
+        texts.push(format!("{} an hour{spot}{there}", sum(*amount)));
     }
     if let Some(amount) = once {
         let period = match charge {
@@ -259,6 +266,7 @@ fn item_json(item: &Item) -> Node {
         "side" => match side {
             Side::Adds => "adds",
             Side::Ends => "ends",
+            Side::Passes => "passes",
         },
         "block" => block.to_string(),
         "addresses" => Node::list(fold::addrs_within(addrs, usize::MAX)),

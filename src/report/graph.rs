@@ -31,6 +31,7 @@ fn about(desired: &Desired, block: &Block) -> (Shape, String) {
             Image::Public { name } => (Shape::LookUp, name.clone()),
             Image::Shared { id, owner } => (Shape::LookUp, format!("{id}, shared by {owner}")),
             Image::Marketplace { id } => (Shape::LookUp, format!("{id}, of the marketplace")),
+            Image::Promoted { from, dir: _ } => (Shape::LookUp, format!("promoted from {from}")),
             Image::Managed(image) => (
                 Shape::Managed,
                 match &image.source {
@@ -41,6 +42,7 @@ fn about(desired: &Desired, block: &Block) -> (Shape, String) {
                     Source::Import(import) => format!("imported, {} {}", import.os, import.os_version),
                     Source::Copy(copy) if copy.encryption.is_some() => "an encrypted copy".to_owned(),
                     Source::Copy(_) => "a copy".to_owned(),
+                    Source::Build(build) => format!("built on {}", build.instance_type),
                 },
             ),
         }),

@@ -83,7 +83,7 @@ impl LiveRollout {
     }
 
     fn one(plan: &Plan, rollout: &RolloutPlan) -> Self {
-        let RolloutPlan { row, strategy: _, why: _, batches, canary, left, count, least_available: _, most: _ } =
+        let RolloutPlan { row, strategy: _, why: _, first: _, batches, canary, left, count, least_available: _, most: _ } =
             rollout;
         let Rollout { block, target: _, to, before, .. } = row;
         let from = match before.as_deref() {

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod fold;
 pub mod graph;
 pub mod history;
+pub mod images;
 pub mod inspect;
 pub mod live;
 pub mod live_table;

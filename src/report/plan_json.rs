@@ -8,9 +8,10 @@ use crate::diagnostic::{Diagnostic, Severity, SourceMap};
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId, RequestId};
 use crate::model::observed::LatestOperation;
+use crate::model::promotion::PromotedFrom;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Reason, Resource,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Promoted, Reason, Resource,
     Scope, Step, Target, Value,
 };
 
@@ -131,8 +132,8 @@ pub(super) fn number(value: u64) -> Node {
 }
 
 fn lookup(pinned: &Pinned) -> Node {
-    let Pinned { block, region, name, id, created_ms, new, was } = pinned;
-    object! {
+    let Pinned { block, region, name, id, created_ms, new, was, promoted } = pinned;
+    let node = object! {
         "address" => block.to_string(),
         "actions" => Node::list(["read"]),
         "region" => region.as_str(),
@@ -141,6 +142,22 @@ fn lookup(pinned: &Pinned) -> Node {
         "created" => words::rfc3339(*created_ms),
         "new" => *new,
         "was" => was.as_ref().map(ImageId::as_str),
+    };
+    match promoted {
+        Some(promoted) => node.with("promoted", self::promoted(promoted)),
+        None => node,
+    }
+}
+
+fn promoted(promoted: &Promoted) -> Node {
+    let Promoted { from: PromotedFrom { project, env, image }, edition, owner, was } = promoted;
+    object! {
+        "project" => project.as_str(),
+        "env" => env.as_str(),
+        "image" => image.as_str(),
+        "version" => edition.to_string(),
+        "owner" => owner.as_str(),
+        "was" => was.as_ref().map(ToString::to_string),
     }
 }
 
@@ -233,6 +250,9 @@ fn reason(reason: &Reason) -> Node {
         | Reason::OnTrial
         | Reason::Succeeded
         | Reason::Halted
+        | Reason::Builds
+        | Reason::BuildOver
+        | Reason::BuildFailed
         | Reason::Already => node,
     }
 }

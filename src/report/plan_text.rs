@@ -6,7 +6,7 @@ use crate::diagnostic::codes;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
 use crate::plan::estimate::Estimate;
-use crate::plan::{Action, AttrChange, Change, Do, Peak, Pinned, Plan, Reason, Scope, Value};
+use crate::plan::{Action, AttrChange, Change, Do, Peak, Pinned, Plan, Promoted, Reason, Scope, Value};
 
 use super::cost;
 use super::diff_text;
@@ -267,22 +267,30 @@ fn look_up(page: &mut Page, found: &Pinned) {
     page.gap();
     let head = Line::new().add(Ink::Look, " <=").text(" ").add(Ink::Strong, found.block.to_string());
     page.wrap(0, HANG, &head);
-    let Pinned { block: _, region, name, id, created_ms, new: _, was } = found;
-    let text = match was {
-        None => "will be pinned: the newest image of this name",
-        Some(_) => "the pin will move on to the newest image of this name",
+    let Pinned { block: _, region, name, id, created_ms, new: _, was, promoted } = found;
+    let text = match (was, promoted) {
+        (None, None) => "will be pinned: the newest image of this name",
+        (Some(_), None) => "the pin will move on to the newest image of this name",
+        (None, Some(_)) => "will be promoted: what is current there, and pinned",
+        (Some(_), Some(_)) => "will be promoted: the pin will move on to what is current there",
     };
     page.wrap(DETAIL_INDENT, DETAIL_INDENT + 2, &Line::new().text(text));
-    let attrs = [
-        AttrChange {
-            name: "id".to_owned(),
-            before: Value::Text(was.as_ref().unwrap_or(id).to_string()),
-            after: Value::Text(id.to_string()),
-        },
-        same("name", name.clone()),
-        same("region", region.to_string()),
-        same("created", words::time(*created_ms)),
-    ];
+    let changed = |name: &str, before: String, after: String| AttrChange {
+        name: name.to_owned(),
+        before: Value::Text(before),
+        after: Value::Text(after),
+    };
+    let mut attrs = vec![changed("id", was.as_ref().unwrap_or(id).to_string(), id.to_string())];
+    match promoted {
+        None => attrs.push(same("name", name.clone())),
+        Some(Promoted { from, edition, owner, was }) => {
+            attrs.push(same("from", from.to_string()));
+            attrs.push(changed("version", was.as_ref().unwrap_or(edition).to_string(), edition.to_string()));
+            attrs.push(same("owner", owner.to_string()));
+        }
+    }
+    attrs.push(same("region", region.to_string()));
+    attrs.push(same("created", words::time(*created_ms)));
     attributes(page, Action::Create, &attrs);
 }
 

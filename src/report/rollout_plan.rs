@@ -64,7 +64,7 @@ pub(super) fn rollouts(page: &mut Page, plan: &Plan) {
 }
 
 fn one(page: &mut Page, rollout: &RolloutPlan, steps: Steps<'_>) {
-    let RolloutPlan { row, strategy, why, batches, canary, left, count, least_available, most } = rollout;
+    let RolloutPlan { row, strategy, why, first, batches, canary, left, count, least_available, most } = rollout;
     let back = row.phase == Phase::TakenBack;
     let (title, way) = titled(row, back);
     page.wrap(0, 4, &Line::new().add(Ink::Strong, title).text(way));
@@ -78,6 +78,10 @@ fn one(page: &mut Page, rollout: &RolloutPlan, steps: Steps<'_>) {
         Strategy::Auto => "either a new instance takes the place of each, or its system disk is formatted",
     };
     field("how", if why.is_empty() { by.to_owned() } else { format!("{by} ({why})") });
+    if *first > 0 {
+        let which = if *first == 1 { "1 slot that is" } else { &format!("{first} slots that are") };
+        field("at first", format!("{which} out of service, or not seen to be healthy yet"));
+    }
     if !batches.is_empty() {
         field("batches", in_batches(*canary, batches));
     }
@@ -199,11 +203,12 @@ fn on_failure(gate: &Gate, row: &Rollout) -> Option<String> {
 pub(super) fn json(plan: &Plan) -> Node {
     let steps = steps(plan);
     Node::list(plan.rollouts.iter().map(|rollout| {
-        let RolloutPlan { row, strategy, why, batches, canary, left, count, least_available, most } = rollout;
+        let RolloutPlan { row, strategy, why, first, batches, canary, left, count, least_available, most } = rollout;
         let of = steps.get(&row.block).copied().unwrap_or_default();
         row_json(row)
             .with("strategy", strategy_word(*strategy))
             .with("strategy_why", why)
+            .with("first", *first)
             .with("batches", Node::list(batches.iter().copied()))
             .with("canary", *canary)
             .with("gate", of.gate.map(watched::gate))

@@ -139,6 +139,7 @@ fn pinned() -> Pinned {
         created_ms: NOON - 86_400_000,
         new: true,
         was: None,
+        promoted: None,
     }
 }
 
@@ -354,7 +355,9 @@ pub(super) fn mixed() -> Plan {
         let name = format!("webshop-default-web-3-{}", n + 1);
         changes.push(change(&format!("fleet.web[{n}]"), action, Some(instance(ten(n))), &name, detail));
     }
-    let ids = |ids: std::ops::Range<u32>| ids.map(|n| InstanceId::new(format!("ins-{:08x}", ten(n)))).collect();
+    let ids = |ids: std::ops::Range<u32>| -> Vec<InstanceId> {
+        ids.map(|n| InstanceId::new(format!("ins-{:08x}", ten(n)))).collect()
+    };
     let known = |n: u32| Some(Arg::Known(instance(n)));
     let steps = vec![
         step(0, &[], Do::Await { region: region() }, &[("fleet.cache[0]", known(0x31))]),
@@ -362,7 +365,7 @@ pub(super) fn mixed() -> Plan {
         step(
             2,
             &[],
-            call(Body::TerminateInstances { instances: ids(20..24) }),
+            call(Body::TerminateInstances { instances: ids(20..24).into_iter().map(Arg::Known).collect() }),
             &[("fleet.web[20]", known(ten(20))), ("fleet.web[21]", known(ten(21)))],
         ),
         step(
@@ -544,6 +547,7 @@ pub(super) fn rolled() -> Plan {
     ];
     let mut plan = plan(Vec::new(), steps);
     plan.rollouts = vec![RolloutPlan {
+        first: 0,
         row: Rollout {
             block: block("fleet.web"),
             target: Digest::of(context::CONFIG, b"two"),

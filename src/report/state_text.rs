@@ -84,7 +84,8 @@ fn kind_table(kind: Kind, objects: &[&Object], style: Style) -> String {
             row.push(object.zone.as_ref().map_or_else(|| object.region.to_string(), ToString::to_string));
         }
         row.push(object.status.word().to_owned());
-        row.extend(object.made_from.as_ref().map(ToString::to_string));
+        // Of a builder, which stands among the images, `state show` tells what it runs from.
+        row.extend(object.made_from.as_ref().filter(|_| kind == Kind::Fleet).map(ToString::to_string));
         row
     };
     let rows: Vec<Vec<String>> = objects.iter().map(row).collect();

@@ -77,6 +77,9 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::Succeeded => "another instance of its slot takes its place".to_owned(),
         Reason::Already => "the cloud stays as it is, and only the state learns it".to_owned(),
         Reason::Halted => "shut down by a run that was interrupted".to_owned(),
+        Reason::Builds => "the image is made of it, and then it goes".to_owned(),
+        Reason::BuildOver => "a builder is there only while its image is made".to_owned(),
+        Reason::BuildFailed => "its build failed, and it was kept to be looked at".to_owned(),
     }
 }
 
@@ -119,6 +122,9 @@ pub(super) fn reason_word(reason: &Reason) -> &'static str {
         Reason::Succeeded => "succeeded",
         Reason::Already => "already",
         Reason::Halted => "halted",
+        Reason::Builds => "builds",
+        Reason::BuildOver => "build_over",
+        Reason::BuildFailed => "build_failed",
     }
 }
 
@@ -173,6 +179,7 @@ fn secret(source: &str, digest: &str) -> String {
 /// `count` of what an address stands for: `18 instances`.
 pub(super) fn counted(addr: &Addr, count: usize) -> String {
     let noun = match addr.block.kind {
+        Kind::Image if addr.is_builder() => "builder",
         Kind::Fleet => "instance",
         Kind::Image => "image",
         Kind::Share => "share",

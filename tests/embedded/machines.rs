@@ -33,6 +33,18 @@ fn a_machine_switches_itself_off_when_its_script_says() {
 }
 
 #[test]
+fn a_machine_tags_itself_when_its_script_says() {
+    let world = World::new(instant());
+    let data = script("# sim: boot=20s\n# sim: tag built=yes after=30s");
+    let id = world.launch(1, json!({"UserData": data}))[0].clone();
+    let tags = || world.instance(&id)["Tags"].clone();
+    world.wait(49_999);
+    assert_eq!(tags(), json!([]));
+    world.wait(1);
+    assert_eq!(tags(), json!([{"Key": "built", "Value": "yes"}]));
+}
+
+#[test]
 fn health_is_told_by_inspection() {
     let world = World::new(instant());
     let id = world.launch(1, json!({"UserData": script("# sim: boot=20s\n# sim: unhealthy after=30s")}))[0].clone();

@@ -28,6 +28,7 @@ fn exit_codes_are_the_documented_ones() {
         (Exit::Locked, 4),
         (Exit::Foreign, 5),
         (Exit::Infeasible, 6),
+        (Exit::Waiting, 7),
         (Exit::Guard, 8),
         (Exit::Usage, 64),
         (Exit::Config, 65),

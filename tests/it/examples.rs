@@ -82,3 +82,9 @@ fn shared_and_marketplace() {
         rig.edit("config.yaml", "count: 2\n    zones: [ap-guangzhou-3]\n", "count: 3\n    zones: [ap-guangzhou-3]\n");
     });
 }
+
+/// A build takes as long as its script, and nothing of it stays.
+#[test]
+fn image_pipeline() {
+    walk("05-image-pipeline", |rig| rig.edit("provision.sh", "hello from the shop", "hello again"));
+}

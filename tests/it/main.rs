@@ -3,6 +3,7 @@
 mod asked;
 mod bad_files;
 mod between;
+mod builds;
 mod by_hand;
 mod cases;
 mod changes;
@@ -37,6 +38,7 @@ mod sim;
 mod states;
 mod traps;
 mod verbs;
+mod versions;
 mod walks;
 mod wire;
 #[path = "../worlds/mod.rs"]

@@ -269,6 +269,7 @@ fn comes_to_rest(rig: &Rig, story: &str, faultless: bool) -> Option<()> {
                 return None;
             }
             Exit::Changes
+            | Exit::Waiting
             | Exit::Locked
             | Exit::Foreign
             | Exit::Guard
@@ -322,7 +323,13 @@ fn apply_part(rig: &Rig, dice: &mut Dice, story: &mut String) {
     let ran = rig.run(&format!("{verb} --auto-approve --cancel-undeclared-shares {args}"));
     match ran.exit {
         Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
-        Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Guard | Exit::Bug | Exit::Interrupted => {
+        Exit::Changes
+        | Exit::Waiting
+        | Exit::Locked
+        | Exit::Foreign
+        | Exit::Guard
+        | Exit::Bug
+        | Exit::Interrupted => {
             panic!("{story}\n{:?}\n{}\n{}", ran.exit, ran.out, ran.err)
         }
     }

@@ -53,7 +53,7 @@ fn terminated(plan: &mut Plan) -> Vec<InstanceId> {
     of_action(plan, "TerminateInstances")
         .flat_map(|step| {
             let Body::TerminateInstances { instances } = &call(step).body else { panic!("a termination") };
-            instances.clone()
+            instances.iter().filter_map(Arg::known).cloned().collect::<Vec<_>>()
         })
         .collect()
 }
@@ -243,7 +243,7 @@ fn a_call_about_several_billing_modes() {
         let all: Vec<_> = of_action(plan, "TerminateInstances").flat_map(|step| step.targets.clone()).collect();
         let step = first(plan, "TerminateInstances");
         step.targets = all;
-        call(step).body = Body::TerminateInstances { instances: ids };
+        call(step).body = Body::TerminateInstances { instances: ids.into_iter().map(Arg::Known).collect() };
     });
 }
 

@@ -16,6 +16,7 @@ use fleetwright::model::observed::{
     Disk, Image, ImageKind, ImageState, Instance, InstanceState, Lookup, Observed, RegionSeen, Seen, TypeSeen,
 };
 use fleetwright::model::pins::Pins;
+use fleetwright::model::promotion::Promotions;
 use fleetwright::model::recorded::{Object, Recorded, Status};
 use fleetwright::plan::{Do, Effect, NewObject, Options, Plan, PlanInput, Step, Target, plan};
 
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) observed: Observed,
     pub(crate) limits: Limits,
     pins: Pins,
+    promotions: Promotions,
     next: u32,
 }
 
@@ -80,6 +82,7 @@ impl World {
             observed: Observed { cloud_ms: NOON_MS, regions, by_region, calls: 0 },
             limits,
             pins: Pins::new(),
+            promotions: Promotions::new(),
             next: 0,
         }
     }
@@ -99,6 +102,7 @@ impl World {
             limits: self.limits,
             pace: Pace::QUICK,
             pins: &self.pins,
+            promotions: &self.promotions,
             as_of_ms: NOON_MS,
             options: Options::default(),
         }
@@ -261,7 +265,7 @@ impl World {
             }
             Body::TerminateInstances { instances } => {
                 let region = self.region(&call.region);
-                for id in instances {
+                for id in instances.iter().filter_map(Arg::known) {
                     let gone = region.instances.insert(id.clone(), Seen::Absent { asked_ms: NOON_MS });
                     let Some(Seen::Present(gone)) = gone else { panic!("{id} is there") };
                     let quotas = region.instance_quota.as_mut();

@@ -249,7 +249,7 @@ impl Teller {
                     Exit::Done | Exit::Partly | Exit::Failed | Exit::Usage | Exit::Config | Exit::Infeasible => {}
                     Exit::Guard | Exit::Foreign | Exit::Interrupted => {}
                     Exit::Locked if stolen => {}
-                    Exit::Changes | Exit::Locked | Exit::Bug => {
+                    Exit::Changes | Exit::Waiting | Exit::Locked | Exit::Bug => {
                         return Err(format!("{args}: {:?}\n{}\n{}", ran.exit, ran.out, ran.err));
                     }
                 }
@@ -395,7 +395,13 @@ impl Teller {
                     }
                     return self.rightly_refused(&ran).map(|()| false);
                 }
-                Exit::Changes | Exit::Locked | Exit::Foreign | Exit::Usage | Exit::Bug | Exit::Interrupted => {
+                Exit::Changes
+                | Exit::Waiting
+                | Exit::Locked
+                | Exit::Foreign
+                | Exit::Usage
+                | Exit::Bug
+                | Exit::Interrupted => {
                     return Err(format!("{:?}\n{}\n{}", ran.exit, ran.out, ran.err));
                 }
             }

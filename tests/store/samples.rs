@@ -100,7 +100,8 @@ pub(crate) fn slot_spec(n: u32) -> Arc<ObjectSpec> {
         cam_role: None,
         power: None,
         protect: false,
-        on_trial: n.is_multiple_of(3),
+        // Of none that the fixtures hold, which were written before there was such a thing.
+        on_trial: n % 9 == 8,
     })))
 }
 

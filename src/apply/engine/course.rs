@@ -16,7 +16,7 @@ const MOST_REASONS: usize = 3;
 pub(super) struct Course {
     /// The row as it stands in the state; `None`: none is kept.
     pub(super) row: Option<Rollout>,
-    /// Slots that failed, where no row says so.
+    /// Slots that failed, where no row says so, or on the way back: those of the way there count no longer.
     failed: BTreeSet<u32>,
     /// Why somebody wants it to pause.
     pub(super) pause: Option<String>,
@@ -34,8 +34,8 @@ impl Course {
 
     pub(super) fn failed(&mut self) -> &mut BTreeSet<u32> {
         match &mut self.row {
-            Some(row) => &mut row.failed,
-            None => &mut self.failed,
+            Some(row) if row.phase != Phase::TakenBack => &mut row.failed,
+            Some(_) | None => &mut self.failed,
         }
     }
 }

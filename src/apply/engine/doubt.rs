@@ -54,7 +54,7 @@ fn resend_is_safe(body: &Body, found: &Found) -> bool {
         // A second request destroys what the first one brought to the recycle bin (API text 5.4). Without a word of how
         // they are paid for, they are taken to be such.
         Body::TerminateInstances { instances } => instances.iter().all(|id| {
-            let there = found.instances.get(id);
+            let there = id.known().and_then(|id| found.instances.get(id));
             there.is_none_or(|seen| matches!(seen.charge_type.as_str(), "POSTPAID_BY_HOUR" | "SPOTPAID"))
         }),
         // The name is unique; a second one is refused as a duplicate.

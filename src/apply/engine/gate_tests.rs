@@ -153,6 +153,7 @@ fn whole(steps: Vec<Step>, row: Rollout) -> Plan {
         edges: BTreeSet::new(),
         peaks: Vec::new(),
         rollouts: vec![RolloutPlan {
+            first: 0,
             row,
             strategy: Strategy::Replace,
             why: String::new(),

@@ -392,7 +392,7 @@ fn installed(spec: &ObjectSpec) -> Option<ImageId> {
     match spec {
         ObjectSpec::Slot(slot) => match &slot.image {
             ImageUse::Found { id } => Some(id.clone()),
-            ImageUse::Made { .. } => None,
+            ImageUse::Made { .. } | ImageUse::Promoted { .. } => None,
         },
         ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
     }

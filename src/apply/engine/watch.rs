@@ -417,6 +417,7 @@ fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) ->
         Until::Stopped => unless_leaving(stopped),
         Until::Settled => unless_leaving(!seen.state.passing()),
         Until::Age(ms) => unless_leaving((running || stopped) && cloud_now - seen.created_ms >= *ms),
+        Until::Tagged { key, value } => unless_leaving(seen.tags.get(key) == Some(value)),
         Until::Gone => {
             if is(&InstanceState::Shutdown) {
                 Verdict::Done

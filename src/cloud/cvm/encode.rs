@@ -117,7 +117,7 @@ pub fn encode(call: &Call, secrets: &dyn Secrets) -> Result<Outgoing, Fault> {
         Body::TerminateInstances { instances } => {
             // Data disks go with their instance however it is paid for; without this a prepaid one's would be left.
             let release_prepaid_data_disks = Some(true);
-            let instance_ids = Some(texts(instances));
+            let instance_ids = Some(texts(instances.iter().map(known).collect::<Result<Vec<_>, Fault>>()?));
             pack(
                 call,
                 &TerminateInstances { instance_ids, release_prepaid_data_disks, ..TerminateInstances::default() },

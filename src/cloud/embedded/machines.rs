@@ -8,6 +8,8 @@
 //! - `# sim: unhealthy after=30s`: so long after it has booted it is no longer healthy.
 //! - `# sim: http status=503`: it answers every request with this status, healthy or not.
 //! - `# sim: http body=ready`: what its answer holds where it is healthy, in place of `ok`.
+//! - `# sim: tag built=yes after=30s`: so long after it has booted it has put that tag on itself. Whoever reads the instance
+//!   sees it; nothing is found by it.
 //!
 //! A machine that is healthy takes connections on every port, and answers every request with 200 and `ok`. One that is
 //! not takes none; one that has not booted, or does not run, neither.
@@ -94,6 +96,25 @@ pub(crate) struct Script {
     pub(crate) baked: Constitution,
     /// Whether it takes off the disk what was left there before.
     pub(crate) baked_well: bool,
+    pub(crate) tag: Option<ScriptTag>,
+}
+
+/// A tag that a machine puts on itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct ScriptTag {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    /// How long after it has booted.
+    pub(crate) after_ms: Millis,
+}
+
+impl ScriptTag {
+    /// What stands behind `tag KEY=`: the value, and when.
+    fn of(key: &str, rest: &str) -> Option<Self> {
+        let (value, after) = rest.rsplit_once("after=")?;
+        let after_ms = duration(after.trim())?;
+        Some(Self { key: key.to_owned(), value: value.trim().to_owned(), after_ms })
+    }
 }
 
 impl Script {
@@ -109,6 +130,7 @@ impl Script {
             match word.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["boot"] => script.boot_ms = duration(value).unwrap_or(script.boot_ms),
                 ["poweroff", "after"] => script.poweroff_ms = duration(value).or(script.poweroff_ms),
+                ["tag", key] => script.tag = ScriptTag::of(key, value),
                 ["baked", "well"] => (script.baked_well, script.baked) = (true, Constitution::default()),
                 ["baked", rest @ ..] => script.baked.take(rest, value),
                 rest => script.own.take(rest, value),
@@ -227,6 +249,10 @@ mod tests {
         let script = Script::of(Some(&STANDARD.encode(text)));
         let own = Constitution { unhealthy_ms: Some(250), ..Constitution::default() };
         assert_eq!(script, Script { boot_ms: 20_000, poweroff_ms: Some(120_000), own, ..Script::default() });
+        let script = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s\n# sim: tag =x after=1s\n")));
+        assert_eq!(script.tag, None, "the last one says nothing");
+        let tag = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s"))).tag;
+        assert_eq!(tag, Some(ScriptTag { key: "built".to_owned(), value: "yes".to_owned(), after_ms: 30_000 }));
         assert_eq!(script.off_at(5), Some(140_005));
         assert_eq!(Script::of(None), Script::default());
         assert_eq!(Script::of(Some("not base64!")), Script::default());

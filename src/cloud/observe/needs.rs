@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, ManagedImage, Source};
+use crate::model::desired::{Capture, CloudSpec, Desired, Image, InstanceSource, Launcher, ManagedImage, Source};
 use crate::model::ids::{CloudId, ImageId, InstanceId, InstanceType, Name, Region, Uin};
 use crate::model::observed::Lookup;
 use crate::model::pins::{PinKey, Pins};
@@ -128,41 +128,43 @@ impl Needs {
         needs
     }
 
-    /// What the config is about: the offers and quotas where its fleets and images are, and look-ups.
+    /// What the config is about: the offers and quotas where its fleets, builders and images are, and look-ups.
     fn add_desired(&mut self, desired: &Desired, recorded: &Recorded) {
         let needs = self;
-        for fleet in desired.fleets.values() {
+        for Launcher { block: _, image, region, instance_type } in desired.launchers() {
             needs.regions_list = true;
-            let region = needs.region(&fleet.region);
+            let at = region;
+            let region = needs.region(at);
             region.zones = true;
             region.types = true;
             region.quotas = true;
             let fitting = |region: &mut RegionNeeds, image: &ImageId| {
-                region.fits.entry(fleet.instance_type.clone()).or_default().insert(image.clone());
+                region.fits.entry(instance_type.clone()).or_default().insert(image.clone());
             };
-            match desired.images.get(&fleet.image) {
+            match desired.images.get(image) {
                 Some(Image::Public { name }) => {
-                    let instance_type = Some(fleet.instance_type.clone());
+                    let instance_type = Some(instance_type.clone());
                     region.lookups.insert(Lookup { name: name.clone(), instance_type });
                 }
                 Some(Image::Shared { id, .. } | Image::Marketplace { id }) => fitting(region, id),
                 // A file says nothing of itself; once it is imported, the cloud does.
                 Some(Image::Managed(ManagedImage { source: Source::Import(_), .. })) => {
-                    for object in recorded.objects.iter().filter(|object| {
-                        object.addr.block == Block::image(&fleet.image) && object.region == fleet.region
-                    }) {
+                    let block = Block::image(image);
+                    let rows = recorded.objects.iter();
+                    for object in rows.filter(|object| object.addr.block == block && object.region == *at) {
                         if let Some(image) = object.cloud_id.image() {
                             fitting(region, image);
                         }
                     }
                 }
-                Some(Image::Managed(_)) | None => {}
+                // Which one is promoted, whoever read the other environment's state knows.
+                Some(Image::Promoted { .. } | Image::Managed(_)) | None => {}
             }
         }
         let home = needs.home.clone();
         for (name, image) in &desired.images {
             let image = match image {
-                Image::Public { .. } => continue,
+                Image::Public { .. } | Image::Promoted { .. } => continue,
                 Image::Shared { id, .. } | Image::Marketplace { id } => {
                     needs.pin(&home, id);
                     continue;
@@ -181,7 +183,7 @@ impl Needs {
                     let known = known.filter_map(|record| record.inputs.import.as_ref()).any(|known| known == source);
                     needs.region(&home).import_os = !known;
                 }
-                Source::Capture(_) | Source::Copy(_) => {}
+                Source::Capture(_) | Source::Copy(_) | Source::Build(_) => {}
             }
             let mut regions = homes(image, desired, recorded, desired.images.len());
             regions.extend(image.regions.iter().flatten().cloned());
@@ -211,7 +213,7 @@ impl Needs {
     pub fn of_orphans(desired: &Desired, recorded: &Recorded) -> Self {
         let mut needs = Self::nothing(&desired.cloud);
         let mut regions = BTreeSet::from([needs.home.clone()]);
-        regions.extend(desired.fleets.values().map(|fleet| fleet.region.clone()));
+        regions.extend(desired.launchers().map(|launcher| launcher.region.clone()));
         let managed = desired.images.values().filter_map(Image::managed);
         regions.extend(managed.flat_map(|image| image.regions.iter().flatten().cloned()));
         regions.extend(recorded.objects.iter().map(|object| object.region.clone()));
@@ -259,7 +261,7 @@ impl Needs {
     }
 }
 
-/// Where an image is made: where its fleet is, or was; where what it is copied from is made; else in the region of the
+/// Where an image is made: where its fleet is, or was; where its builder is; where what it is copied from is made; else in the region of the
 /// cloud block. `depth`: the most copies of copies, for they may go in a circle.
 fn homes(image: &ManagedImage, desired: &Desired, recorded: &Recorded, depth: usize) -> BTreeSet<Region> {
     let home = || BTreeSet::from([desired.cloud.region.clone()]);
@@ -268,6 +270,7 @@ fn homes(image: &ManagedImage, desired: &Desired, recorded: &Recorded, depth: us
             fleet_regions(fleet, desired, recorded)
         }
         Source::Capture(Capture { source: InstanceSource::Id(_), .. }) | Source::Import(_) => home(),
+        Source::Build(build) => BTreeSet::from([build.region.clone()]),
         Source::Copy(copy) => match desired.images.get(&copy.image) {
             Some(Image::Managed(from)) if depth > 0 => homes(from, desired, recorded, depth - 1),
             Some(_) | None => home(),
@@ -306,6 +309,8 @@ mod tests {
             family: None,
             keep: 0,
             deprecate_kept: false,
+            share_kept: false,
+            revoke: BTreeSet::new(),
             protect: false,
             version: None,
             description: None,

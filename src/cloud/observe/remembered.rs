@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::Millis;
-use crate::model::desired::{Desired, Image as DesiredImage, Tags};
+use crate::model::desired::{Desired, Image as DesiredImage, Launcher, Tags};
 use crate::model::ids::{CloudId, ImageId, InstanceId, Region, SubnetId, VpcId};
 use crate::model::naming;
 use crate::model::observed::{
@@ -99,12 +99,12 @@ fn marked(tags: &Tags, mark: &str) -> Tags {
 }
 
 fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
-    for fleet in desired.fleets.values() {
-        let Some(DesiredImage::Public { name }) = desired.images.get(&fleet.image) else { continue };
+    for Launcher { block: _, image: wanted, region, instance_type } in desired.launchers() {
+        let Some(DesiredImage::Public { name }) = desired.images.get(wanted) else { continue };
         let key = PinKey {
             endpoint: desired.cloud.provider.endpoint().to_owned(),
             account: desired.cloud.account.clone(),
-            region: fleet.region.clone(),
+            region: region.clone(),
             name: name.clone(),
         };
         let Some(Pin { id, created_ms }) = pins.get(&key) else { continue };
@@ -113,8 +113,8 @@ fn add_pinned(seen: &mut Observed, desired: &Desired, pins: &Pins) {
             kind: ImageKind::Public,
             ..image(id, ImageState::Normal, *created_ms, BTreeMap::new())
         };
-        let lookup = Lookup { name: name.clone(), instance_type: Some(fleet.instance_type.clone()) };
-        let region: &mut RegionSeen = seen.by_region.entry(fleet.region.clone()).or_default();
+        let lookup = Lookup { name: name.clone(), instance_type: Some(instance_type.clone()) };
+        let region: &mut RegionSeen = seen.by_region.entry(region.clone()).or_default();
         region.lookups.insert(lookup, vec![found]);
     }
 }
@@ -177,7 +177,7 @@ fn of_spec(spec: &SlotSpec, mark: &str) -> Instance {
     let SlotNetwork { subnet, security_groups } = network;
     let found = match image {
         ImageUse::Found { id } => Some(id),
-        ImageUse::Made { .. } => None,
+        ImageUse::Made { .. } | ImageUse::Promoted { .. } => None,
     };
     let (vpc, subnet) = subnet.clone().unwrap_or_else(|| (VpcId::new(""), SubnetId::new("")));
     let disk = |DataDisk { kind, size_gib }: &DataDisk| Disk { id: None, kind: kind.clone(), size_gib: *size_gib };

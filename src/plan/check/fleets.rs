@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ancestors;
 use crate::cloud::call::{Arg, Body, InstanceAttr, StepId};
-use crate::model::addr::{Addr, Block};
+use crate::model::addr::{Addr, Block, Kind};
 use crate::model::ids::InstanceId;
 use crate::model::observed::{Instance, InstanceState, Seen};
 use crate::model::recorded::Object;
@@ -60,10 +60,10 @@ fn acted_on(plan: &Plan) -> BTreeSet<&InstanceId> {
     for step in &plan.steps {
         let Do::Call(call) = &step.does else { continue };
         match &call.body {
-            Body::TerminateInstances { instances }
-            | Body::StartInstances { instances }
-            | Body::ModifyInstances { instances, .. } => ids.extend(instances),
-            Body::StopInstances { instances } => ids.extend(instances.iter().filter_map(Arg::known)),
+            Body::StartInstances { instances } | Body::ModifyInstances { instances, .. } => ids.extend(instances),
+            Body::StopInstances { instances } | Body::TerminateInstances { instances } => {
+                ids.extend(instances.iter().filter_map(Arg::known));
+            }
             Body::ResetInstance { instance, .. } | Body::ResizeInstance { instance, .. } => {
                 ids.insert(instance);
             }
@@ -99,9 +99,9 @@ fn protected(
     }
     for step in &plan.steps {
         let Do::Call(call) = &step.does else { continue };
-        let (instances, terminates) = match &call.body {
-            Body::TerminateInstances { instances } => (instances.as_slice(), true),
-            Body::ResetInstance { instance, .. } => (std::slice::from_ref(instance), false),
+        let (instances, terminates): (Vec<&InstanceId>, bool) = match &call.body {
+            Body::TerminateInstances { instances } => (instances.iter().filter_map(Arg::known).collect(), true),
+            Body::ResetInstance { instance, .. } => (vec![instance], false),
             Body::RunInstances(_)
             | Body::CreateImage { .. }
             | Body::ImportImage { .. }
@@ -120,8 +120,11 @@ fn protected(
         for id in instances {
             let row = known.recorded.get(id);
             let recorded = row.is_some_and(|row| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.protect));
-            let declared =
-                row.and_then(|row| input.desired.fleets.get(&row.addr.block.name)).map(|fleet| fleet.protect);
+            // What protects an image does not protect the machine that it is built on.
+            let declared = row.and_then(|row| match row.addr.block.kind {
+                Kind::Fleet => input.desired.fleets.get(&row.addr.block.name).map(|fleet| fleet.protect),
+                Kind::Image | Kind::Share => Some(false),
+            });
             let by_cloud = terminates && known.seen.get(id).is_some_and(|seen| seen.protected);
             let first = || freed.get(id).is_some_and(|free| ancestors(waits, step.id).contains(free));
             let may = match declared {
@@ -145,7 +148,7 @@ fn ended_once(plan: &Plan, known: &Known<'_>, wrong: &mut Vec<String>) {
         let Do::Call(call) = &step.does else { continue };
         let Body::TerminateInstances { instances } = &call.body else { continue };
         let mut modes: BTreeSet<&str> = BTreeSet::new();
-        for id in instances {
+        for id in instances.iter().filter_map(Arg::known) {
             let seen = known.seen.get(id);
             let ending = |seen: &&&Instance| matches!(seen.state, InstanceState::Shutdown | InstanceState::Terminating);
             if !ended.insert(id) || seen.filter(ending).is_some() {
@@ -164,8 +167,8 @@ fn in_their_zones(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
     for step in &plan.steps {
         let Do::Call(call) = &step.does else { continue };
         let Body::RunInstances(launch) = &call.body else { continue };
-        let Some(fleet) = step.targets.first().and_then(|target| input.desired.fleets.get(&target.addr.block.name))
-        else {
+        let of_fleet = step.targets.first().filter(|target| target.addr.block.kind == Kind::Fleet);
+        let Some(fleet) = of_fleet.and_then(|target| input.desired.fleets.get(&target.addr.block.name)) else {
             continue;
         };
         if !fleet.zones.contains(&launch.zone) {

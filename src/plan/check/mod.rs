@@ -9,6 +9,7 @@ use petgraph::graph::DiGraph;
 
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::addr::Addr;
 use crate::model::desired::Image as DesiredImage;
 use crate::model::ids::{CloudId, ImageId, Name, Region, Version};
 use crate::model::observed::ImageState;
@@ -17,7 +18,7 @@ use crate::model::spec::{ImageUse, ObjectSpec};
 use crate::plan::input::PlanInput;
 use crate::plan::order::waits;
 use crate::plan::sound;
-use crate::plan::types::{Do, Need, Peak, Plan, Resource, Step};
+use crate::plan::types::{Do, Effect, Need, Peak, Plan, Resource, Step};
 
 /// Above this many steps, a peak is only compared with what is held when one step follows the other.
 const MAX_STEPS: usize = 20_000;
@@ -90,6 +91,7 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], w
             ObjectSpec::Share(_) => {}
         }
     }
+    let moved = moved(plan);
     for (step, region, image) in &acts.deletions {
         let before = ancestors(waits, *step);
         for (user, what) in acts.uses.get(image).into_iter().flatten().filter(|(user, _)| !before.contains(user)) {
@@ -98,6 +100,10 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], w
         let Some(row) = images.get(&CloudId::Image((*image).clone())) else { continue };
         let Some(version) = &row.addr.version else { continue };
         let key = (&row.addr.block.name, version, row.generation, *region);
+        let stays = |user: &&&Object| !moved.contains(&(&user.addr, user.generation));
+        for user in users.get(&key).into_iter().flatten().filter(stays) {
+            wrong.push(format!("{step} deletes {image}, and {} goes on running from it", user.addr));
+        }
         let late: Vec<(&StepId, &Object)> = users
             .get(&key)
             .into_iter()
@@ -112,6 +118,17 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], w
             wrong.push(format!("{step} deletes {image} without waiting for {end}, which moves {}", user.addr));
         }
     }
+}
+
+/// Slots that steps take away, or make to run from something: none of them runs on as it was.
+fn moved(plan: &Plan) -> BTreeSet<(&Addr, u32)> {
+    let moves = |step: &&Step| match &step.does {
+        Do::Call(call) => call.body.runs_from().is_some(),
+        Do::Await { .. } | Do::Record | Do::Gate(_) | Do::Hook(_) => false,
+    };
+    let gone = plan.steps.iter().flat_map(|step| &step.targets).filter(|target| target.effect == Effect::Remove);
+    let installed = plan.steps.iter().filter(moves).flat_map(|step| &step.targets);
+    gone.chain(installed).map(|target| (&target.addr, target.generation)).collect()
 }
 
 /// Whether a creation in the region waits for a step.
@@ -306,7 +323,10 @@ fn handed(step: &Step) -> Vec<StepId> {
     match &step.does {
         Do::Call(call) => match call.body {
             // These go on for the things that are there.
-            Body::TagResources { .. } | Body::UntagResources { .. } | Body::StopInstances { .. } => Vec::new(),
+            Body::TagResources { .. }
+            | Body::UntagResources { .. }
+            | Body::StopInstances { .. }
+            | Body::TerminateInstances { .. } => Vec::new(),
             Body::RunInstances(_)
             | Body::CreateImage { .. }
             | Body::ImportImage { .. }
@@ -314,7 +334,6 @@ fn handed(step: &Step) -> Vec<StepId> {
             | Body::ShareImage { .. }
             | Body::ModifyImage { .. }
             | Body::DeleteImages { .. }
-            | Body::TerminateInstances { .. }
             | Body::StartInstances { .. }
             | Body::ResetInstance { .. }
             | Body::ResizeInstance { .. }

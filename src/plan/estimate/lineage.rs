@@ -8,8 +8,9 @@ use crate::model::desired::{Desired, Image as Declared};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::observed::{Image, ImageKind, ImageState, Observed, Seen};
 use crate::model::recorded::{Recorded, Status, VersionRecord};
+use crate::model::promotion::{Edition, PromotedFrom};
 use crate::model::spec::ImageUse;
-use crate::plan::Plan;
+use crate::plan::{Pinned, Plan, Promoted};
 
 /// What everybody finds first.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +62,8 @@ pub(super) struct Images<'a> {
     versions: BTreeMap<Made<'a>, &'a VersionRecord>,
     /// Copies that are there, by version and region.
     copies: BTreeMap<(Made<'a>, &'a Region), &'a ImageId>,
+    /// What was promoted from other environments, by version and region.
+    promoted: BTreeMap<(&'a PromotedFrom, &'a Edition, &'a Region), &'a ImageId>,
     /// Names of public images, and where their ids hold.
     public: BTreeMap<&'a ImageId, (&'a str, &'a Region)>,
 }
@@ -88,10 +91,16 @@ impl<'a> Images<'a> {
                 public.insert(&image.id, (image.name.as_str(), region));
             }
         }
-        for pinned in &plan.lookups {
+        let (promoted, found): (Vec<&Pinned>, Vec<&Pinned>) =
+            plan.lookups.iter().partition(|pinned| pinned.promoted.is_some());
+        for pinned in found {
             public.insert(&pinned.id, (pinned.name.as_str(), &pinned.region));
         }
-        Self { desired, observed, versions, copies, public }
+        let promoted = promoted.into_iter().filter_map(|pinned| {
+            let Promoted { from, edition, owner: _, was: _ } = pinned.promoted.as_ref()?;
+            Some(((from, edition, &pinned.region), &pinned.id))
+        });
+        Self { desired, observed, versions, copies, promoted: promoted.collect(), public }
     }
 
     /// Whether an image was looked for and is not there.
@@ -108,6 +117,15 @@ impl<'a> Images<'a> {
             let (image, made) = match at {
                 ImageUse::Found { id } => {
                     self.root(&mut lineage, id);
+                    break;
+                }
+                ImageUse::Promoted { from, edition } => {
+                    let id = self.promoted.get(&(from, edition, region)).copied();
+                    if lineage.nearest.is_none() {
+                        lineage.nearest = id.cloned();
+                    }
+                    lineage.root = Root::Strange;
+                    lineage.found = id.map(|id| (id.clone(), region.clone()));
                     break;
                 }
                 ImageUse::Made { image, version, generation } => (image, (image, version, *generation)),

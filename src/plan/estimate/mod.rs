@@ -48,7 +48,7 @@ pub struct Estimate {
 /// Instances of one block that cost the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Item {
-    /// Whether they come or go.
+    /// Whether they come, go, or do both.
     pub side: Side,
     /// The block.
     pub block: Block,
@@ -134,6 +134,8 @@ pub fn estimate(questions: &Questions, answers: &BTreeMap<usize, Answered>) -> E
         match group.side {
             Side::Adds => estimate.after = estimate.after.plus(hourly),
             Side::Ends => estimate.before = estimate.before.plus(hourly),
+            // For as long as they are there, which nobody knows.
+            Side::Passes => {}
         }
         if let (Side::Adds, Some(total)) = (group.side, each.once) {
             let (instances, sum) = once.entry(months(&group.charge)).or_default();
@@ -163,6 +165,16 @@ impl Estimate {
     #[must_use]
     pub fn launched(&self) -> usize {
         self.items.iter().filter(|item| item.side == Side::Adds).map(|item| item.addrs.len()).sum()
+    }
+
+    /// What builders cost an hour while they are there, and how many they are.
+    #[must_use]
+    pub fn passing(&self) -> (Micros, usize) {
+        let builders = self.items.iter().filter(|item| item.side == Side::Passes);
+        builders.fold((Micros::default(), 0), |(sum, count), item| {
+            let all = item.each.hourly.unwrap_or_default().times(item.addrs.len());
+            (sum.plus(all), count + item.addrs.len())
+        })
     }
 
     /// What the plan makes every hour cost more; negative where it makes it cost less.

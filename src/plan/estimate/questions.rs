@@ -25,6 +25,8 @@ pub enum Side {
     Adds,
     /// The plan takes them away.
     Ends,
+    /// The plan launches them, and takes them away again: images are made of them.
+    Passes,
 }
 
 /// By which image a price is asked.
@@ -193,7 +195,8 @@ impl Asking<'_> {
         let question = self.ask(region, asked.clone(), basis);
         let reference = reference.then(|| self.ask(region, asked, Basis::Free));
         for addr in addrs {
-            self.count(Side::Adds, addr, question, reference, &launch.charge, image, lineage.as_ref());
+            let side = if addr.is_builder() { Side::Passes } else { Side::Adds };
+            self.count(side, addr, question, reference, &launch.charge, image, lineage.as_ref());
         }
     }
 
@@ -279,13 +282,14 @@ impl Asking<'_> {
         let going: Vec<(&Addr, &CloudId)> = plan
             .changes
             .iter()
-            .filter(|change| change.addr.block.kind == Kind::Fleet && goes(change.action))
+            .filter(|change| change.addr.block.kind == Kind::Fleet || change.addr.is_builder())
+            .filter(|change| goes(change.action))
             .filter_map(|change| Some((&change.addr, change.id.as_ref()?)))
             .collect();
         if going.is_empty() {
             return;
         }
-        let slots = recorded.objects.iter().filter(|object| object.kind() == Kind::Fleet);
+        let slots = recorded.objects.iter().filter(|row| row.kind() == Kind::Fleet || row.addr.is_builder());
         let known: BTreeMap<&CloudId, &Object> = slots.map(|object| (&object.cloud_id, object)).collect();
         for (addr, id) in going {
             let object = known.get(id).copied();

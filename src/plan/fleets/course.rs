@@ -13,12 +13,12 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
 use crate::model::desired::{Desired, Fleet};
 use crate::model::digest::{Digest, SecretRef, context};
-use crate::model::ids::{Name, PlacementGroupId, Region, SubnetId, VpcId, Zone};
+use crate::model::ids::{ImageId, Name, PlacementGroupId, Region, SubnetId, VpcId, Zone};
 use crate::model::recorded::Object;
 use crate::model::rollout::{Hold, Phase, Rollout};
 use crate::model::spec::{Charge, DataDisk, ImageUse, Internet, Login, ObjectSpec, SlotNetwork, SlotSpec, SystemDisk};
 use crate::plan::draft::{Draft, ImageAt, Nature};
-use crate::plan::{images, lineage};
+use crate::plan::{images, lineage, promoted};
 
 /// What instances are made with, and from which image.
 #[derive(Clone)]
@@ -152,17 +152,13 @@ pub(in crate::plan) fn before(draft: &Draft<'_>, row: &Rollout, now: &Lineup, re
 
 /// A recorded image that instances run from, where it can still be used in a region.
 fn image_before(draft: &Draft<'_>, use_: &ImageUse, region: &Region) -> Option<ImageAt> {
-    let ImageUse::Made { image, version, generation } = use_ else {
-        let ImageUse::Found { id } = use_ else { return None };
+    let (image, version, generation) = match use_ {
+        ImageUse::Made { image, version, generation } => (image, version, generation),
         // What was only looked up cannot be told to be gone without asking for it; whoever launches is told.
-        let at = ImageAt {
-            use_: use_.clone(),
-            id: crate::cloud::call::Arg::Known(id.clone()),
-            ready: Vec::new(),
-            size_gib: 0,
-            nature: Nature::default(),
-        };
-        return Some(at);
+        ImageUse::Found { id } => return Some(looked_up(use_, id)),
+        ImageUse::Promoted { from, edition } => {
+            return promoted::known(draft, from, edition, region).map(|id| looked_up(use_, id));
+        }
     };
     let rows = draft.objects_of(&Block::image(image));
     let copy = rows.into_iter().find(|row| {
@@ -181,6 +177,16 @@ fn image_before(draft: &Draft<'_>, use_: &ImageUse, region: &Region) -> Option<I
     })
 }
 
+fn looked_up(use_: &ImageUse, id: &ImageId) -> ImageAt {
+    ImageAt {
+        use_: use_.clone(),
+        id: crate::cloud::call::Arg::Known(id.clone()),
+        ready: Vec::new(),
+        size_gib: 0,
+        nature: Nature::default(),
+    }
+}
+
 /// Keeps the image that an instance runs from, whatever else is planned: the instance stays on it.
 pub(in crate::plan) fn keep_image(draft: &mut Draft<'_>, use_: &ImageUse, region: &Region) {
     let ImageUse::Made { image, version, generation } = use_ else { return };
@@ -189,7 +195,7 @@ pub(in crate::plan) fn keep_image(draft: &mut Draft<'_>, use_: &ImageUse, region
         row.region == *region && row.addr.version.as_ref() == Some(version) && row.generation == *generation
     });
     let ids: Vec<_> = copies.filter_map(|row| Some((row.region.clone(), row.cloud_id.image()?.clone()))).collect();
-    draft.kept.extend(ids);
+    draft.in_use.extend(ids);
 }
 
 /// The image that a recorded instance runs from is kept.

@@ -9,7 +9,7 @@ mod slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, SlotAt, detail, known, settle};
+use super::draft::{Draft, NewStep, SlotAt, detail, known, settle};
 use super::fits;
 use super::guard::{self, Act, Verdict};
 use super::images::forget;
@@ -22,7 +22,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::{self, Attr, Shown, Takes, Wanted, fields};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::attrs::FleetAttr;
-use crate::model::desired::{Desired, Fleet, InstanceSource, ManagedImage, Ready};
+use crate::model::desired::{Desired, Fleet, InstanceSource, Launcher, ManagedImage, Ready};
 use crate::model::ids::{InstanceId, Name, Region, Zone};
 use crate::model::naming;
 use crate::model::observed::{Instance, InstanceState, Seen};
@@ -34,9 +34,6 @@ use slots::Slots;
 
 pub(in crate::plan) use slots::first_slot_at;
 
-/// The system disk of an instance that declares none (API text 3.4).
-const DEFAULT_DISK_GIB: u32 = 50;
-
 /// Plans one fleet.
 pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet) {
     if draft.absent.contains(&(fleet.image.clone(), fleet.region.clone())) {
@@ -44,8 +41,9 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         return;
     }
     super::lookups::fleet_place(draft, name, fleet);
-    let Some(at) = image_at(draft, name, fleet) else { return };
-    if !disk_fits(draft, name, fleet, &at) {
+    let launcher = Launcher::of_fleet(name, fleet);
+    let Some(at) = fits::image_at(draft, &launcher) else { return };
+    if !fits::disk(draft, &launcher, &fleet.system_disk, &at) {
         return;
     }
     let block = Block::fleet(name);
@@ -187,54 +185,6 @@ fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -
 
 fn count_of(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// The image that the fleet runs from, in its region.
-fn image_at(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet) -> Option<ImageAt> {
-    if let Some(at) = draft.images.get(&(fleet.image.clone(), fleet.region.clone())) {
-        return Some(at.clone());
-    }
-    // A managed image that could be planned, but not here; anything else has been refused already.
-    if draft.current.contains_key(&fleet.image) {
-        let regions: Vec<String> = draft
-            .images
-            .keys()
-            .filter(|(image, _)| *image == fleet.image)
-            .map(|(_, region)| region.to_string())
-            .collect();
-        draft.faults.push(
-            Diagnostic::error(
-                codes::IMAGE_NOT_IN_REGION,
-                format!(
-                    "fleet.{name} runs in {}, and image.{} is only in {}",
-                    fleet.region,
-                    fleet.image,
-                    regions.join(", ")
-                ),
-            )
-            .at(Desired::path(Kind::Fleet, name).key("image"))
-            .why("an instance can only be launched from an image of its own region")
-            .help(format!("add {} to `regions` of image.{}", fleet.region, fleet.image)),
-        );
-    }
-    None
-}
-
-fn disk_fits(draft: &mut Draft<'_>, name: &Name, fleet: &Fleet, at: &ImageAt) -> bool {
-    let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB);
-    if size >= at.size_gib {
-        return true;
-    }
-    let path = Desired::path(Kind::Fleet, name);
-    draft.faults.push(
-        Diagnostic::error(
-            codes::DISK_TOO_SMALL,
-            format!("image.{} needs a system disk of {} GiB, and this one has {size}", fleet.image, at.size_gib),
-        )
-        .at(path.key("system_disk").key("size"))
-        .help(format!("set `system_disk: {{ size: {} }}`, or more", at.size_gib)),
-    );
-    false
 }
 
 /// A fleet stays in its region. Slots of zones that the config no longer has move; a zone more is filled as it grows.
@@ -489,7 +439,7 @@ pub(super) fn seen_fact(draft: &Draft<'_>, region: &Region, id: &InstanceId) -> 
     })
 }
 
-fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> StepId {
+pub(super) fn await_instance(draft: &mut Draft<'_>, row: &Object, until: Until) -> StepId {
     let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance(&row.region, id));
     let not_listed = matches!(seen, Some(Seen::Absent { .. }));
     let reason = if not_listed { Reason::NotListed } else { Reason::UnderWay };
@@ -596,8 +546,8 @@ fn running_captures<'d>(desired: &'d Desired, fleet: &Name) -> Vec<(&'d Name, u3
     let mut found = Vec::new();
     for (name, image) in &desired.images {
         let Some(capture) = image.managed().and_then(ManagedImage::capture) else { continue };
-        if let (InstanceSource::Slot { fleet: from, slot }, Ready::Running | Ready::After(_)) =
-            (&capture.source, capture.ready)
+        if let (InstanceSource::Slot { fleet: from, slot }, Ready::Running | Ready::After(_) | Ready::Tag { .. }) =
+            (&capture.source, &capture.ready)
             && from == fleet
         {
             found.push((name, *slot));

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::show_state;
+use crate::model::Millis;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Capture, Desired, InstanceSource, Ready};
-use crate::model::ids::{CloudId, InstanceId, Name, Version};
+use crate::model::ids::{CloudId, InstanceId, Name};
 use crate::model::observed::{InstanceState, Seen};
 use crate::plan::draft::{Draft, NewStep, SlotAt, settle};
 use crate::plan::fleets::{instance_fact, seen_fact};
@@ -23,20 +24,14 @@ pub(super) fn capture(
     capture: &Capture,
     making: &Making<'_>,
 ) -> Option<StepId> {
-    let Planning { image, block, home, .. } = planning;
+    let Planning { home, .. } = planning;
     let (instance, mut needs) = match &capture.source {
-        InstanceSource::Slot { fleet, slot } => {
-            builder(draft, planning, capture, (making.version, making.generation), fleet, *slot)?
-        }
+        InstanceSource::Slot { fleet, slot } => builder(draft, planning, capture, making, fleet, *slot)?,
         InstanceSource::Id(id) => (handmade(draft, planning, id)?, Vec::new()),
     };
     let untouched = needs.is_empty();
     needs.extend(making.needs());
-    // One image of an instance is made at a time.
-    needs.extend(draft.captures.get(&instance).copied().map(Need::Over));
-    let physical = physical_name(draft, planning, making.version, making.generation);
-    name_free(draft, planning, home, &physical, making.removed)?;
-    let mut expect = vec![Fact::NameFree { region: home.clone(), name: physical.clone() }];
+    let mut expect = Vec::new();
     // Where something is done to it before, it is not as it was seen.
     if let Some(id) = instance.known().filter(|_| untouched) {
         expect.extend(match &capture.source {
@@ -46,19 +41,6 @@ pub(super) fn capture(
     } else if let Some(id) = instance.known() {
         expect.push(Fact::Instances { region: home.clone(), ids: BTreeSet::from([id.clone()]) });
     }
-    let tags = tagged_at_creation(draft, image, block);
-    draft.dues.single("CreateImage", 1);
-    let does = draft.call(
-        home,
-        Body::CreateImage {
-            name: physical.clone(),
-            instance: instance.clone(),
-            power_off: capture.power_off,
-            description: image.description.clone(),
-            family: image.family.clone(),
-            tags,
-        },
-    );
     let from = match (&capture.source, &instance) {
         (InstanceSource::Slot { fleet, slot }, Arg::Output { step, target }) => {
             Value::Unknown { step: *step, target: *target, addr: Addr::slot(Block::fleet(fleet), *slot) }
@@ -66,10 +48,88 @@ pub(super) fn capture(
         (InstanceSource::Slot { fleet, slot }, Arg::Known(id)) => Value::Text(format!("fleet.{fleet}[{slot}] ({id})")),
         (InstanceSource::Id(id), _) => Value::Text(id.to_string()),
     };
+    take(draft, planning, making, Taking { instance, needs, expect, power_off: capture.power_off, from })
+}
+
+/// What is captured, and how.
+pub(super) struct Taking {
+    pub(super) instance: Arg<InstanceId>,
+    /// What must be over before.
+    pub(super) needs: Vec<Need>,
+    /// What must still be so then.
+    pub(super) expect: Vec<Fact>,
+    /// Whether it is shut down for that.
+    pub(super) power_off: bool,
+    /// What it is, to be shown.
+    pub(super) from: Value,
+}
+
+/// The capture itself.
+pub(super) fn take(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    making: &Making<'_>,
+    taking: Taking,
+) -> Option<StepId> {
+    let Planning { image, block, home, .. } = planning;
+    let Taking { instance, mut needs, expect: of_instance, power_off, from } = taking;
+    // One image of an instance is made at a time.
+    needs.extend(draft.captures.get(&instance).copied().map(Need::Over));
+    let physical = physical_name(draft, planning, making.version, making.generation);
+    name_free(draft, planning, home, &physical, making.removed)?;
+    let mut expect = vec![Fact::NameFree { region: home.clone(), name: physical.clone() }];
+    expect.extend(of_instance);
+    let tags = tagged_at_creation(draft, image, block);
+    draft.dues.single("CreateImage", 1);
+    let does = draft.call(
+        home,
+        Body::CreateImage {
+            name: physical.clone(),
+            instance: instance.clone(),
+            power_off,
+            description: image.description.clone(),
+            family: image.family.clone(),
+            tags,
+        },
+    );
     let settle = settle(Until::Normal, draft.input.pace.capture_ms);
     let step = first_copy(draft, planning, making, FirstCopy { physical, does, needs, expect, settle, from });
     draft.captures.insert(instance, step);
     Some(step)
+}
+
+/// What an instance is when it is fit to be captured.
+pub(super) fn until(ready: &Ready) -> Until {
+    match ready {
+        Ready::Running => Until::Running,
+        Ready::Stopped => Until::Stopped,
+        Ready::After(ms) => Until::Age(*ms),
+        Ready::Tag { key, value } => Until::Tagged { key: key.clone(), value: value.clone() },
+    }
+}
+
+/// Waits until an instance is fit to be captured. It is the image that waits, and that fails where it never is.
+pub(super) fn wait(
+    draft: &mut Draft<'_>,
+    planning: &Planning<'_>,
+    making: &Making<'_>,
+    (instance, needs): (&Arg<InstanceId>, Vec<Need>),
+    until: Until,
+    deadline_ms: Millis,
+) -> StepId {
+    let instance = match instance {
+        Arg::Known(id) => Arg::Known(CloudId::Instance(id.clone())),
+        Arg::Output { step, target } => Arg::Output { step: *step, target: *target },
+    };
+    let addr = Addr::copy(planning.block.clone(), making.version.clone(), planning.home.clone());
+    draft.step(NewStep {
+        needs,
+        does: Do::Await { region: planning.home.clone() },
+        targets: vec![Target { addr, generation: making.generation, id: Some(instance), effect: Effect::Nothing }],
+        expect: Vec::new(),
+        settle: Settle { until, expected_ms: draft.input.pace.launch_ms, deadline_ms },
+        holds: Vec::new(),
+    })
 }
 
 /// The slot that the image is captured from, and what must be over before.
@@ -77,7 +137,7 @@ fn builder(
     draft: &mut Draft<'_>,
     planning: &Planning<'_>,
     capture: &Capture,
-    (version, generation): (&Version, u32),
+    making: &Making<'_>,
     fleet: &Name,
     slot: u32,
 ) -> Option<(Arg<InstanceId>, Vec<Need>)> {
@@ -91,26 +151,14 @@ fn builder(
         return None;
     };
     not_encrypted(draft, planning, fleet, slot)?;
-    let (until, waits) = match capture.ready {
-        Ready::Running => (Until::Running, false),
-        Ready::Stopped => (Until::Stopped, state != Some(InstanceState::Stopped)),
-        Ready::After(ms) => (Until::Age(ms), true),
+    let waits = match &capture.ready {
+        Ready::Running => false,
+        Ready::Stopped => state != Some(InstanceState::Stopped),
+        Ready::After(_) | Ready::Tag { .. } => true,
     };
     if waits {
-        let instance = match &id {
-            Arg::Known(id) => Arg::Known(CloudId::Instance(id.clone())),
-            Arg::Output { step, target } => Arg::Output { step: *step, target: *target },
-        };
-        // It is the image that waits, and that fails where the builder is never ready.
-        let addr = Addr::copy(planning.block.clone(), version.clone(), planning.home.clone());
-        let step = draft.step(NewStep {
-            needs: ready.clone(),
-            does: Do::Await { region: planning.home.clone() },
-            targets: vec![Target { addr, generation, id: Some(instance), effect: Effect::Nothing }],
-            expect: Vec::new(),
-            settle: Settle { until, expected_ms: draft.input.pace.launch_ms, deadline_ms: capture.ready_timeout_ms },
-            holds: Vec::new(),
-        });
+        let (until, needs) = (until(&capture.ready), ready.clone());
+        let step = wait(draft, planning, making, (&id, needs), until, capture.ready_timeout_ms);
         ready.push(Need::Success(step));
     }
     Some((id, ready))

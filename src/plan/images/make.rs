@@ -1,4 +1,4 @@
-//! How a version comes to be in its home region: captured, imported, or copied from another image there.
+//! How a version comes to be in its home region: built, captured, imported, or copied from another image there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub(super) fn make(
         Source::Capture(source) => capture(draft, planning, source, making).map(|step| (step, vec![step])),
         Source::Import(source) => import(draft, planning, source, making).map(|step| (step, vec![step])),
         Source::Copy(source) => duplicate(draft, planning, source, making),
+        Source::Build(build) => super::build::build(draft, planning, build, making).map(|step| (step, vec![step])),
     }
 }
 
@@ -187,7 +188,12 @@ fn duplicate(
     let CopySource { image: from, encryption } = source;
     let at = draft.images.get(&(from.clone(), home.clone()))?.clone();
     let plain = encryption.is_none();
-    let others = matches!(at.use_, ImageUse::Found { .. });
+    // What another environment made may well be of the same account: then it is a custom image like any other.
+    let others = match &at.use_ {
+        ImageUse::Found { .. } => true,
+        ImageUse::Promoted { .. } => at.nature.received.contains(from),
+        ImageUse::Made { .. } => false,
+    };
     let wrong = if at.nature.encrypted {
         Some((
             codes::ENCRYPTED_IMAGE,
@@ -251,6 +257,7 @@ fn duplicate(
 fn shown(draft: &Draft<'_>, from: &Name, at: &ImageAt) -> Value {
     match &at.use_ {
         ImageUse::Found { id } => Value::Text(format!("image.{from} ({id})")),
+        use_ @ ImageUse::Promoted { .. } => Value::Text(use_.to_string()),
         use_ @ ImageUse::Made { .. } => draft.show(&Shown::Image(use_.clone()), Some(&at.id)),
     }
 }

@@ -1,8 +1,10 @@
 //! Managed images: which version the config asks for, where copies of it are, and how the missing ones come to be.
 
+mod build;
 mod capture;
 mod copy;
 mod import;
+mod in_use;
 mod keep;
 mod make;
 mod retain;
@@ -32,7 +34,10 @@ use keep::{Staying, keep_right};
 use make::{Making, make, unknown_inputs};
 use version::{Origin, builder_removed, check_reuse, origin, version};
 
-pub(super) use retain::is_kept;
+pub(in crate::plan) use build::{builder_spec, leftovers as builders_left};
+pub(super) use in_use::{after, retain as retain_in_use};
+pub(super) use retain::{is_chosen, is_kept};
+pub(super) use version::{marked_as_old, wanted};
 
 /// How a recorded copy was found.
 enum Found<'a> {
@@ -62,7 +67,13 @@ pub(super) struct Planning<'a> {
 pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) {
     let block = Block::image(name);
     let path = Desired::path(Kind::Image, name);
-    let objects = draft.objects_of(&block);
+    let objects = draft.copies_of(&block);
+    if let Some(build) = image.build()
+        && draft.absent.contains(&(build.base.clone(), build.region.clone()))
+    {
+        draft.left_out.insert(block);
+        return;
+    }
     let Some(origin) = origin(draft, name, image) else { return };
     let regions = image.regions.clone().unwrap_or_else(|| BTreeSet::from([origin.home.clone()]));
     if !place_fits(draft, name, image, &origin, &regions) {
@@ -138,6 +149,10 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
     for object in under_way {
         let Some(id) = object.cloud_id.image() else { continue };
         let step = await_copy(draft, object);
+        if object.region == planning.home {
+            let builder = Addr::builder(planning.block.clone(), version.clone());
+            draft.capturing.insert(builder, Need::Over(step));
+        }
         ready.insert(object.region.clone(), (Arg::Known(id.clone()), vec![Need::Success(step)]));
     }
     let removed: BTreeMap<Region, StepId> = failed
@@ -205,12 +220,12 @@ pub(in crate::plan) fn managed(draft: &mut Draft<'_>, name: &Name, image: &Manag
 
 /// The last capture of a version that recorded instances run from.
 fn last_in_use(draft: &Draft<'_>, name: &Name, version: &Version) -> Option<u32> {
-    let used = draft.rows_of(Kind::Fleet).filter_map(|row| match row.spec.as_ref() {
+    let used = draft.instances().filter_map(|row| match row.spec.as_ref() {
         ObjectSpec::Slot(spec) => match &spec.image {
             ImageUse::Made { image, version: of, generation } => {
                 (image == name && of == version).then_some(*generation)
             }
-            ImageUse::Found { .. } => None,
+            ImageUse::Found { .. } | ImageUse::Promoted { .. } => None,
         },
         ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
     });
@@ -228,7 +243,11 @@ fn place_fits(
     let Origin { home, made_of: _, size_gib: _, nature } = origin;
     let path = Desired::path(Kind::Image, name).key("regions");
     if !regions.contains(home) {
-        let made = if image.capture().is_some() { "captured" } else { "made" };
+        let made = match &image.source {
+            Source::Capture(_) => "captured",
+            Source::Build(_) => "built",
+            Source::Import(_) | Source::Copy(_) => "made",
+        };
         draft.faults.push(
             Diagnostic::error(
                 codes::CONFLICT,
@@ -487,18 +506,15 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     let users = Users::of(draft);
     let mut deletions: Vec<Deletion<'_>> = Vec::new();
     for block in blocks.into_iter().filter(|block| draft.covered.block(block)).collect::<Vec<_>>() {
-        let current = draft.current.get(&block.name).map(|current| (current.version.clone(), current.generation));
         let declared = draft.input.desired.images.get(&block.name).is_some_and(|image| image.managed().is_some());
-        if declared && current.is_none() {
+        if declared && !draft.current.contains_key(&block.name) {
             continue; // Its planner refused already.
         }
-        for object in draft.objects_of(&block) {
-            let key = (object.addr.version.clone(), object.generation);
-            let is_current = current.as_ref().is_some_and(|(v, g)| key == (Some(v.clone()), *g));
-            let wanted_here = draft.images.contains_key(&(block.name.clone(), object.region.clone()));
-            if (is_current && wanted_here) || is_kept(draft, object) || !draft.plans_row(object) {
+        for object in draft.copies_of(&block) {
+            if !goes(draft, object) {
                 continue;
             }
+            let is_current = is_current(draft, object);
             if let Some(user) = users.any(object) {
                 if !is_gone(draft, object) {
                     scope::stays(draft, object, user);
@@ -530,6 +546,19 @@ pub(in crate::plan) fn leftovers(draft: &mut Draft<'_>) {
     }
     delete(draft, &deletions);
     retain::guard(draft);
+}
+
+/// Whether a recorded copy is one of the current version.
+fn is_current(draft: &Draft<'_>, copy: &Object) -> bool {
+    draft.current.get(&copy.addr.block.name).is_some_and(|current| {
+        copy.addr.version.as_ref() == Some(&current.version) && copy.generation == current.generation
+    })
+}
+
+/// Whether a recorded copy is wanted no more: neither current and wanted where it is, nor one that stays.
+fn goes(draft: &Draft<'_>, copy: &Object) -> bool {
+    let wanted_here = draft.images.contains_key(&(copy.addr.block.name.clone(), copy.region.clone()));
+    !((is_current(draft, copy) && wanted_here) || is_kept(draft, copy)) && draft.plans_row(copy)
 }
 
 /// What deletions have in common that go together: the region, whether they can be hastened, and what they need, in any

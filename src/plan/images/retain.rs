@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Image, ManagedImage};
-use crate::model::ids::{ImageId, Name, Version};
+use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::recorded::{Object, Status};
-use crate::model::spec::{ImageCopySpec, ObjectSpec};
+use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Draft, Nature};
+use crate::plan::revoked::Revoked;
 use crate::plan::types::{Need, Reason};
 
 use super::keep::{Staying, keep_right};
 use super::{Found, Planning, found};
 
-/// Chooses the older versions that stay: as many as `keep` says, the newest of those that can be used.
+/// Chooses the older versions that stay: as many as `keep` says, the newest of those that can be used; revoked
+/// ones only where there are no others.
 pub(super) fn choose(draft: &mut Draft<'_>, planning: &Planning<'_>, current: &Version, objects: &[&Object]) {
     let mut older: BTreeMap<(&Version, u32), Vec<(&Object, &ImageId)>> = BTreeMap::new();
     for object in objects.iter().copied() {
@@ -40,19 +42,34 @@ pub(super) fn choose(draft: &mut Draft<'_>, planning: &Planning<'_>, current: &V
         let accepted = copies.iter().map(|(object, _)| object.accepted_ms).min();
         record.map(|record| record.made_ms).or(accepted).unwrap_or_default()
     };
-    let mut by_age: Vec<_> = older.iter().map(|(key, copies)| (made_ms(key, copies), key, copies)).collect();
-    by_age.sort_by(|(ms, key, _), (other_ms, other, _)| (ms, key).cmp(&(other_ms, other)));
-    let stay: Vec<_> = by_age.iter().rev().take(planning.image.keep as usize).collect();
+    // What nobody may launch from any more makes room for what somebody may want back.
+    let revoked = Revoked::of(draft.input);
+    let may_be_launched = |(version, generation): &(&Version, u32)| {
+        let (image, version) = (planning.name.clone(), (*version).clone());
+        revoked.path(&ImageUse::Made { image, version, generation: *generation }).is_none()
+    };
+    let mut by_worth: Vec<_> =
+        older.iter().map(|(key, copies)| ((may_be_launched(key), made_ms(key, copies), key), copies)).collect();
+    by_worth.sort_by(|(worth, _), (other, _)| worth.cmp(other));
+    let stay = by_worth.iter().rev().take(planning.image.keep as usize);
     let kept: BTreeSet<_> = stay
-        .iter()
-        .flat_map(|(_, _, copies)| copies.iter().map(|(object, id)| (object.region.clone(), (*id).clone())))
+        .flat_map(|(_, copies)| copies.iter().map(|(object, id)| (object.region.clone(), (*id).clone())))
         .collect();
     draft.kept.extend(kept);
 }
 
 /// Whether a recorded copy is one of an older version that stays.
 pub(in crate::plan) fn is_kept(draft: &Draft<'_>, object: &Object) -> bool {
-    object.cloud_id.image().is_some_and(|id| draft.kept.contains(&(object.region.clone(), id.clone())))
+    is_chosen(draft, object) || is_in(&draft.in_use, object)
+}
+
+/// Whether a recorded copy is one of the older versions that `keep` lets stay.
+pub(in crate::plan) fn is_chosen(draft: &Draft<'_>, object: &Object) -> bool {
+    is_in(&draft.kept, object)
+}
+
+fn is_in(copies: &BTreeSet<(Region, ImageId)>, object: &Object) -> bool {
+    object.cloud_id.image().is_some_and(|id| copies.contains(&(object.region.clone(), id.clone())))
 }
 
 /// Keeps the copies of older versions right: each as it was made, but marked as deprecated where the config says so, once
@@ -62,7 +79,7 @@ pub(super) fn keep_older_right(draft: &mut Draft<'_>, name: &Name) {
     let Some(current) = draft.current.get(name).cloned() else { return };
     let block = Block::image(name);
     let mut staying = Vec::new();
-    for object in draft.objects_of(&block) {
+    for object in draft.copies_of(&block) {
         let stays = is_kept(draft, object) && draft.plans_row(object);
         let (Found::Usable(seen), true) = (found(draft, object), stays) else { continue };
         let ObjectSpec::Image(recorded) = object.spec.as_ref() else { continue };

@@ -6,18 +6,19 @@ use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::{Block, Kind};
-use crate::model::desired::{Capture, CopySource, Desired, InstanceSource, ManagedImage, Source};
-use crate::model::digest::{Digest, context};
+use crate::model::desired::{
+    Build, Capture, CopySource, Desired, Fleet, InstanceSource, Launcher, ManagedImage, Source,
+};
+use crate::model::digest::{Digest, SecretRef, context};
 use crate::model::ids::{InstanceId, Name, Region, Version};
 use crate::model::recorded::Object;
 use crate::model::spec::{DataDisk, Encryption, ImageUse, ImportSource, Inputs, License, ObjectSpec, SystemDisk};
-use crate::plan::draft::{Draft, Nature};
+use crate::plan::draft::{Draft, ImageAt, Nature};
+use crate::plan::fits::{self, DEFAULT_DISK_GIB};
 use crate::plan::lineage;
 
 use super::Planning;
 
-/// The system disk of an instance that declares none (API text 3.4), and so the size of its image (8.5).
-const DEFAULT_DISK_GIB: u32 = 50;
 /// Hexadecimal digits of a derived version.
 const VERSION_DIGITS: usize = 8;
 
@@ -65,6 +66,43 @@ pub(super) fn origin(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -
         },
         Source::Import(source) => Some(of_import(draft, source)),
         Source::Copy(source) => of_copy(draft, source),
+        Source::Build(build) => of_build(draft, name, build),
+    }
+}
+
+/// A build is made where its builder is. A base that could not be planned has said so already.
+fn of_build(draft: &mut Draft<'_>, name: &Name, build: &Build) -> Option<Origin> {
+    let base = fits::image_at(draft, &Launcher::of_build(name, build))?;
+    let Build { region, system_disk, data_disks, user_data, .. } = build;
+    Some(of_machine(region, &base, user_data.as_ref(), system_disk, data_disks))
+}
+
+/// What comes of an instance that runs from an image.
+fn of_machine(
+    home: &Region,
+    base: &ImageAt,
+    user_data: Option<&SecretRef>,
+    system_disk: &SystemDisk,
+    data_disks: &[DataDisk],
+) -> Origin {
+    let content = user_data.and_then(|secret| secret.content);
+    let inputs = VersionInputs { base: &base.use_, user_data: content, system_disk, data_disks };
+    let derived = Digest::of_value(context::INPUTS, &inputs);
+    let inputs = Inputs {
+        base: Some(base.use_.clone()),
+        user_data: user_data.map(|secret| secret.digest),
+        system_disk: system_disk.clone(),
+        data_disks: data_disks.to_vec(),
+        ..Inputs::default()
+    };
+    Origin {
+        home: home.clone(),
+        made_of: Some((inputs, Some(derived))),
+        // An image is as large as the disk that it is captured from (API text 8.5).
+        size_gib: system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib),
+        // A capture of an encrypted disk is refused. That a licence passes on with what is on the disk is not documented,
+        // nor is that it does not.
+        nature: Nature { encrypted: false, ..base.nature.clone() },
     }
 }
 
@@ -84,34 +122,10 @@ fn of_slot(draft: &mut Draft<'_>, name: &Name, fleet_name: &Name) -> Option<Orig
     if let Some(fleet) = draft.input.desired.fleets.get(fleet_name) {
         // An image that could not be planned has said so already.
         let base = draft.images.get(&(fleet.image.clone(), fleet.region.clone()))?;
-        let content = fleet.user_data.as_ref().and_then(|secret| secret.content);
-        let derived = Digest::of_value(
-            context::INPUTS,
-            &VersionInputs {
-                base: &base.use_,
-                user_data: content,
-                system_disk: &fleet.system_disk,
-                data_disks: &fleet.data_disks,
-            },
-        );
-        let inputs = Inputs {
-            base: Some(base.use_.clone()),
-            user_data: fleet.user_data.as_ref().map(|secret| secret.digest),
-            system_disk: fleet.system_disk.clone(),
-            data_disks: fleet.data_disks.clone(),
-            ..Inputs::default()
-        };
-        let size = fleet.system_disk.size_gib.unwrap_or(DEFAULT_DISK_GIB).max(base.size_gib);
-        return Some(Origin {
-            home: fleet.region.clone(),
-            made_of: Some((inputs, Some(derived))),
-            size_gib: size,
-            // A capture of an encrypted disk is refused. That a licence passes on with what is on the disk is not
-            // documented, nor is that it does not.
-            nature: Nature { encrypted: false, ..base.nature.clone() },
-        });
+        let Fleet { region, user_data, system_disk, data_disks, .. } = fleet;
+        return Some(of_machine(region, base, user_data.as_ref(), system_disk, data_disks));
     }
-    let rows = draft.objects_of(&Block::image(name));
+    let rows = draft.copies_of(&Block::image(name));
     if let Some(last) = rows.iter().max_by_key(|object| (object.accepted_ms, object.generation)) {
         let version = last.addr.version.clone();
         let made = version.map(|version| ImageUse::Made { image: name.clone(), version, generation: last.generation });
@@ -214,21 +228,21 @@ pub(super) fn version(
 }
 
 /// Whether a copy was marked as deprecated, for a newer version had taken its place.
-fn marked_as_old(object: &Object) -> bool {
+pub(in crate::plan) fn marked_as_old(object: &Object) -> bool {
     matches!(object.spec.as_ref(), ObjectSpec::Image(spec) if spec.deprecated == Some(true))
 }
 
 /// The versions of an image that instances of ours run from, or that are shared.
 fn versions_in_use(draft: &Draft<'_>, block: &Block) -> BTreeSet<Version> {
-    let slots = draft.rows_of(Kind::Fleet).filter_map(|row| match row.spec.as_ref() {
+    let slots = draft.instances().filter_map(|row| match row.spec.as_ref() {
         ObjectSpec::Slot(spec) => match &spec.image {
             ImageUse::Made { image, version, generation: _ } => (*image == block.name).then(|| version.clone()),
-            ImageUse::Found { .. } => None,
+            ImageUse::Found { .. } | ImageUse::Promoted { .. } => None,
         },
         ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
     });
     let copies: BTreeSet<_> =
-        draft.objects_of(block).into_iter().map(|object| (&object.region, &object.cloud_id)).collect();
+        draft.copies_of(block).into_iter().map(|object| (&object.region, &object.cloud_id)).collect();
     let shares = draft.rows_of(Kind::Share).filter(|row| copies.contains(&(&row.region, &row.cloud_id)));
     slots.chain(shares.filter_map(|row| row.addr.version.clone())).collect()
 }
@@ -316,11 +330,21 @@ pub(super) fn changed_inputs(before: &Inputs, after: &Inputs) -> Vec<String> {
 /// The inputs of the newest other version that still has copies.
 pub(super) fn previous_inputs(draft: &Draft<'_>, block: &Block, version: &Version) -> Option<Inputs> {
     let versions = &draft.input.recorded.versions;
-    let objects = draft.objects_of(block);
+    let objects = draft.copies_of(block);
     versions
         .iter()
         .filter(|record| record.block == *block && record.version != *version)
         .filter(|record| objects.iter().any(|object| object.addr.version.as_ref() == Some(&record.version)))
         .max_by_key(|record| (record.made_ms, record.generation))
         .map(|record| record.inputs.clone())
+}
+
+/// The version of an image that the config asks for, and where it is made, as far as config and state tell.
+pub(in crate::plan) fn wanted(draft: &mut Draft<'_>, name: &Name, image: &ManagedImage) -> Option<(Version, Region)> {
+    let block = Block::image(name);
+    let objects = draft.objects_of(&block);
+    let Origin { home, made_of, size_gib, nature } = origin(draft, name, image)?;
+    let planning = Planning { name, image, block, home, regions: BTreeSet::new(), size_gib, nature };
+    let (version, _) = version(draft, &planning, made_of, &objects)?;
+    Some((version, planning.home))
 }

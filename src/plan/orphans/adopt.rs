@@ -20,7 +20,7 @@ use crate::model::observed::{Image, ImageState, Instance, InstanceState};
 use crate::model::recorded::{Object, Status};
 use crate::model::spec::{Charge, ImageCopySpec, ImageUse, Login, ObjectSpec, SlotNetwork, SlotSpec, SystemDisk};
 use crate::plan::fleets::slot_spec;
-use crate::plan::images::copy_spec;
+use crate::plan::images::{builder_spec, copy_spec};
 
 /// What somebody wants to be taken in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -116,8 +116,12 @@ impl Choosing<'_, '_> {
             return self.refuse(fault);
         }
         let place = match (at, orphan.thing) {
+            (Some(addr), Thing::Instance(_)) if addr.block.kind == Kind::Image => self.builder_at(orphan, addr),
             (Some(addr), Thing::Instance(one)) => self.slot_at(orphan, one, addr),
             (Some(addr), Thing::Image(_)) => self.copy_at(orphan, addr),
+            (None, Thing::Instance(_)) if orphan.likely.as_ref().is_some_and(Addr::is_builder) => {
+                self.likely_copy(orphan)
+            }
             (None, Thing::Instance(one)) => self.likely_slot(orphan, one),
             (None, Thing::Image(_)) => self.likely_copy(orphan),
         };
@@ -200,6 +204,13 @@ impl Choosing<'_, '_> {
         self.copy(orphan, &addr.generation(generation.unwrap_or(1)))
     }
 
+    fn builder_at(&mut self, orphan: &Orphan<'_>, addr: &Addr) -> Result<Place, Box<Diagnostic>> {
+        match addr {
+            Addr { slot: None, version: Some(_), part: Some(Part::Builder), .. } => self.copy(orphan, addr),
+            _ => Err(Box::new(wrong_address(orphan, addr))),
+        }
+    }
+
     fn copy(&mut self, orphan: &Orphan<'_>, addr: &Addr) -> Result<Place, Box<Diagnostic>> {
         self.ledgers.copy(addr, &orphan.thing.id()).map_err(|other| Box::new(occupied(orphan, &other)))
     }
@@ -279,7 +290,10 @@ fn needs_address(orphan: &Orphan<'_>) -> Diagnostic {
 fn wrong_address(orphan: &Orphan<'_>, addr: &Addr) -> Diagnostic {
     let id = orphan.thing.id();
     let (what, form) = match orphan.thing {
-        Thing::Instance(_) => ("an instance", format!("--adopt=fleet.NAME[N]={id}")),
+        Thing::Instance(_) => (
+            "an instance",
+            format!("--adopt=fleet.NAME[N]={id}, or of a builder --adopt=image.NAME@VERSION/builder={id}"),
+        ),
         Thing::Image(_) => ("an image in this region", format!("--adopt=image.NAME@VERSION/{}={id}", orphan.region)),
     };
     cannot(orphan, &format!("{addr} is no address that {what} can have")).help(format!("write it like this: {form}"))
@@ -318,9 +332,12 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
     for (n, place) in chosen {
         let Orphan { region, thing, .. } = &orphans.found[n];
         let block = &place.addr.block;
+        let builder = place.addr.is_builder();
         let declared = match thing {
-            Thing::Instance(_) => desired.fleets.contains_key(&block.name),
-            Thing::Image(_) => desired.images.get(&block.name).is_some_and(|image| image.managed().is_some()),
+            Thing::Instance(_) if !builder => desired.fleets.contains_key(&block.name),
+            Thing::Instance(_) | Thing::Image(_) => {
+                desired.images.get(&block.name).is_some_and(|image| image.managed().is_some())
+            }
         };
         if !declared {
             adoption.undeclared.insert(block.clone());
@@ -329,10 +346,13 @@ fn adoption(input: &OrphanInput<'_>, orphans: &Orphans<'_>, chosen: BTreeMap<usi
             Thing::Instance(one) => {
                 let image = uses.get(&(region.clone(), one.image.clone())).cloned();
                 let image = image.unwrap_or_else(|| ImageUse::Found { id: one.image.clone() });
-                if desired.fleets.get(&block.name).is_some_and(|fleet| fleet.user_data.is_some()) {
+                if !builder && desired.fleets.get(&block.name).is_some_and(|fleet| fleet.user_data.is_some()) {
                     adoption.unseen.insert(block.clone());
                 }
-                slot(input, &place, one, image)
+                match builder {
+                    true => (builder_of(input, block, one, image), Vec::new()),
+                    false => slot(input, &place, one, image),
+                }
             }
             Thing::Image(one) => copy(input, block, one),
         };
@@ -406,6 +426,18 @@ fn slot(input: &OrphanInput<'_>, place: &Place, one: &Instance, image: ImageUse)
         differs.push(of.word());
     }
     (ObjectSpec::Slot(Box::new(spec)), differs)
+}
+
+/// A builder as the config has it. What happened to it while nobody knew of it nobody knows either: no image is made of it,
+/// and the next plan ends it.
+fn builder_of(input: &OrphanInput<'_>, block: &Block, one: &Instance, image: ImageUse) -> ObjectSpec {
+    let declared = input.desired.images.get(&block.name).and_then(|image| image.managed());
+    let declared = declared.and_then(|managed| Some((managed, managed.build()?)));
+    let spec = match declared {
+        Some((managed, build)) => builder_spec(managed, build, &one.zone, image),
+        None => bare(one, image),
+    };
+    ObjectSpec::Slot(Box::new(SlotSpec { on_trial: false, ..spec }))
 }
 
 /// Of a fleet that nobody knows, only what is seen.

@@ -4,7 +4,7 @@
 //! [`adopt`] makes objects of the state of it. Both are pure: which reads it takes is told by `cloud::observe`.
 //!
 //! A tag of this project and environment says that a thing is ours, and of which block. The name says the rest: zone and
-//! ordinal of an instance, version of an image. A name alone proves nothing, for anybody may give it: such things are
+//! ordinal of an instance, version of an image or of the builder that one was to be made of. A name alone proves nothing, for anybody may give it: such things are
 //! told apart, and nobody takes them in without naming them. What cannot be of use to a plan is never taken in: images
 //! that failed, and instances that could not be launched or are on their way out.
 
@@ -338,7 +338,8 @@ fn place(input: &OrphanInput<'_>, names: &Known<'_>, found: &mut [Orphan<'_>]) {
             continue;
         }
         let Some(likely) = orphan.likely.clone() else { continue };
-        if likely.block.kind != orphan.thing.kind() {
+        let builder = likely.is_builder() && matches!(orphan.thing, Thing::Instance(_));
+        if likely.block.kind != orphan.thing.kind() && !builder {
             continue;
         }
         if !ledgers.knows(&likely.block) {
@@ -352,6 +353,7 @@ fn place(input: &OrphanInput<'_>, names: &Known<'_>, found: &mut [Orphan<'_>]) {
         let place = match orphan.thing {
             Thing::Image(_) if likely.version.is_none() => continue,
             Thing::Image(_) => None,
+            Thing::Instance(_) if builder => None,
             Thing::Instance(one) => match names::ordinal(input.desired, &likely.block.name, one) {
                 Some(ordinal) => Some((one.zone.clone(), ordinal)),
                 None => continue,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, ManagedImage};
 use crate::model::ids::{Name, Region, Version};
-use crate::model::naming::{VERSION, image_name, image_name_by, instance_prefix};
+use crate::model::naming::{BUILDER, VERSION, builder_name, image_name, image_name_by, instance_prefix};
 use crate::model::observed::{Image, Instance};
 use crate::model::recorded::{Object, Recorded};
 
@@ -97,13 +97,30 @@ pub(super) fn ordinal(desired: &Desired, fleet: &Name, one: &Instance) -> Option
     (number.to_string() == digits).then_some(number)
 }
 
-/// Of which fleet an instance is: by its tag, or else by its name.
+/// Of which fleet an instance is, or which builder: by its tag, or else by its name.
 pub(super) fn instance(known: &Known<'_>, tagged: Option<&Option<Block>>, one: &Instance) -> Likely {
     if let Some(block) = tagged {
-        return Likely::of(block.iter().cloned().map(Addr::of).collect());
+        let of = |block: &Block| builder(known, block, one).unwrap_or_else(|| Addr::of(block.clone()));
+        return Likely::of(block.iter().map(of).collect());
     }
     let named = known.fleets.iter().filter(|block| ordinal(known.desired, &block.name, one).is_some());
-    Likely::of(named.cloned().map(Addr::of).collect())
+    let built = known.images.iter().filter_map(|block| builder(known, block, one));
+    Likely::of(named.cloned().map(Addr::of).chain(built).collect())
+}
+
+/// Which builder of an image an instance is, where it bears the name of one.
+fn builder(known: &Known<'_>, block: &Block, one: &Instance) -> Option<Addr> {
+    let Desired { project, env, .. } = known.desired;
+    if block.kind != Kind::Image {
+        return None;
+    }
+    let (head, digits) = one.name.rsplit_once(BUILDER)?;
+    let generation: u32 = digits.parse().ok()?;
+    let read = head.strip_prefix(&format!("{project}-{env}-{}-", block.name)).filter(|text| Version::is_valid(text));
+    let versions = known.versions.get(block).into_iter().flatten().map(|(version, _)| version.clone());
+    let mut versions = versions.chain(read.map(Version::new));
+    let version = versions.find(|version| builder_name(project, env, &block.name, version, generation) == one.name)?;
+    Some(Addr::builder(block.clone(), version).generation(generation))
 }
 
 /// Of which image and version a copy is: the block by its tag, or else all of it by its name.

@@ -233,7 +233,13 @@ impl Guide {
     }
 
     /// Notes what is rolled out, for people, and what the state keeps of it.
-    pub(super) fn tell(&self, draft: &mut Draft<'_>, rolling: &Rolling<'_>, cut: &Cut<'_>, at_worst: AtOnce) {
+    pub(super) fn tell(
+        &self,
+        draft: &mut Draft<'_>,
+        rolling: &Rolling<'_>,
+        (first, cut): (usize, &Cut<'_>),
+        at_worst: AtOnce,
+    ) {
         let Some(row) = &self.row else { return };
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (strategy, why) = rolling.chosen.clone().unwrap_or((rolling.fleet.update.strategy, String::new()));
@@ -242,6 +248,7 @@ impl Guide {
             row: row.clone(),
             strategy,
             why,
+            first: number(first),
             batches: cut.batches.iter().map(|batch| number(batch.slots())).collect(),
             canary: cut.batches.first().is_some_and(|batch| batch.canary),
             left: number(cut.left.len()),

@@ -279,7 +279,10 @@ impl<'a> Rolling<'a> {
             (ImageUse::Made { image: before, .. }, ImageUse::Made { image: after, .. }) => {
                 before == after && recorded.image != self.at.use_ && work.diff.of(FleetAttr::Image).is_some()
             }
-            (ImageUse::Made { .. } | ImageUse::Found { .. }, _) => false,
+            (ImageUse::Promoted { from: before, .. }, ImageUse::Promoted { from: after, .. }) => {
+                before == after && recorded.image != self.at.use_ && work.diff.of(FleetAttr::Image).is_some()
+            }
+            (ImageUse::Made { .. } | ImageUse::Found { .. } | ImageUse::Promoted { .. }, _) => false,
         }
     }
 
@@ -349,7 +352,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);
     let at_worst = at_worst(&rolling, &guide, &cut);
-    guide.tell(draft, &rolling, &cut, at_worst);
+    guide.tell(draft, &rolling, (down.len() + trials.len(), &cut), at_worst);
     guide::check_available(draft, &rolling, at_worst);
     let left = !cut.left.is_empty();
     let nothing_more = down.is_empty() && cut.batches.is_empty();

@@ -160,6 +160,7 @@ fn terminate(draft: &mut Draft<'_>, rows: &[Ending<'_>], mut needs: Vec<Need>) -
         charge_type: charge_type.to_owned(),
     };
     let expect = by_charge.into_iter().map(may_go).collect();
+    let instances = instances.into_iter().map(Arg::Known).collect();
     let does = draft.call(&region, Body::TerminateInstances { instances });
     let id = |row: &Object, output: Option<Output>| -> Arg<CloudId> {
         output.map_or_else(|| Arg::Known(row.cloud_id.clone()), |(step, target)| Arg::Output { step, target })

@@ -7,6 +7,7 @@
 
 mod asked;
 mod asleep;
+mod builds;
 mod compare;
 mod fleets;
 mod images;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::trial::Base;
-use super::{asked, fleets, images, try_all, try_base};
+use super::{asked, builds, fleets, images, try_all, try_base};
 use crate::kit::sources;
 use crate::rig::Rig;
 
@@ -26,11 +26,12 @@ const QUICK: &str = "01-quickstart";
 const GOLDEN: &str = "02-golden-image";
 const IMPORT: &str = "03-import";
 const MAGAZINE: &str = "04-shared-and-marketplace";
+const PIPELINE: &str = "05-image-pipeline";
 
 /// The examples. Each is made out of nothing, and destroyed, with every trap at every point.
-pub(super) const EXAMPLES: [&str; 4] = [QUICK, GOLDEN, IMPORT, MAGAZINE];
+pub(super) const EXAMPLES: [&str; 5] = [QUICK, GOLDEN, IMPORT, MAGAZINE, PIPELINE];
 /// The scenarios that do so.
-pub(super) const OF_EXAMPLES: [&str; 8] = [
+pub(super) const OF_EXAMPLES: [&str; 10] = [
     "quickstart: new",
     "quickstart: gone",
     "golden image: new",
@@ -39,10 +40,12 @@ pub(super) const OF_EXAMPLES: [&str; 8] = [
     "import: gone",
     "magazine: new",
     "magazine: gone",
+    "pipeline: new",
+    "pipeline: gone",
 ];
 
 /// How many scenarios there are.
-pub(crate) const SCENARIOS: usize = 15 + asked::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
+pub(crate) const SCENARIOS: usize = 17 + asked::SCENARIOS + builds::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
 
 #[test]
 fn quickstart_new() {
@@ -152,6 +155,18 @@ fn magazine_new() {
 fn magazine_gone() {
     let scenario =
         Scenario { name: "magazine: gone", example: MAGAZINE, prepare: Some(nothing), command: DESTROY, every: 60 };
+    try_all(&scenario);
+}
+
+#[test]
+fn pipeline_new() {
+    try_all(&Scenario { name: "pipeline: new", example: PIPELINE, prepare: None, command: APPLY, every: 100 });
+}
+
+#[test]
+fn pipeline_gone() {
+    let scenario =
+        Scenario { name: "pipeline: gone", example: PIPELINE, prepare: Some(nothing), command: DESTROY, every: 60 };
     try_all(&scenario);
 }
 

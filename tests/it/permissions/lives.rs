@@ -29,7 +29,12 @@ struct Sent {
 /// The words of a command, as it is run here.
 fn args(command: Command) -> &'static str {
     match command {
-        Command::Doctor | Command::Plan | Command::Preflight | Command::Drift | Command::Orphans => command.words(),
+        Command::Doctor
+        | Command::Plan
+        | Command::Preflight
+        | Command::Images
+        | Command::Drift
+        | Command::Orphans => command.words(),
         Command::Refresh => "refresh --auto-approve",
         Command::Apply => "apply --auto-approve",
         Command::Destroy => "destroy --auto-approve",
@@ -90,7 +95,7 @@ impl Sent {
             change(rig);
             self.turn(rig);
         }
-        for command in [Command::Drift, Command::Orphans, Command::Refresh, Command::Doctor] {
+        for command in [Command::Drift, Command::Images, Command::Orphans, Command::Refresh, Command::Doctor] {
             self.run(rig, command).expect(Exit::Done);
         }
         last(rig);

@@ -59,7 +59,7 @@ fn whoever_may_apply_may_do_all_else_but_ask_for_stock() {
         assert_eq!(more, wanted, "{}", command.words());
     }
     // What only looks may be given to anybody.
-    for command in [Command::Doctor, Command::Plan, Command::Drift, Command::Orphans] {
+    for command in [Command::Doctor, Command::Plan, Command::Images, Command::Drift, Command::Orphans] {
         let reads = |action: &&str| action.starts_with("cvm:Describe") || action.starts_with("cvm:Inquiry");
         assert!(command.actions().iter().all(reads), "{}", command.words());
     }

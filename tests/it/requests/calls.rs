@@ -253,8 +253,9 @@ fn bodies() -> Vec<(&'static str, Vec<Body>)> {
             changes_of_images().into_iter().map(|set| Body::ModifyImage { image: image(), set }).collect(),
         "DeleteImages" Body::DeleteImages { .. } =>
             sizes(MAX_DELETE).map(|n| Body::DeleteImages { images: images(n) }).into(),
-        "TerminateInstances" Body::TerminateInstances { .. } =>
-            sizes(MAX_BATCH).map(|n| Body::TerminateInstances { instances: instances(n) }).into(),
+        "TerminateInstances" Body::TerminateInstances { .. } => sizes(MAX_BATCH)
+            .map(|n| Body::TerminateInstances { instances: instances(n).into_iter().map(Arg::Known).collect() })
+            .into(),
         "StopInstances" Body::StopInstances { .. } => sizes(MAX_BATCH)
             .map(|n| Body::StopInstances { instances: instances(n).into_iter().map(Arg::Known).collect() })
             .into(),

@@ -117,7 +117,7 @@ fn a_new_version_is_there_before_the_old_one_goes() {
     shop.script(2, "");
     let (ran, counts) = shop.apply("apply", Exit::Done);
     assert_ne!(shop.image(), before);
-    assert_eq!((counts.least_serving, counts.most), (6, 8), "{}", ran.stderr);
+    assert_eq!((counts.least_serving, counts.most), (6, 8), "{}", ran.err);
     // A canary and three batches, each with its launches and its end.
     assert_eq!(shop.phase(), "done");
     shop.rig.expect_no_changes();
@@ -135,7 +135,7 @@ fn no_more_are_away_than_the_config_allows() {
         shop.script(2, "");
         let (ran, counts) = shop.apply("apply", Exit::Done);
         shop.image();
-        assert!(counts.least_serving >= least && counts.most <= most, "{update}: {counts:?}\n{}", ran.stderr);
+        assert!(counts.least_serving >= least && counts.most <= most, "{update}: {counts:?}\n{}", ran.err);
         shop.rig.expect_no_changes();
     }
 }
@@ -147,8 +147,8 @@ fn a_bad_version_is_taken_back_and_stays_away() {
     let good = shop.image();
     shop.script(2, BAD);
     let (ran, counts) = shop.apply("apply", Exit::Partly);
-    assert_eq!(shop.image(), good, "{}", ran.stderr);
-    assert_eq!((counts.least_serving, counts.most), (5, 6), "{}", ran.stderr);
+    assert_eq!(shop.image(), good, "{}", ran.err);
+    assert_eq!((counts.least_serving, counts.most), (5, 6), "{}", ran.err);
     assert_eq!(shop.phase(), "taken_back");
     // While the config asks for the same, nothing is done.
     shop.rig.expect_no_changes();
@@ -171,8 +171,9 @@ fn a_version_that_turns_bad_while_it_bakes_is_taken_back_from_all_that_run_it() 
     let good = shop.image();
     shop.script(2, LATE);
     let (ran, counts) = shop.apply("apply", Exit::Partly);
-    assert_eq!(shop.image(), good, "{}", ran.stderr);
-    assert!(counts.least_serving >= 2, "{counts:?}\n{}", ran.stderr);
+    println!("{}\n{}\n{:?}", ran.out, ran.err, shop.runs());
+    assert_eq!(shop.image(), good, "{}", ran.err);
+    assert!(counts.least_serving >= 2, "{counts:?}\n{}", ran.err);
     shop.rig.expect_no_changes();
 }
 
@@ -227,7 +228,7 @@ fn an_aborted_rollout_keeps_both_versions() {
     let shop = Shop::new(4, "strategy: replace, max_unavailable: 2, pause: every_batch");
     shop.script(2, "");
     shop.apply("apply", Exit::Waiting);
-    shop.rig.run("rollout abort web --auto-approve").expect(Exit::Done);
+    shop.rig.run("rollout abort web").expect(Exit::Done);
     shop.rig.expect_no_changes();
     assert_eq!(shop.runs().len(), 2);
     // A slot that is lost meanwhile is made as it was before.
@@ -244,7 +245,7 @@ fn fewer_than_asked_for_is_refused_with_a_way_out() {
     let shop = Shop::new(6, "strategy: replace, max_unavailable: 3, min_available: 4");
     shop.script(2, "");
     let ran = shop.rig.run("plan").expect(Exit::Infeasible);
-    assert!(ran.stderr.contains("max_unavailable: 2"), "{}", ran.stderr);
+    assert!(ran.err.contains("max_unavailable: 2"), "{}", ran.err);
     shop.rig.edit(SHOP, "max_unavailable: 3", "max_unavailable: 2");
     let (_, counts) = shop.apply("apply", Exit::Done);
     assert_eq!(counts.least_serving, 4);

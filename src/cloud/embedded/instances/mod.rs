@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::api::Context;
 use super::catalogue::{Content, is_zero};
 use super::ids::{self, Kind};
-use super::machines::{Constitution, Script};
+use super::machines::{Constitution, Script, ScriptTag};
 use super::prices::{self, Hourly};
 use super::refusal::Done;
 use super::settings::Settings;
@@ -77,11 +77,13 @@ pub(crate) struct ScriptTimes {
     pub(crate) boot_ms: Millis,
     #[serde(flatten)]
     pub(crate) own: Constitution,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<ScriptTag>,
 }
 
 impl From<&Script> for ScriptTimes {
     fn from(script: &Script) -> Self {
-        Self { boot_ms: script.boot_ms, own: script.own.clone() }
+        Self { boot_ms: script.boot_ms, own: script.own.clone(), tag: script.tag.clone() }
     }
 }
 

@@ -335,8 +335,14 @@ impl Reader {
     }
 
     /// One entry of InstanceSet (3.2).
-    fn instance(&mut self, cx: &Context<'_>, machine: &Machine, tags: Vec<Tag>) -> Done<Instance> {
+    fn instance(&mut self, cx: &Context<'_>, machine: &Machine, mut tags: Vec<Tag>) -> Done<Instance> {
         let spec = self.spec(cx, machine)?;
+        if let (Some(tag), Some(boot_ms)) = (&spec.script.tag, machine.boot_ms)
+            && cx.now >= boot_ms + spec.script.boot_ms + tag.after_ms
+            && !tags.iter().any(|other| other.key.as_ref() == Some(&tag.key))
+        {
+            tags.push(Tag { key: Some(tag.key.clone()), value: Some(tag.value.clone()) });
+        }
         let state = machine.state(cx.now, cx.settings);
         let id = machine.id(cx.seed);
         let kind = catalog::find_type(&spec.instance_type);

@@ -1,0 +1,3 @@
+#!/bin/sh
+echo one
+# sim: poweroff after=40s
