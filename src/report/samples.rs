@@ -532,7 +532,7 @@ pub(super) fn rolled() -> Plan {
     let handed: Vec<_> =
         (0..4).map(|n| (batch[n].0, Some(Arg::Output { step: StepId(5), target: n as u32 }))).collect();
     let terminate = |ids: &[u32]| {
-        let instances = ids.iter().map(|n| InstanceId::new(format!("ins-{n:08x}"))).collect();
+        let instances = ids.iter().map(|n| Arg::Known(InstanceId::new(format!("ins-{n:08x}")))).collect();
         call(Body::TerminateInstances { instances })
     };
     let steps = vec![

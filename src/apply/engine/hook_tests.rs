@@ -67,7 +67,7 @@ fn what_a_rollout_may_do_without_holds_nothing_up() {
         }
         // The next batch waits for the end of this one.
         let last = plan.steps.last().map_or(0, |step| step.id.0);
-        let body = Body::TerminateInstances { instances: vec![old_id(9)] };
+        let body = Body::TerminateInstances { instances: vec![Arg::Known(old_id(9))] };
         let next = vec![target(9, 1, Some(Arg::Known(CloudId::Instance(old_id(9)))), Effect::Remove)];
         plan.steps.push(step(last + 1, vec![Need::Success(StepId(last))], call(body), next, Until::Accepted));
         let ran = run(&plan, &World { refused: BTreeSet::from([0]), ..World::default() });
