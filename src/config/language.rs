@@ -360,7 +360,7 @@ pub(super) static HTTP: Keys =
 
 /// All tables.
 #[cfg(test)]
-pub(super) static TABLES: [&Keys; 27] = [
+pub(super) static TABLES: [&Keys; 28] = [
     &TOP,
     &CLOUD,
     &LIMITS,

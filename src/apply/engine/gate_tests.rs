@@ -127,7 +127,7 @@ pub(super) fn plan(count: u32, tune: &dyn Fn(&mut Gate)) -> Plan {
     let old = (0..count)
         .map(|n| target(n, 1, Some(Arg::Output { step: StepId(count), target: count + n }), Effect::Remove))
         .collect();
-    let body = Body::TerminateInstances { instances: (0..count).map(|n| Arg::Known(old_id(n))).collect() };
+    let body = Body::TerminateInstances { instances: (0..count).map(old_id).map(Arg::Known).collect() };
     let needs = vec![Need::Success(StepId(count))];
     steps.push(step(count + 1, needs, call(body), old, Until::Accepted));
     whole(steps, row())

@@ -72,6 +72,8 @@ fn regions<'d>(desired: &'d Desired, image: &Name) -> BTreeSet<&'d Region> {
     let fleets = desired.fleets.values().filter(|fleet| fleet.image == *image).map(|fleet| &fleet.region);
     let copied = desired.images.values().filter_map(Image::managed).any(|managed| match &managed.source {
         Source::Copy(copy) => copy.image == *image,
+        // A builder runs from it.
+        Source::Build(build) => build.base == *image,
         Source::Capture(_) | Source::Import(_) => false,
     });
     fleets.chain(copied.then_some(&desired.cloud.region)).collect()

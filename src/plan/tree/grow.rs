@@ -306,6 +306,7 @@ fn about(image: &ManagedImage) -> String {
             InstanceSource::Slot { fleet, slot } => format!("captured from fleet.{fleet}[{slot}]"),
             InstanceSource::Id(id) => format!("captured from {id}"),
         },
+        Source::Build(build) => format!("built on image.{}", build.base),
         Source::Import(import) => format!("imported, {} {}", import.os, import.os_version),
         Source::Copy(copy) if copy.encryption.is_some() => "an encrypted copy".to_owned(),
         Source::Copy(_) => "a copy".to_owned(),
@@ -473,6 +474,7 @@ fn parent(input: &PlanInput<'_>, name: &Name) -> Option<Name> {
             InstanceSource::Id(_) => None,
         },
         Source::Import(_) => None,
+        Source::Build(build) => Some(build.base.clone()),
         Source::Copy(copy) => Some(copy.image.clone()),
     });
     declared.or_else(|| {
