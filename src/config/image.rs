@@ -48,7 +48,7 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
             }
             "from_instance" => capture::from_instance(cx, name, &fields, value).map(Source::Capture),
             "import" => import::import(cx, value).map(Source::Import),
-            "build" => build::build(cx, name, &fields, value).map(Source::Build),
+            "build" => build::build(cx, name, &fields, value).map(|build| Source::Build(Box::new(build))),
             _ => copy::copy(cx, name, &fields, value).map(Source::Copy),
         };
         images.push(source.and_then(|source| Some(Image::Managed(about.clone()?.with(source)))));

@@ -177,7 +177,7 @@ pub enum Source {
     /// image (API text 4.9).
     Copy(CopySource),
     /// A machine that exists only while the image is made of it.
-    Build(Build),
+    Build(Box<Build>),
 }
 
 /// A capture of an instance.
@@ -277,7 +277,7 @@ impl ManagedImage {
     #[must_use]
     pub fn build(&self) -> Option<&Build> {
         match &self.source {
-            Source::Build(build) => Some(build),
+            Source::Build(build) => Some(build.as_ref()),
             Source::Capture(_) | Source::Import(_) | Source::Copy(_) => None,
         }
     }

@@ -249,8 +249,8 @@ mod tests {
         let script = Script::of(Some(&STANDARD.encode(text)));
         let own = Constitution { unhealthy_ms: Some(250), ..Constitution::default() };
         assert_eq!(script, Script { boot_ms: 20_000, poweroff_ms: Some(120_000), own, ..Script::default() });
-        let script = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s\n# sim: tag =x after=1s\n")));
-        assert_eq!(script.tag, None, "the last one says nothing");
+        let nameless = Script::of(Some(&STANDARD.encode("# sim: tag =x after=1s")));
+        assert_eq!(nameless.tag, None);
         let tag = Script::of(Some(&STANDARD.encode("# sim: tag built=yes after=30s"))).tag;
         assert_eq!(tag, Some(ScriptTag { key: "built".to_owned(), value: "yes".to_owned(), after_ms: 30_000 }));
         assert_eq!(script.off_at(5), Some(140_005));
