@@ -34,9 +34,7 @@ impl Promoting<'_> {
 
     /// How that environment is worked with.
     fn command(&self, verb: &str) -> String {
-        let chdir = self.dir.map(|dir| format!(" -C {dir}")).unwrap_or_default();
-        let env = if self.from.env.as_str() == "default" { String::new() } else { format!(" -e {}", self.from.env) };
-        format!("fleetwright{chdir}{env} {verb}")
+        format!("{} {verb}", self.promotion.there)
     }
 
     fn upgrade(&self) -> String {
@@ -171,7 +169,7 @@ fn no_offer(block: &Promoting<'_>, endpoint: &str) -> Diagnostic {
     match &promotion.offers {
         Offers::OtherProject(project) => Diagnostic::error(
             codes::OTHER_CLOUD,
-            format!("image.{name}: {state} is of project {project:?}, and not of {:?}", from.project.as_str()),
+            format!("image.{name}: {state} is of project `{project}`, and not of `{}`", from.project),
         )
         .at(block.path())
         .help(format!("name that project, `project: {project}`, or another environment or directory")),
