@@ -155,7 +155,10 @@ fn chosen<'a>(draft: &mut Draft<'_>, block: &Promoting<'a>) -> Result<Chosen<'a>
         None => Err(Box::new(
             Diagnostic::error(codes::NOTHING_TO_PROMOTE, format!("image.{name}: {from} has no version yet"))
                 .at(block.path().key("image"))
-                .why(format!("{} has none that is whole, and that no rollout was stopped or taken back with", promotion.state))
+                .why(format!(
+                    "{} has none that is whole, and that no rollout was stopped or taken back with",
+                    promotion.state
+                ))
                 .help(format!("to see what there is: {}", block.command("images"))),
         )),
     }
@@ -269,8 +272,7 @@ fn needs_it(draft: &Draft<'_>, image: &Name, region: &Region) -> bool {
 fn elsewhere(block: &Promoting<'_>, chosen: &Chosen<'_>, region: &Region) -> Diagnostic {
     let Promoting { name, from, .. } = block;
     let Chosen { edition, offer, .. } = chosen;
-    let there: Vec<&str> =
-        offer.iter().flat_map(|offer| offer.regions(edition)).map(Region::as_str).collect();
+    let there: Vec<&str> = offer.iter().flat_map(|offer| offer.regions(edition)).map(Region::as_str).collect();
     if there.is_empty() {
         return gone(block, edition);
     }
@@ -430,4 +432,3 @@ fn absent(
         from.image
     ))
 }
-

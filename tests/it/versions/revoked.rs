@@ -56,7 +56,10 @@ fn what_runs_is_told_of_and_what_would_be_launched_is_refused() {
 fn replacements_and_resets_are_launches() {
     let rig = chain();
     revoke(&rig, "1");
-    says(&rig.run("plan --replace fleet.web[1]").expect(Exit::Guard).err, "error[revoked]: fleet.web would be launched");
+    says(
+        &rig.run("plan --replace fleet.web[1]").expect(Exit::Guard).err,
+        "error[revoked]: fleet.web would be launched",
+    );
     // An instance that somebody deleted is not launched anew, either.
     let id = rig.id("fleet.web[0]");
     rig.by_hand(GZ, "TerminateInstances", &serde_json::json!({"InstanceIds": [id]}));
