@@ -25,8 +25,7 @@ pub(super) fn image(cx: &mut Context<'_>, name: &Name, value: &Value<'_>) -> Opt
     if let [(key, _)] = sources.as_slice()
         && received(key)
     {
-        let promoted =
-            cx.index.images.get(name.as_str()).is_some_and(|facts| facts.kind == index::ImageKind::Promoted);
+        let promoted = cx.index.images.get(name.as_str()).is_some_and(|facts| facts.kind == index::ImageKind::Promoted);
         not_ours(cx, name, &fields, if promoted { "promoted" } else { key });
     }
     // All of it is read even where it does not belong, so that its own faults are told as well.
@@ -98,23 +97,22 @@ fn not_ours(cx: &mut Context<'_>, name: &Name, fields: &Fields<'_>, kind: &str) 
     for key in OURS_ONLY {
         let Some(span) = fields.key(key) else { continue };
         let fault = Diagnostic::error(codes::NOT_OURS, format!("a {kind} image takes no `{key}`")).at_span(span);
-        let fault = match (kind, key) {
-            ("public", "regions") => fault.why(format!("`{name}` is looked up in each region where it is needed")),
-            ("shared", "regions") => fault
-                .why("a shared image stays in the region in which it is shared, which is that of `cloud`")
-                .help(format!("make a copy of your own, `copy: {{ image: {name} }}`, and give that one `regions`")),
-            ("promoted", "regions") => fault
-                .why(format!("`{name}` is wherever the environment that made it has it"))
-                .help("add the region to the `regions` of the image in the config of that environment"),
-            ("promoted", _) => {
-                fault.why(format!("`{name}` is only looked up: nobody but the environment that made it can change it"))
-            }
-            (_, "regions") => {
-                fault.why("a marketplace image stays in the region in which it has this id, which is that of `cloud`")
-            }
-            ("public", _) => fault.why(format!("`{name}` is only looked up: nobody but the cloud can change it")),
-            _ => fault.why(format!("`{name}` is only looked up: nobody but its owner can change it")),
-        };
+        let fault =
+            match (kind, key) {
+                ("public", "regions") => fault.why(format!("`{name}` is looked up in each region where it is needed")),
+                ("shared", "regions") => fault
+                    .why("a shared image stays in the region in which it is shared, which is that of `cloud`")
+                    .help(format!("make a copy of your own, `copy: {{ image: {name} }}`, and give that one `regions`")),
+                ("promoted", "regions") => fault
+                    .why(format!("`{name}` is wherever the environment that made it has it"))
+                    .help("add the region to the `regions` of the image in the config of that environment"),
+                ("promoted", _) => fault
+                    .why(format!("`{name}` is only looked up: nobody but the environment that made it can change it")),
+                (_, "regions") => fault
+                    .why("a marketplace image stays in the region in which it has this id, which is that of `cloud`"),
+                ("public", _) => fault.why(format!("`{name}` is only looked up: nobody but the cloud can change it")),
+                _ => fault.why(format!("`{name}` is only looked up: nobody but its owner can change it")),
+            };
         cx.tell(if fault.help.is_none() { fault.help("remove the line") } else { fault });
     }
 }

@@ -50,6 +50,8 @@ impl fmt::Display for Edition {
 pub struct Promotion {
     /// The file of the state that was looked at, as people see it.
     pub state: String,
+    /// How a command is begun that works there.
+    pub there: String,
     /// What it has.
     pub offers: Offers,
     /// What was promoted before, by region: what `fleetwright.lock` keeps.

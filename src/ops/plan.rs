@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::connect::{Connected, connect};
 use super::load::{Config, files, load, state};
+use super::lockfile::Lock;
 use super::observe::{Sight, observe};
 use super::prices::price;
-use super::lockfile::Lock;
 use super::{Problem, Site, lockfile, promotions};
 use crate::cloud::Cloud;
 use crate::cloud::call::{Body, Call, Query, Reply};
@@ -22,9 +22,7 @@ use crate::model::recorded::Recorded;
 use crate::model::rollout::Rollout;
 use crate::model::spec::ObjectSpec;
 use crate::plan::estimate::Estimate;
-use crate::plan::{
-    Action, Asked, Do, Options, Pinned, Plan, PlanInput, Promoted, candidates, looked_at, nothing_of,
-};
+use crate::plan::{Action, Asked, Do, Options, Pinned, Plan, PlanInput, Promoted, candidates, looked_at, nothing_of};
 use crate::store::Stored;
 
 /// What the command line asks for.

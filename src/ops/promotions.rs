@@ -1,11 +1,11 @@
 //! What other environments offer: their states are looked at, and nothing is written to them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::load::store_problem_at;
 use super::lockfile::Lock;
-use super::{Problem, Site};
+use super::{Problem, Site, path_word};
 use crate::model::desired::{Desired, Image};
 use crate::model::promotion::{Offers, PromotedFrom, PromotedKey, Promotion, Promotions};
 use crate::model::recorded::Recorded;
@@ -33,7 +33,8 @@ pub(super) fn look(site: &Site, desired: &Desired, lock: &Lock) -> Result<Promot
         };
         let pinned = lock.promoted.iter().filter(|(key, _)| is_ours(key, desired, from));
         let pinned = pinned.map(|(key, pin)| (key.region.clone(), pin.clone())).collect();
-        promotions.insert(name.clone(), Promotion { state: site.show(&file), offers, pinned });
+        let there = there(site, from, dir.as_deref());
+        promotions.insert(name.clone(), Promotion { state: site.show(&file), there, offers, pinned });
     }
     Ok(promotions)
 }
@@ -41,6 +42,18 @@ pub(super) fn look(site: &Site, desired: &Desired, lock: &Lock) -> Result<Promot
 fn state_file(site: &Site, from: &PromotedFrom, dir: Option<&str>) -> PathBuf {
     let dir = dir.map_or_else(|| site.dir.clone(), |dir| site.dir.join(dir));
     dir.join("state").join(format!("{}.db", from.env))
+}
+
+/// How a command is begun that works in that environment, from where we were started.
+fn there(site: &Site, from: &PromotedFrom, dir: Option<&str>) -> String {
+    let shown = match (site.shown.as_str(), dir) {
+        (ours, None) => ours.to_owned(),
+        (".", Some(dir)) => dir.to_owned(),
+        (ours, Some(dir)) => Path::new(ours).join(dir).display().to_string(),
+    };
+    let chdir = if shown == "." { String::new() } else { format!(" -C {}", path_word(&shown)) };
+    let env = if from.env.as_str() == "default" { String::new() } else { format!(" -e {}", from.env) };
+    format!("fleetwright{chdir}{env}")
 }
 
 fn is_ours(key: &PromotedKey, desired: &Desired, wanted: &PromotedFrom) -> bool {

@@ -175,7 +175,8 @@ fn not_looked_up(input: &PlanInput<'_>, addr: &Addr) -> Option<Diagnostic> {
     let what = if found.is_some() { "it is neither public nor promoted" } else { "the config has no such image" };
     let images = input.desired.images.iter().filter(|(_, image)| pinned(image));
     let known: Vec<String> = images.map(|(name, _)| format!("image.{name}")).collect();
-    let fault = refuse("--upgrade", addr, what).why("only look-ups of public images are pinned, and what is promoted from another environment");
+    let fault = refuse("--upgrade", addr, what)
+        .why("only look-ups of public images are pinned, and what is promoted from another environment");
     Some(with_nearest(fault, addr, known.iter().map(String::as_str), "--upgrade alone moves all of them on"))
 }
 

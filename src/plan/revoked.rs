@@ -231,10 +231,8 @@ fn shared(draft: &Draft<'_>, revoked: &Revoked<'_>) -> Vec<Diagnostic> {
         let (version, generation) = (current.version.clone(), current.generation);
         let use_ = ImageUse::Made { image: share.image.clone(), version, generation };
         let path = revoked.path(&use_)?;
-        let warning = Diagnostic::warning(
-            codes::REVOKED_IN_USE,
-            format!("share.{name} shares {use_}, which is revoked"),
-        );
+        let warning =
+            Diagnostic::warning(codes::REVOKED_IN_USE, format!("share.{name} shares {use_}, which is revoked"));
         let warning = at(warning, desired, &path);
         let warning = match descent(&path) {
             Some(descent) => warning.why(descent),
@@ -263,10 +261,8 @@ fn unknown(draft: &Draft<'_>, revoked: &Revoked<'_>, made: &[VersionRecord]) -> 
         !recorded && !copies.contains(&(*image, *version))
     });
     let warning = |(image, version): &(&Name, &Version)| {
-        let versions: BTreeSet<&str> = known()
-            .filter(|record| record.block.name == **image)
-            .map(|record| record.version.as_str())
-            .collect();
+        let versions: BTreeSet<&str> =
+            known().filter(|record| record.block.name == **image).map(|record| record.version.as_str()).collect();
         let warning = Diagnostic::warning(
             codes::UNKNOWN_VERSION,
             format!("image.{image} never had a version {:?}, which is revoked", version.as_str()),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, ImageAt, Nature, NewStep, at_once, detail, known};
-use super::lineage;
 use super::images::{forget, is_chosen, is_gone, is_kept, usable};
+use super::lineage;
 use super::scope::Users;
 use super::types::{
     Action, AttrChange, Do, Drift, Effect, Fact, Handling, Hold, Need, NewObject, Reason, Resource, Target, Value,
@@ -77,8 +77,7 @@ fn kept(draft: &Draft<'_>, share: &Share) -> Vec<Shared> {
     let copies = draft.objects_of(&Block::image(&share.image)).into_iter().filter(|copy| is_chosen(draft, copy));
     let shared = copies.filter_map(|copy| {
         let (id, version, seen) = (copy.cloud_id.image()?, copy.addr.version.clone()?, usable(draft, copy)?);
-        let use_ =
-            ImageUse::Made { image: share.image.clone(), version: version.clone(), generation: copy.generation };
+        let use_ = ImageUse::Made { image: share.image.clone(), version: version.clone(), generation: copy.generation };
         let lineage = lineage::of(draft.input.recorded, &use_);
         let nature = Nature {
             encrypted: lineage.encrypted == Some(true),

@@ -64,7 +64,7 @@ fn a_damaged_lock_file_is_not_guessed_at() {
     let mark = rig.mark();
     for (n, text) in [
         whole.replace("public_images", "public_image"),
-        whole.replace("\"format\": 1", "\"format\": 2"),
+        whole.replace("\"format\": 1", "\"format\": 3"),
         whole[..whole.len() / 2].to_owned(),
         String::new(),
         whole.replace("\"public_images\": [", "<<<<<<< ours\n\"public_images\": ["),

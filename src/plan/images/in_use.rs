@@ -105,6 +105,9 @@ pub(in crate::plan) fn retain(draft: &mut Draft<'_>) {
         let key = (&copy.addr.block.name, version, generation);
         told.entry(key).or_insert_with(|| (BTreeSet::new(), why)).0.insert(&copy.region);
     }
+    draft.in_use.extend(stay);
+    // Of a plan that there is not, nothing is to be told.
+    let told = if draft.faults.is_empty() { told } else { BTreeMap::new() };
     for ((image, version, generation), (regions, why)) in told {
         let version = Addr { version: Some(version.clone()), ..Addr::of(Block::image(image)) }.generation(generation);
         let regions: Vec<&str> = regions.into_iter().map(Region::as_str).collect();
@@ -113,7 +116,6 @@ pub(in crate::plan) fn retain(draft: &mut Draft<'_>) {
         let note = if declared { note.at(Desired::path(Kind::Image, image)) } else { note };
         draft.notes.push(note.why(why));
     }
-    draft.in_use.extend(stay);
 }
 
 #[cfg(test)]

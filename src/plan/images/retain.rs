@@ -52,9 +52,8 @@ pub(super) fn choose(draft: &mut Draft<'_>, planning: &Planning<'_>, current: &V
         older.iter().map(|(key, copies)| ((may_be_launched(key), made_ms(key, copies), key), copies)).collect();
     by_worth.sort_by(|(worth, _), (other, _)| worth.cmp(other));
     let stay = by_worth.iter().rev().take(planning.image.keep as usize);
-    let kept: BTreeSet<_> = stay
-        .flat_map(|(_, copies)| copies.iter().map(|(object, id)| (object.region.clone(), (*id).clone())))
-        .collect();
+    let kept: BTreeSet<_> =
+        stay.flat_map(|(_, copies)| copies.iter().map(|(object, id)| (object.region.clone(), (*id).clone()))).collect();
     draft.kept.extend(kept);
 }
 

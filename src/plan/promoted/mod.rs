@@ -34,9 +34,7 @@ impl Promoting<'_> {
 
     /// How that environment is worked with.
     fn command(&self, verb: &str) -> String {
-        let chdir = self.dir.map(|dir| format!(" -C {dir}")).unwrap_or_default();
-        let env = if self.from.env.as_str() == "default" { String::new() } else { format!(" -e {}", self.from.env) };
-        format!("fleetwright{chdir}{env} {verb}")
+        format!("{} {verb}", self.promotion.there)
     }
 
     fn upgrade(&self) -> String {
@@ -159,7 +157,10 @@ fn chosen<'a>(draft: &mut Draft<'_>, block: &Promoting<'a>) -> Result<Chosen<'a>
         None => Err(Box::new(
             Diagnostic::error(codes::NOTHING_TO_PROMOTE, format!("image.{name}: {from} has no version yet"))
                 .at(block.path().key("image"))
-                .why(format!("{} has none that is whole, and that no rollout was stopped or taken back with", promotion.state))
+                .why(format!(
+                    "{} has none that is whole, and that no rollout was stopped or taken back with",
+                    promotion.state
+                ))
                 .help(format!("to see what there is: {}", block.command("images"))),
         )),
     }
@@ -173,7 +174,7 @@ fn no_offer(block: &Promoting<'_>, endpoint: &str) -> Diagnostic {
     match &promotion.offers {
         Offers::OtherProject(project) => Diagnostic::error(
             codes::OTHER_CLOUD,
-            format!("image.{name}: {state} is of project {project:?}, and not of {:?}", from.project.as_str()),
+            format!("image.{name}: {state} is of project `{project}`, and not of `{}`", from.project),
         )
         .at(block.path())
         .help(format!("name that project, `project: {project}`, or another environment or directory")),
@@ -273,8 +274,7 @@ fn needs_it(draft: &Draft<'_>, image: &Name, region: &Region) -> bool {
 fn elsewhere(block: &Promoting<'_>, chosen: &Chosen<'_>, region: &Region) -> Diagnostic {
     let Promoting { name, from, .. } = block;
     let Chosen { edition, offer, .. } = chosen;
-    let there: Vec<&str> =
-        offer.iter().flat_map(|offer| offer.regions(edition)).map(Region::as_str).collect();
+    let there: Vec<&str> = offer.iter().flat_map(|offer| offer.regions(edition)).map(Region::as_str).collect();
     if there.is_empty() {
         return gone(block, edition);
     }
@@ -434,4 +434,3 @@ fn absent(
         from.image
     ))
 }
-

@@ -36,9 +36,7 @@ pub fn tree(input: &PlanInput<'_>, seen: Option<&Observed>) -> Tree {
         .collect();
     for name in names {
         let branch = match input.desired.images.get(name) {
-            Some(Image::Managed(image)) => {
-                managed(input, name, Some(image), asked.get(name), (&uses, &revoked, seen))
-            }
+            Some(Image::Managed(image)) => managed(input, name, Some(image), asked.get(name), (&uses, &revoked, seen)),
             Some(image) => found(&draft, name, image, &uses, seen),
             None => managed(input, name, None, None, (&uses, &revoked, seen)),
         };
@@ -95,7 +93,8 @@ fn resolve(draft: &mut Draft<'_>) {
                 Image::Managed(_) => None,
             };
             if let Some((use_, id)) = use_ {
-                let at = ImageAt { use_, id: Arg::Known(id), ready: Vec::new(), size_gib: 0, nature: Nature::default() };
+                let at =
+                    ImageAt { use_, id: Arg::Known(id), ready: Vec::new(), size_gib: 0, nature: Nature::default() };
                 draft.images.insert((name.clone(), region.clone()), at);
             }
         }
@@ -178,9 +177,10 @@ impl<'a> Uses<'a> {
 
     /// Whether something runs from an image that the next plan leaves with it.
     fn stays(&self, image: &ImageUse) -> bool {
-        self.slots.iter().filter(|((of, _), _)| *of == image).any(|(_, fleets)| {
-            fleets.keys().any(|fleet| self.held.contains(*fleet))
-        })
+        self.slots
+            .iter()
+            .filter(|((of, _), _)| *of == image)
+            .any(|(_, fleets)| fleets.keys().any(|fleet| self.held.contains(*fleet)))
     }
 }
 
@@ -314,7 +314,10 @@ fn about(image: &ManagedImage) -> String {
 }
 
 /// Which version is current: what the config asks for, where it is there, and else what the last apply left.
-fn current<'a>(rows: &BTreeMap<(&'a Version, u32), Vec<&'a Object>>, asked: Option<&Asked>) -> Option<(&'a Version, u32)> {
+fn current<'a>(
+    rows: &BTreeMap<(&'a Version, u32), Vec<&'a Object>>,
+    asked: Option<&Asked>,
+) -> Option<(&'a Version, u32)> {
     let named = |asked: &Asked| rows.keys().rev().find(|(version, _)| **version == asked.version).copied();
     asked.and_then(named).or_else(|| {
         let there = rows.iter().filter(|(_, rows)| !rows.is_empty());
@@ -335,15 +338,15 @@ fn edition(
     (uses, revoked, seen): Known<'_>,
 ) -> Edition {
     let use_ = &ImageUse::Made { image: image.clone(), version: version.clone(), generation };
-    let record = recorded.versions.iter().find(|record| {
-        record.block.name == *image && record.version == *version && record.generation == generation
-    });
+    let record = recorded
+        .versions
+        .iter()
+        .find(|record| record.block.name == *image && record.version == *version && record.generation == generation);
     let accepted = rows.iter().map(|row| row.accepted_ms).min();
     let mut copies: Vec<Place> = rows
         .iter()
         .map(|row| {
-            let (size_gib, lacks) =
-                row.cloud_id.image().map(|id| looked(seen, &row.region, id)).unwrap_or_default();
+            let (size_gib, lacks) = row.cloud_id.image().map(|id| looked(seen, &row.region, id)).unwrap_or_default();
             let remembered = match row.status {
                 Status::Creating => Some(Lack::UnderWay),
                 Status::Ready => None,
@@ -401,21 +404,15 @@ fn edition(
 /// Tells of each older version whether it stays. They are in order, the newest first.
 fn stand(editions: &mut [Edition], name: &Name, image: Option<&ManagedImage>, uses: &Uses<'_>) {
     let keep = image.map_or(0, |image| image.keep as usize);
-    let older = |edition: &Edition| {
-        !edition.states.contains(&State::Current) && !edition.states.contains(&State::Gone)
-    };
+    let older = |edition: &Edition| !edition.states.contains(&State::Current) && !edition.states.contains(&State::Gone);
     let usable = |edition: &Edition| edition.copies.iter().any(|copy| copy.lacks.is_none());
-    let mut worth: Vec<usize> =
-        (0..editions.len()).filter(|n| older(&editions[*n]) && usable(&editions[*n])).collect();
+    let mut worth: Vec<usize> = (0..editions.len()).filter(|n| older(&editions[*n]) && usable(&editions[*n])).collect();
     // As the planner chooses: what is revoked makes room.
     worth.sort_by_key(|n| editions[*n].states.contains(&State::Revoked));
     let kept: BTreeSet<usize> = worth.into_iter().take(keep).collect();
     for (n, edition) in editions.iter_mut().enumerate().filter(|(_, edition)| older(edition)) {
-        let use_ = ImageUse::Made {
-            image: name.clone(),
-            version: edition.version.clone(),
-            generation: edition.generation,
-        };
+        let use_ =
+            ImageUse::Made { image: name.clone(), version: edition.version.clone(), generation: edition.generation };
         edition.states.insert(if kept.contains(&n) {
             State::Kept
         } else if uses.stays(&use_) {

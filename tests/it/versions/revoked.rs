@@ -56,7 +56,10 @@ fn what_runs_is_told_of_and_what_would_be_launched_is_refused() {
 fn replacements_and_resets_are_launches() {
     let rig = chain();
     revoke(&rig, "1");
-    says(&rig.run("plan --replace fleet.web[1]").expect(Exit::Guard).err, "error[revoked]: fleet.web would be launched");
+    says(
+        &rig.run("plan --replace fleet.web[1]").expect(Exit::Guard).err,
+        "error[revoked]: fleet.web would be launched",
+    );
     // An instance that somebody deleted is not launched anew, either.
     let id = rig.id("fleet.web[0]");
     rig.by_hand(GZ, "TerminateInstances", &serde_json::json!({"InstanceIds": [id]}));
@@ -97,8 +100,7 @@ fn what_is_revoked_is_not_kept_in_preference_to_others() {
         }
         rig.settle();
     }
-    // Of the older ones the first would have gone.
-    assert_eq!(versions(&rig, "base"), ["2", "3"], "when 3 was made, there was nothing else to keep");
+    assert_eq!(versions(&rig, "base"), ["1", "3"], "the older one, for the newer is revoked");
     rig.edit(SHOP, "    version: \"3\"\n    revoke: [\"2\"]\n", "    version: \"4\"\n    revoke: [\"2\"]\n");
     rig.write("boot.sh", &BOOT.replace("echo shop", "echo shop 4"));
     rig.settle();

@@ -24,7 +24,8 @@ fn watched(rig: &Rig, accounts: &[&str]) -> (Hooks, Arc<Mutex<BTreeSet<String>>>
             let holdings = cloud.holdings(clock.now_ms()).expect("holdings");
             for region in [GZ, SH] {
                 let images = holdings.of(OWNER, region).into_iter().flat_map(|held| held.images.values());
-                let usable: Vec<_> = images.filter(|image| image.state == "NORMAL" || image.state == "SYNCING").collect();
+                let usable: Vec<_> =
+                    images.filter(|image| image.state == "NORMAL" || image.state == "SYNCING").collect();
                 for account in &accounts {
                     if !usable.iter().any(|image| image.shared_with.iter().any(|uin| uin.as_str() == account)) {
                         noted.lock().expect("no panic before").insert(format!("{account} in {region}"));
@@ -51,7 +52,8 @@ fn shared(rig: &Rig, region: &str) -> Vec<usize> {
 
 #[test]
 fn a_consumer_has_an_image_at_every_moment_of_a_new_version() {
-    for more in ["", "    keep: 1\n", "    keep: 1\n    share_kept: true\n", "    keep: 1\n    deprecate_kept: true\n"] {
+    for more in ["", "    keep: 1\n", "    keep: 1\n    share_kept: true\n", "    keep: 1\n    deprecate_kept: true\n"]
+    {
         let rig = with(more);
         rig.settle();
         for n in 2..5 {
