@@ -138,7 +138,7 @@ fn eight_faults_in_two_files_come_out_in_one_run_each_at_its_column() {
             "fleets.yaml:4:12 wrong-type",
             "fleets.yaml:5:29 zone-outside",
             "fleets.yaml:7:5 unknown-key",
-            "fleets.yaml:8:5 unsupported-yet",
+            "fleets.yaml:8:20 unsupported-yet",
             "images.yaml:1:10 invalid-name",
             "images.yaml:5:3 duplicate-key",
             "images.yaml:8:32 missing-version",

@@ -83,8 +83,18 @@ impl LiveRollout {
     }
 
     fn one(plan: &Plan, rollout: &RolloutPlan) -> Self {
-        let RolloutPlan { row, strategy: _, why: _, first: _, batches, canary, left, count, least_available: _, most: _ } =
-            rollout;
+        let RolloutPlan {
+            row,
+            strategy: _,
+            why: _,
+            first: _,
+            batches,
+            canary,
+            left,
+            count,
+            least_available: _,
+            most: _,
+        } = rollout;
         let Rollout { block, target: _, to, before, .. } = row;
         let from = match before.as_deref() {
             Some(ObjectSpec::Slot(slot)) => Some(slot.image.to_string()).filter(|from| *from != to.to_string()),

@@ -11,8 +11,8 @@ use crate::model::observed::LatestOperation;
 use crate::model::promotion::PromotedFrom;
 use crate::plan::estimate::Estimate;
 use crate::plan::{
-    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Promoted, Reason, Resource,
-    Scope, Step, Target, Value,
+    Action, AttrChange, Change, Counts, Detail, Do, Drift, Floor, Handling, Need, Peak, Pinned, Plan, Promoted, Reason,
+    Resource, Scope, Step, Target, Value,
 };
 
 use super::cost;

@@ -7,8 +7,8 @@ use crate::model::addr::{Kind, Part};
 use crate::model::desired::{Desired, Image as Declared};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::observed::{Image, ImageKind, ImageState, Observed, Seen};
-use crate::model::recorded::{Recorded, Status, VersionRecord};
 use crate::model::promotion::{Edition, PromotedFrom};
+use crate::model::recorded::{Recorded, Status, VersionRecord};
 use crate::model::spec::ImageUse;
 use crate::plan::{Pinned, Plan, Promoted};
 

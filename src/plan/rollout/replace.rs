@@ -188,7 +188,8 @@ pub(in crate::plan) fn terminate_going(draft: &mut Draft<'_>) {
 /// Terminates what goes from one fleet, for something else waits for that.
 pub(super) fn terminate_first(draft: &mut Draft<'_>, block: &Block) -> Vec<StepId> {
     let all = std::mem::take(&mut draft.going);
-    let (mine, others): (Vec<Going<'_>>, Vec<Going<'_>>) = all.into_iter().partition(|one| one.row.addr.block == *block);
+    let (mine, others): (Vec<Going<'_>>, Vec<Going<'_>>) =
+        all.into_iter().partition(|one| one.row.addr.block == *block);
     draft.going = others;
     let steps = end(draft, &mine);
     draft.dues.single("TerminateInstances", steps.len());

@@ -29,12 +29,9 @@ struct Sent {
 /// The words of a command, as it is run here.
 fn args(command: Command) -> &'static str {
     match command {
-        Command::Doctor
-        | Command::Plan
-        | Command::Preflight
-        | Command::Images
-        | Command::Drift
-        | Command::Orphans => command.words(),
+        Command::Doctor | Command::Plan | Command::Preflight | Command::Images | Command::Drift | Command::Orphans => {
+            command.words()
+        }
         Command::Refresh => "refresh --auto-approve",
         Command::Apply => "apply --auto-approve",
         Command::Destroy => "destroy --auto-approve",

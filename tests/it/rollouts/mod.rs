@@ -112,7 +112,8 @@ impl Shop {
 
 #[test]
 fn a_new_version_is_there_before_the_old_one_goes() {
-    let shop = Shop::new(6, "strategy: replace, max_surge: 2, max_unavailable: 0, canary: 1, min_ready: 10s, bake: 30s");
+    let shop =
+        Shop::new(6, "strategy: replace, max_surge: 2, max_unavailable: 0, canary: 1, min_ready: 10s, bake: 30s");
     let before = shop.image();
     shop.script(2, "");
     let (ran, counts) = shop.apply("apply", Exit::Done);

@@ -1,0 +1,114 @@
+//! Which slots are worked on together, in which order, and what each of them needs of calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guide::{self, Guide, rounds_of};
+use super::{Rolling, Work, power};
+use crate::diff::Takes;
+use crate::model::desired::Strategy;
+use crate::model::ids::Zone;
+use crate::model::update::AtOnce;
+use crate::plan::draft::Draft;
+use crate::plan::floor::Rollout;
+
+/// What is out of service already, which comes first and together, for none of it is missed; and all else, batch by
+/// batch.
+pub(super) fn groups<'a>(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'a>,
+    guide: &Guide,
+    works: Vec<Work<'a>>,
+) -> (Vec<Work<'a>>, guide::Cut<'a>) {
+    let (mut down, mut serving): (Vec<Work<'a>>, Vec<Work<'a>>) = works.into_iter().partition(|work| !work.serves());
+    if serving.is_empty() {
+        serving = std::mem::take(&mut down);
+    }
+    let together = down.len();
+    note_dues(draft, rolling, &down, (Rollout::Down, together, guide));
+    let at_once = usize::try_from(guide.at_once.down.max(1)).unwrap_or(usize::MAX);
+    note_dues(draft, rolling, &serving, (Rollout::Serving, at_once, guide));
+    // The order of calls is that of the rounds, also where there is only one.
+    let down = rounds_of(rolling, down, together.max(1)).pop().unwrap_or_default();
+    let cut = guide.cut(rolling, serving);
+    if guide.tries() {
+        for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+            note_round(draft, rolling, round, launched_first(rolling, guide, round));
+        }
+        note_round(draft, rolling, &down, 0);
+    }
+    (down, cut)
+}
+
+/// What each slot needs by itself.
+fn note_dues(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    works: &[Work<'_>],
+    (which, at_once, guide): (Rollout, usize, &Guide),
+) {
+    let block = (&rolling.block, which);
+    if guide.tries() {
+        return;
+    }
+    if !works.is_empty() {
+        draft.dues.rollout(block, works.len(), at_once);
+    }
+    for work in works {
+        if rolling.strategy(work) == Some(Strategy::Replace) {
+            let (zone, ordinal) = work.place();
+            draft.dues.replaced(block, &work.seen.charge_type, zone, ordinal);
+            continue;
+        }
+        let (stops, starts) = rolling.switches(work);
+        draft.dues.switched(block, stops, starts);
+        note_singles(draft, rolling, work, stops);
+    }
+}
+
+/// What a slot that stays needs of calls that serve nothing else.
+fn note_singles(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &Work<'_>, stops: bool) {
+    let resets = rolling.strategy(work) == Some(Strategy::Reset);
+    draft.dues.single("ResetInstance", usize::from(resets));
+    draft.dues.single("ResetInstancesType", usize::from(work.diff.takes(Takes::Resize)));
+    let otherwise = resets || (stops && work.stays_off());
+    let renamed = !otherwise && power::reboots(work);
+    draft.dues.single("ModifyInstancesAttribute", usize::from(renamed));
+}
+
+/// What a round of a guided rollout needs: its slots are the config's choice, and it shares calls with no other.
+fn note_round(draft: &mut Draft<'_>, rolling: &Rolling<'_>, round: &[Work<'_>], first: usize) {
+    let mut ended: BTreeMap<(bool, &str), usize> = BTreeMap::new();
+    let mut places: BTreeMap<&Zone, BTreeSet<u32>> = BTreeMap::new();
+    let (mut stopped, mut started, mut replaced) = (0, 0, 0);
+    for work in round {
+        if rolling.strategy(work) == Some(Strategy::Replace) {
+            *ended.entry((replaced < first, &work.seen.charge_type)).or_default() += 1;
+            replaced += 1;
+            let (zone, ordinal) = work.place();
+            places.entry(zone).or_default().insert(ordinal);
+            continue;
+        }
+        let (stops, starts) = rolling.switches(work);
+        (stopped, started) = (stopped + usize::from(stops), started + usize::from(starts));
+        note_singles(draft, rolling, work, stops);
+    }
+    draft.dues.round(places.values(), ended.values().copied(), stopped, started);
+}
+
+/// How many of a fleet are above its count, and out of service, at the worst moment.
+pub(super) fn at_worst(rolling: &Rolling<'_>, guide: &Guide, cut: &guide::Cut<'_>) -> AtOnce {
+    let mut worst = AtOnce { surge: 0, down: 0 };
+    for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+        let surge = launched_first(rolling, guide, round);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        worst.surge = worst.surge.max(number(surge));
+        worst.down = worst.down.max(number(round.len() - surge));
+    }
+    worst
+}
+
+/// How many of a round get their new instance before the one that serves goes.
+pub(super) fn launched_first(rolling: &Rolling<'_>, guide: &Guide, round: &[Work<'_>]) -> usize {
+    let replaced = round.iter().filter(|work| rolling.strategy(work) == Some(Strategy::Replace)).count();
+    replaced.min(usize::try_from(guide.at_once.surge).unwrap_or(usize::MAX))
+}
