@@ -8,7 +8,7 @@ use fleetwright::model::desired::Desired;
 use fleetwright::model::ids::{CloudId, ImageId, Region};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::{InstanceState, Seen};
-use fleetwright::plan::{Do, Need, Plan, Resource, Step, check};
+use fleetwright::plan::{Do, Effect, Need, Plan, Resource, Step, check};
 use fleetwright::report::diagnostics::render;
 
 use crate::world::{World, desired, fleet};
@@ -81,6 +81,18 @@ fn an_image_that_is_deleted_before_its_users_move() {
         // Nor by way of others.
         for step in of_action(plan, "ModifyImageSharePermission") {
             step.needs.retain(|need| !moves.contains(&need.step()) && !launches.contains(&need.step()));
+        }
+    });
+}
+
+#[test]
+fn an_image_that_is_deleted_while_something_stays_on_it() {
+    planted("goes on running from it", |_, plan| {
+        for step in of_action(plan, "TerminateInstances").collect::<Vec<_>>() {
+            step.does = Do::Await { region: "ap-guangzhou".into() };
+            for target in &mut step.targets {
+                target.effect = Effect::Nothing;
+            }
         }
     });
 }

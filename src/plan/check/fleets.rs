@@ -21,9 +21,20 @@ struct Known<'a> {
     /// The ids of the same, by address and generation.
     ids: BTreeMap<(&'a Addr, u32), &'a InstanceId>,
     seen: BTreeMap<&'a InstanceId, &'a Instance>,
+    /// Slots of which several instances are recorded, one of them seen to be good.
+    serving: BTreeSet<&'a Addr>,
 }
 
 impl Known<'_> {
+    /// Whether what a step is about is an instance that a rollout made and that nothing has seen to be good, while another
+    /// one of its slot serves.
+    fn is_surplus(&self, target: &Target) -> bool {
+        let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
+        let id = self.ids.get(&(&target.addr, target.generation));
+        let row = id.and_then(|id| self.recorded.get(*id));
+        row.is_some_and(|row| on_trial(row)) && self.serving.contains(&target.addr)
+    }
+
     /// Whether what a step is about was seen switched off. Its id may be told by an earlier step: the state has it.
     fn is_off(&self, target: &Target) -> bool {
         let id = self.ids.get(&(&target.addr, target.generation));
@@ -40,6 +51,7 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     let recorded: BTreeMap<&InstanceId, &Object> =
         rows.filter_map(|row| Some((row.cloud_id.instance()?, row))).filter(|(id, _)| acted_on.contains(id)).collect();
     let known = Known {
+        serving: serving(input),
         ids: recorded.iter().map(|(id, row)| ((&row.addr, row.generation), *id)).collect(),
         recorded,
         seen: listed
@@ -52,6 +64,29 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     ended_once(plan, &known, wrong);
     in_their_zones(plan, input, wrong);
     available(plan, input, waits, &known, wrong);
+}
+
+/// Slots of which there are several instances, one of them seen to be good. They stand together in a state.
+fn serving<'a>(input: &PlanInput<'a>) -> BTreeSet<&'a Addr> {
+    let mut good: BTreeSet<&Addr> = BTreeSet::new();
+    let mut tried: BTreeSet<&Addr> = BTreeSet::new();
+    for row in &input.recorded.objects {
+        if let (ObjectSpec::Slot(spec), Some(_)) = (row.spec.as_ref(), row.addr.slot) {
+            if spec.on_trial {
+                tried.insert(&row.addr);
+            }
+        }
+    }
+    if tried.is_empty() {
+        return good;
+    }
+    for row in &input.recorded.objects {
+        let proven = matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if !spec.on_trial);
+        if proven && tried.contains(&row.addr) {
+            good.insert(&row.addr);
+        }
+    }
+    good
 }
 
 /// The instances that calls are about, which are few of all that are there.
@@ -229,7 +264,7 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
         let (goes, returns) = turns(step, known);
         for target in step.targets.iter().filter(|_| goes || returns) {
             let Some(slot) = target.addr.slot else { continue };
-            if goes && succeeded(plan, target) {
+            if goes && (succeeded(plan, target) || known.is_surplus(target)) {
                 continue;
             }
             let key = (&target.addr.block, slot);
