@@ -297,7 +297,9 @@ impl Watcher for Watching<'_, '_> {
         if self.events.is_none() {
             super::plan::show(self.shell, planned, None);
         }
-        self.begin(planned);
+        self.text.follow(now, &planned.plan);
+        self.state.follow(now, &planned.plan, &self.measured);
+        self.timing.follow_on(&planned.plan);
     }
 
     fn stays(&mut self, problem: &Problem) {

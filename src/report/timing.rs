@@ -63,6 +63,12 @@ impl Timing {
     pub fn follow(&mut self, now_ms: Millis, plan: &Plan) {
         self.began_ms = now_ms;
         self.calls.clear();
+        self.follow_on(plan);
+    }
+
+    /// Another plan is carried out after it, in the same apply: what took the time is told of that one, the calls are told
+    /// of both.
+    pub fn follow_on(&mut self, plan: &Plan) {
         self.waits = plan.steps.iter().map(|step| step.waits_for().into_iter().collect()).collect();
         self.times = vec![None; plan.steps.len()];
     }

@@ -98,7 +98,7 @@ fn what_is_not_there_or_cannot_be_is_a_mistake_in_the_command_line() {
         ("--replace image.ubuntu", "it is only looked up, and made by others"),
         ("--replace share.partners", "a share cannot be replaced"),
         ("--replace fleet", "is not an address"),
-        ("--upgrade=image.web", "it is no public image"),
+        ("--upgrade=image.web", "it is neither public nor promoted"),
         ("--upgrade=image.ubunt", "did you mean image.ubuntu?"),
         ("--upgrade=fleet.web", "the config has no such image"),
     ] {

@@ -8,6 +8,7 @@ use fleetwright::cloud::call::Body;
 use fleetwright::model::addr::Block;
 use fleetwright::model::ids::Name;
 use fleetwright::model::limits::Limits;
+use fleetwright::model::observed::Seen;
 use fleetwright::model::recorded::Recorded;
 use fleetwright::model::rollout::Phase;
 use fleetwright::model::spec::ObjectSpec;
@@ -101,6 +102,12 @@ fn web() -> Block {
     Block::fleet(&"web".into())
 }
 
+/// How many instances run whose names begin so.
+fn running(world: &World, prefix: &str) -> usize {
+    let listed = world.observed.by_region.values().flat_map(|region| region.instances.values());
+    listed.filter(|seen| matches!(seen, Seen::Present(one) if one.name.starts_with(prefix))).count()
+}
+
 /// Whether the step is about the fleet.
 fn is_of_web(step: &Step) -> bool {
     step.targets.iter().any(|target| target.addr.block == web())
@@ -137,7 +144,7 @@ fn carry_out(
     let mut gates = 0;
     world.apply_until(plan, turn, most, &mut |world, step| {
         if is_of_web(step) {
-            let there = world.running("shop-default-web-");
+            let there = running(world, "shop-default-web-");
             least = least.min(there - away(step));
             greatest = greatest.max(there);
         }

@@ -302,12 +302,6 @@ impl World {
         }
     }
 
-    /// How many instances run whose names begin so.
-    pub(crate) fn running(&self, prefix: &str) -> usize {
-        let listed = self.observed.by_region.values().flat_map(|region| region.instances.values());
-        listed.filter(|seen| matches!(seen, Seen::Present(one) if one.name.starts_with(prefix))).count()
-    }
-
     fn images<'a>(
         &mut self,
         made: impl Iterator<Item = &'a NewObject>,

@@ -71,10 +71,8 @@ fn serving<'a>(input: &PlanInput<'a>) -> BTreeSet<&'a Addr> {
     let mut good: BTreeSet<&Addr> = BTreeSet::new();
     let mut tried: BTreeSet<&Addr> = BTreeSet::new();
     for row in &input.recorded.objects {
-        if let (ObjectSpec::Slot(spec), Some(_)) = (row.spec.as_ref(), row.addr.slot) {
-            if spec.on_trial {
-                tried.insert(&row.addr);
-            }
+        if matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial) {
+            tried.insert(&row.addr);
         }
     }
     if tried.is_empty() {

@@ -50,7 +50,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, planning: &Planning<'_>, current: &V
     };
     let mut by_worth: Vec<_> =
         older.iter().map(|(key, copies)| ((may_be_launched(key), made_ms(key, copies), key), copies)).collect();
-    by_worth.sort_by(|(worth, _), (other, _)| worth.cmp(other));
+    by_worth.sort_by_key(|(worth, _)| *worth);
     let stay = by_worth.iter().rev().take(planning.image.keep as usize);
     let kept: BTreeSet<_> =
         stay.flat_map(|(_, copies)| copies.iter().map(|(object, id)| (object.region.clone(), (*id).clone()))).collect();

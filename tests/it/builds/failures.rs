@@ -153,11 +153,12 @@ fn interrupted(config: &str, script: &str) -> Rig {
     let seen = Arc::clone(&polls);
     let hooks = between(move |cloud, call, signed_ms| {
         let launched = seen.load(Ordering::SeqCst);
-        match &call.body {
-            Body::RunInstances(_) => drop(seen.fetch_add(1, Ordering::SeqCst)),
-            // The builder runs by then, and is waited for.
-            Body::Describe(_) if launched > 0 && seen.fetch_add(1, Ordering::SeqCst) > 8 => stop.raise(),
-            _ => {}
+        if matches!(call.body, Body::RunInstances(_)) {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+        // The builder runs by then, and is waited for.
+        if matches!(call.body, Body::Describe(_)) && launched > 0 && seen.fetch_add(1, Ordering::SeqCst) > 8 {
+            stop.raise();
         }
         cloud.call(call, signed_ms)
     });
@@ -223,8 +224,8 @@ fn an_interrupted_build_whose_builder_is_of_no_use_is_begun_anew() {
 #[test]
 fn a_builder_that_was_left_behind_goes_with_the_next_apply() {
     let rig = world(BUILD, PROVISION);
-    let hooks = between(move |cloud, call, signed_ms| match &call.body {
-        Body::TerminateInstances { .. } => Err(Fault {
+    let hooks = between(move |cloud, call, signed_ms| match matches!(call.body, Body::TerminateInstances { .. }) {
+        true => Err(Fault {
             class: Class::Denied,
             code: Some("UnauthorizedOperation".into()),
             message: "not allowed".into(),
@@ -232,7 +233,7 @@ fn a_builder_that_was_left_behind_goes_with_the_next_apply() {
             executed: Executed::No,
             cloud_ms: None,
         }),
-        _ => cloud.call(call, signed_ms),
+        false => cloud.call(call, signed_ms),
     });
     rig.run_with(APPLY, hooks).expect(Exit::Partly);
     assert_eq!(builders(&rig).len(), 1);

@@ -172,7 +172,6 @@ fn a_version_that_turns_bad_while_it_bakes_is_taken_back_from_all_that_run_it() 
     let good = shop.image();
     shop.script(2, LATE);
     let (ran, counts) = shop.apply("apply", Exit::Partly);
-    println!("{}\n{}\n{:?}", ran.out, ran.err, shop.runs());
     assert_eq!(shop.image(), good, "{}", ran.err);
     assert!(counts.least_serving >= 2, "{counts:?}\n{}", ran.err);
     shop.rig.expect_no_changes();
