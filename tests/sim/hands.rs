@@ -29,6 +29,11 @@ fn of<T: Clone>(items: &[T], n: usize) -> Option<T> {
 impl Deed {
     pub(crate) const KINDS: usize = 13;
 
+    /// Whether it may still be under way when the next plan is made: then what it leads to is only seen by the one after.
+    pub(crate) fn takes_its_time(self) -> bool {
+        matches!(self.what % Self::KINDS, 4 | 5)
+    }
+
     /// Does it; whether the cloud lets them is their affair. Answers what was done, in words.
     pub(crate) fn done(self, rig: &Rig) -> String {
         let Self { what, whom, how } = self;
