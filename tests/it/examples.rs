@@ -88,3 +88,37 @@ fn shared_and_marketplace() {
 fn image_pipeline() {
     walk("05-image-pipeline", |rig| rig.edit("provision.sh", "hello from the shop", "hello again"));
 }
+
+#[test]
+fn rolling_update() {
+    walk("06-rolling-update", |rig| rig.edit("provision.sh", "hello from the shop", "hello again"));
+}
+
+/// What its README tells.
+#[test]
+fn a_rolling_update_goes_back_by_itself() {
+    let rig = Rig::of_example("06-rolling-update");
+    rig.settle();
+    let good = rig.images("ap-guangzhou");
+    let running = || {
+        let ids = rig.instances("ap-guangzhou").into_values();
+        ids.map(|id| rig.instance(&id).image).collect::<std::collections::BTreeSet<String>>()
+    };
+    let before = running();
+    rig.edit("provision.sh", "\npoweroff\n", "\n# sim: baked http status=500\npoweroff\n");
+    let ran = rig.run("apply --auto-approve").expect(Exit::Partly);
+    says(&ran.err, "http 500 in place of 200");
+    assert_eq!(running(), before, "what ran before runs again");
+    assert_eq!(rig.instances("ap-guangzhou").len(), 6);
+    let mark = rig.mark();
+    rig.run("apply --auto-approve").expect(Exit::Done);
+    assert_eq!(rig.mutations(mark).len(), 0, "the same is not rolled out again");
+    rig.run("apply --auto-approve --retry").expect(Exit::Partly);
+    assert_eq!(running(), before);
+    let told = rig.run("history").expect(Exit::Done);
+    says(&told.out, "rollback");
+    says(&rig.run("images").expect(Exit::Done).out, "quarantined");
+    rig.edit("provision.sh", "baked http status=500", "baked well");
+    rig.settle();
+    assert!(running().is_disjoint(&good.into_values().collect()), "the next version is another one");
+}
