@@ -299,7 +299,7 @@ impl Watcher for Watching<'_, '_> {
         }
         self.text.follow(now, &planned.plan);
         self.state.follow(now, &planned.plan, &self.measured);
-        self.timing.follow_on(&planned.plan);
+        self.timing.follow_on(now, &planned.plan);
     }
 
     fn stays(&mut self, problem: &Problem) {

@@ -15,6 +15,8 @@ use super::words;
 #[derive(Clone, Debug)]
 pub struct Timing {
     began_ms: Millis,
+    /// When the plan began whose steps these are.
+    plan_began_ms: Millis,
     /// By step: what it waits for.
     waits: Vec<Vec<StepId>>,
     /// By step: when it began, and when it was over.
@@ -56,19 +58,27 @@ impl Timing {
     /// For an apply that began at `began_ms`, by the clock that the events come with.
     #[must_use]
     pub fn new(began_ms: Millis) -> Self {
-        Self { began_ms, waits: Vec::new(), times: Vec::new(), calls: BTreeMap::new(), actions: BTreeMap::new() }
+        Self {
+            began_ms,
+            plan_began_ms: began_ms,
+            waits: Vec::new(),
+            times: Vec::new(),
+            calls: BTreeMap::new(),
+            actions: BTreeMap::new(),
+        }
     }
 
     /// A plan is carried out from now on.
     pub fn follow(&mut self, now_ms: Millis, plan: &Plan) {
         self.began_ms = now_ms;
         self.calls.clear();
-        self.follow_on(plan);
+        self.follow_on(now_ms, plan);
     }
 
     /// Another plan is carried out after it, in the same apply: what took the time is told of that one, the calls are told
     /// of both.
-    pub fn follow_on(&mut self, plan: &Plan) {
+    pub fn follow_on(&mut self, now_ms: Millis, plan: &Plan) {
+        self.plan_began_ms = now_ms;
         self.waits = plan.steps.iter().map(|step| step.waits_for().into_iter().collect()).collect();
         self.times = vec![None; plan.steps.len()];
     }
@@ -138,7 +148,7 @@ impl Timing {
     /// The same for people, with the calls; `label` says of a step what was done to what. Nothing where all was quick.
     #[must_use]
     pub fn text(&self, now_ms: Millis, style: Style, label: &dyn Fn(StepId, &str) -> String) -> String {
-        let total_ms = self.took_ms(now_ms);
+        let total_ms = now_ms - self.plan_began_ms;
         if total_ms < WORTH_TELLING_MS {
             return String::new();
         }
