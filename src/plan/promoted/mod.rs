@@ -65,16 +65,14 @@ pub(super) fn known<'a>(
     .next()
 }
 
-/// Where an image is needed: where fleets run from it, and where a copy of it is made.
+/// Where an image is needed: where fleets and builders run from it, and where a copy of it is made.
 fn regions<'d>(desired: &'d Desired, image: &Name) -> BTreeSet<&'d Region> {
-    let fleets = desired.fleets.values().filter(|fleet| fleet.image == *image).map(|fleet| &fleet.region);
+    let launched = desired.launchers().filter(|launcher| launcher.image == image).map(|launcher| launcher.region);
     let copied = desired.images.values().filter_map(Image::managed).any(|managed| match &managed.source {
         Source::Copy(copy) => copy.image == *image,
-        // A builder runs from it.
-        Source::Build(build) => build.base == *image,
-        Source::Capture(_) | Source::Import(_) => false,
+        Source::Build(_) | Source::Capture(_) | Source::Import(_) => false,
     });
-    fleets.chain(copied.then_some(&desired.cloud.region)).collect()
+    launched.chain(copied.then_some(&desired.cloud.region)).collect()
 }
 
 /// The images that a plan may promote, or keep where they are: what has to be looked at.
