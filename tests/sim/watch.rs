@@ -7,7 +7,8 @@ use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::embedded::Embedded;
 use fleetwright::cloud::embedded::inspect::InstanceHeld;
 use fleetwright::model::Millis;
-use fleetwright::model::naming::TAG_KEY;
+use fleetwright::model::naming::{BUILDER, TAG_KEY};
+use fleetwright::model::update::Check;
 
 use crate::crash::wire::LooksOn;
 use crate::kit::GZ;
@@ -17,15 +18,33 @@ use crate::sim::shop::Tight;
 /// What the names of the fleet begin with that is to stay available.
 const FLEET: &str = "shop-default-web-";
 
-/// How many instances must serve, by what their names begin with.
-pub(crate) type Fewest = BTreeMap<String, usize>;
+/// How many instances of a fleet there may be at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// How many serve, at least.
+    pub(crate) fewest: usize,
+    /// How many there are, at most: with those on their way in, without those on their way out.
+    pub(crate) most: usize,
+}
+
+impl Bounds {
+    /// No fewer than so many.
+    pub(crate) fn at_least(fewest: usize) -> Self {
+        Self { fewest, most: usize::MAX }
+    }
+}
+
+/// What bounds fleets, by what the names of their instances begin with.
+pub(crate) type Fleets = BTreeMap<String, Bounds>;
 
 /// Whoever looks on while calls are made.
 #[derive(Clone)]
 pub(crate) struct Watch(Arc<Mutex<Seen>>);
 
 struct Seen {
-    fewest: Fewest,
+    fleets: Fleets,
+    /// What an instance has to answer to be one that serves; without, it only has to run.
+    check: Option<Check>,
     tight: Option<Tight>,
     /// Of each image that somebody was put out of in this run: how many it was shared with before.
     put_out: BTreeMap<String, usize>,
@@ -35,20 +54,26 @@ struct Seen {
 impl Watch {
     /// Whoever looks on where this is scarce.
     pub(crate) fn new(tight: Tight) -> Self {
-        let watch = Self::over(Fewest::new());
+        let watch = Self::over(Fleets::new());
         watch.0.lock().unwrap_or_else(PoisonError::into_inner).tight = Some(tight);
         watch
     }
 
-    /// Whoever looks on from the start that so many serve.
-    pub(crate) fn over(fewest: Fewest) -> Self {
-        Self(Arc::new(Mutex::new(Seen { fewest, tight: None, put_out: BTreeMap::new(), broken: Vec::new() })))
+    /// Whoever looks on from the start that fleets keep within their bounds.
+    pub(crate) fn over(fleets: Fleets) -> Self {
+        let (put_out, broken) = (BTreeMap::new(), Vec::new());
+        Self(Arc::new(Mutex::new(Seen { fleets, check: None, tight: None, put_out, broken })))
+    }
+
+    /// From now on these are the bounds, and this is what an instance has to answer.
+    pub(crate) fn bound(&self, fleets: Fleets, check: Option<Check>) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (seen.fleets, seen.check) = (fleets, check);
     }
 
     /// From now on so many of the fleet must serve.
     pub(crate) fn expect(&self, fewest: usize) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.fewest = Fewest::from([(FLEET.to_owned(), fewest)]);
+        self.bound(Fleets::from([(FLEET.to_owned(), Bounds::at_least(fewest))]), None);
     }
 
     /// A run begins.
@@ -94,7 +119,12 @@ pub(crate) fn idle(rig: &Rig) -> usize {
 /// Whether an instance is one of a fleet: by what its name begins with or, where somebody renamed it, by its tag.
 fn belongs(fleet: &str, one: &InstanceHeld) -> bool {
     let block = fleet.trim_end_matches('-').replacen('-', "/", 1).replacen('-', "/fleet.", 1);
-    one.name.starts_with(fleet) || one.tags.get(TAG_KEY) == Some(&block)
+    one.name.starts_with(fleet) && !one.name.contains(BUILDER) || one.tags.get(TAG_KEY) == Some(&block)
+}
+
+/// Whether it is there, or will be: not on its way out.
+fn is_there(one: &InstanceHeld) -> bool {
+    !["TERMINATING", "SHUTDOWN", "LAUNCH_FAILED"].contains(&one.state.as_str())
 }
 
 fn serves(fleet: &str, one: &InstanceHeld) -> bool {
@@ -120,7 +150,6 @@ impl Seen {
 }
 
 fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Fault>, seen: &Seen) -> Option<String> {
-    let fewest = &seen.fewest;
     let takes_down = matches!(
         call.body,
         Body::TerminateInstances { .. }
@@ -130,7 +159,8 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
             | Body::CreateImage { .. }
     );
     let deletes = matches!(call.body, Body::DeleteImages { .. });
-    if result.is_err() || !(takes_down || deletes) {
+    let launches = matches!(call.body, Body::RunInstances { .. });
+    if result.is_err() || !(takes_down || deletes || launches) {
         return None;
     }
     let holdings = cloud.holdings(now).expect("holdings");
@@ -141,20 +171,30 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
             return None;
         }
         let gone: Vec<&str> = images.iter().map(|id| id.as_str()).collect();
-        let users = held.into_iter().flat_map(|held| &held.instances).filter(|(_, one)| {
-            gone.contains(&one.image.as_str())
-                && !["SHUTDOWN", "LAUNCH_FAILED", "TERMINATING"].contains(&one.state.as_str())
-        });
+        let users = held
+            .into_iter()
+            .flat_map(|held| &held.instances)
+            .filter(|(_, one)| gone.contains(&one.image.as_str()) && is_there(one));
         let users: Vec<&String> = users.map(|(id, _)| id).collect();
         return (!users.is_empty()).then(|| format!("{gone:?} was deleted while {users:?} ran from it"));
     }
     if call.region.as_str() != GZ {
         return None;
     }
-    fewest.iter().find_map(|(fleet, fewest)| {
-        let instances = held.into_iter().flat_map(|held| held.instances.values());
-        let serve = instances.filter(|one| serves(fleet, one)).count();
+    seen.fleets.iter().find_map(|(fleet, bounds)| {
+        let instances = || held.into_iter().flat_map(|held| &held.instances);
         let action = call.body.action();
-        (serve < *fewest).then(|| format!("after {action} {serve} instances of {fleet} serve, and {fewest} should"))
+        if launches {
+            let there = instances().filter(|(_, one)| belongs(fleet, one) && is_there(one)).count();
+            let most = bounds.most;
+            return (there > most).then(|| format!("after {action} {there} instances of {fleet} are there, of {most}"));
+        }
+        let answers = |id: &str| {
+            let probe = |check| cloud.probe(now, GZ, id, check).is_ok();
+            seen.check.as_ref().is_none_or(probe)
+        };
+        let serve = instances().filter(|(id, one)| serves(fleet, one) && answers(id)).count();
+        let fewest = bounds.fewest;
+        (serve < fewest).then(|| format!("after {action} {serve} instances of {fleet} serve, and {fewest} should"))
     })
 }

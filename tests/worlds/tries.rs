@@ -14,7 +14,7 @@ use super::world::World;
 use crate::crash::traps;
 use crate::crash::trial::{Base, Trial};
 use crate::rig::{Ran, Rig};
-use crate::sim::watch::Fewest;
+use crate::sim::watch::{Bounds, Fleets};
 
 const APPLY: &str = "apply --auto-approve";
 const DESTROY: &str = "destroy --auto-approve";
@@ -114,7 +114,7 @@ fn base(action: &Action) -> Result<Result<Base, &'static str>, String> {
             return Err(format!("{:?}\n{}{}", plan.exit, plan.out, plan.err));
         }
     }
-    Ok(Ok(Base::new(&action.words, rig, command).serving(fewest(action))))
+    Ok(Ok(Base::new(&action.words, rig, command).within(bounds(action))))
 }
 
 /// What no config may ask for, and some changes do, with what the program says of it: nothing is captured while it runs
@@ -131,8 +131,8 @@ fn refusal(ran: &Ran) -> Option<&'static str> {
 
 /// How many instances of each fleet must serve all the time: those that did and are to, but for one that may be away.
 /// A fleet that images are captured from serves nobody.
-fn fewest(action: &Action) -> Fewest {
-    let (Some(before), Some(after)) = (&action.before, &action.after) else { return Fewest::new() };
+fn bounds(action: &Action) -> Fleets {
+    let (Some(before), Some(after)) = (&action.before, &action.after) else { return Fleets::new() };
     let fleets = (0..before.keys.len()).filter(|at| {
         let (old, new) = (before.keys[*at], after.keys[*at]);
         before.graph.0[*at].0 == Kind::Fleet
@@ -144,7 +144,7 @@ fn fewest(action: &Action) -> Fewest {
         .map(|at| {
             let most_away = 1;
             let count = before.keys[at].count.min(after.keys[at].count);
-            (format!("w-default-{}-", before.name(at)), count.saturating_sub(most_away))
+            (format!("w-default-{}-", before.name(at)), Bounds::at_least(count.saturating_sub(most_away)))
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use fleetwright::cli::Exit;
 use serde_json::json;
 
-use super::trial::{Base, Doing};
+use super::trial::{Base, Doing, Or};
 use super::{Sample, try_sample};
 use crate::kit::{FLEET, GZ, IMAGE, SH};
 use crate::rig::{OWNER, Rig};
@@ -142,7 +142,7 @@ fn fleet_replaced() {
 fn image_replaced() {
     let name = "--replace: image";
     let command = "apply --auto-approve --replace image.web";
-    let base = Base::doing(name, image(), Doing { again: APPLY, or_as_before: true, ..Doing::of(command) });
+    let base = Base::doing(name, image(), Doing { again: APPLY, or: Or::AsBefore, ..Doing::of(command) });
     let among = &["CreateImage", "SyncImages", "ModifyImageSharePermission", "TerminateInstances", "DeleteImages"];
     try_sample(name, &Sample { among, each: 16, every: 900 }, &base);
 }

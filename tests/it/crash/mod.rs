@@ -14,6 +14,7 @@ mod images;
 mod journal;
 mod killed;
 mod moment;
+mod rollouts;
 mod scenarios;
 mod special;
 mod torn;

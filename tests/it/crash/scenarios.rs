@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::trial::Base;
-use super::{asked, builds, fleets, images, try_all, try_base};
+use super::{asked, builds, fleets, images, rollouts, try_all, try_base};
 use crate::kit::sources;
 use crate::rig::Rig;
 
@@ -27,11 +27,12 @@ const GOLDEN: &str = "02-golden-image";
 const IMPORT: &str = "03-import";
 const MAGAZINE: &str = "04-shared-and-marketplace";
 const PIPELINE: &str = "05-image-pipeline";
+pub(super) const ROLLING: &str = "06-rolling-update";
 
 /// The examples. Each is made out of nothing, and destroyed, with every trap at every point.
-pub(super) const EXAMPLES: [&str; 5] = [QUICK, GOLDEN, IMPORT, MAGAZINE, PIPELINE];
+pub(super) const EXAMPLES: [&str; 6] = [QUICK, GOLDEN, IMPORT, MAGAZINE, PIPELINE, ROLLING];
 /// The scenarios that do so.
-pub(super) const OF_EXAMPLES: [&str; 10] = [
+pub(super) const OF_EXAMPLES: [&str; 12] = [
     "quickstart: new",
     "quickstart: gone",
     "golden image: new",
@@ -42,10 +43,13 @@ pub(super) const OF_EXAMPLES: [&str; 10] = [
     "magazine: gone",
     "pipeline: new",
     "pipeline: gone",
+    "rolling: new",
+    "rolling: gone",
 ];
 
 /// How many scenarios there are.
-pub(crate) const SCENARIOS: usize = 17 + asked::SCENARIOS + builds::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS;
+pub(crate) const SCENARIOS: usize =
+    19 + asked::SCENARIOS + builds::SCENARIOS + fleets::SCENARIOS + images::SCENARIOS + rollouts::SCENARIOS;
 
 #[test]
 fn quickstart_new() {
@@ -167,6 +171,18 @@ fn pipeline_new() {
 fn pipeline_gone() {
     let scenario =
         Scenario { name: "pipeline: gone", example: PIPELINE, prepare: Some(nothing), command: DESTROY, every: 60 };
+    try_all(&scenario);
+}
+
+#[test]
+fn rolling_new() {
+    try_all(&Scenario { name: "rolling: new", example: ROLLING, prepare: None, command: APPLY, every: 100 });
+}
+
+#[test]
+fn rolling_gone() {
+    let scenario =
+        Scenario { name: "rolling: gone", example: ROLLING, prepare: Some(nothing), command: DESTROY, every: 60 };
     try_all(&scenario);
 }
 

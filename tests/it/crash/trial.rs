@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fleetwright::cli::Exit;
+use fleetwright::cloud::call::Class;
 use fleetwright::cloud::embedded::Injection;
 use fleetwright::store::{SqliteStore, Store};
 
@@ -13,7 +14,7 @@ use super::scenarios::Scenario;
 use super::wire::{Fate, Traffic, Trap, Wire};
 use super::world::{all_discarded, faults, holds, leaks, secrets, serial, summary};
 use crate::rig::{OWNER, Ran, Rig};
-use crate::sim::watch::{Fewest, Watch};
+use crate::sim::watch::{Fleets, Watch};
 
 /// How often a command may have to be given again: once to settle and go on, once more where a refusal had to be
 /// noticed first.
@@ -26,14 +27,27 @@ const REST_MS: i64 = 10_000;
 pub(crate) struct Doing {
     /// The command that something goes wrong with.
     pub(crate) command: &'static str,
+    /// How it ends where nothing goes wrong.
+    pub(crate) ends: Exit,
     /// What is given once before anything else, whatever comes of it.
     pub(crate) between: Option<&'static str>,
     /// What is given until it is done.
     pub(crate) again: &'static str,
     /// What has nothing to say when all is done.
     pub(crate) look: &'static str,
-    /// Whether the world may also be as if the command had never been given: the one that is given again asks for less.
-    pub(crate) or_as_before: bool,
+    /// What else the world may be like in the end.
+    pub(crate) or: Or,
+}
+
+/// What a world may be like instead of as it is where nothing goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Or {
+    /// Nothing else.
+    Never,
+    /// As if the command had never been given: the one that is given again asks for less.
+    AsBefore,
+    /// As it is where the cloud refuses the last call of this action: a rollout that fails is taken back.
+    Refused(&'static str),
 }
 
 impl Doing {
@@ -44,7 +58,7 @@ impl Doing {
         } else {
             "plan --detailed-exitcode"
         };
-        Self { command, between: None, again: command, look, or_as_before: false }
+        Self { command, ends: Exit::Done, between: None, again: command, look, or: Or::Never }
     }
 }
 
@@ -54,8 +68,8 @@ pub(crate) struct Base {
     doing: Doing,
     /// What the world may be like in the end.
     wanted: Vec<BTreeSet<String>>,
-    /// How many instances serve at every moment, at least.
-    fewest: Fewest,
+    /// How many instances there may be at every moment.
+    fleets: Fleets,
     /// The state's serial before it all.
     serial: u64,
     /// What goes over the line when nothing goes wrong.
@@ -83,22 +97,24 @@ impl Base {
     pub(crate) fn doing(name: &str, rig: Rig, doing: Doing) -> Self {
         let wanted_rig = rig.fork();
         let wire = Wire::new(None);
-        wire.run(&wanted_rig, doing.command, false).expect("nobody dies").expect(Exit::Done);
+        wire.run(&wanted_rig, doing.command, false).expect("nobody dies").expect(doing.ends);
         wanted_rig.wait_ms(REST_MS);
         let traffic = wire.traffic();
         let mut wanted = vec![summary(&wanted_rig)];
-        if doing.or_as_before {
-            wanted.push(summary(&rig));
+        match doing.or {
+            Or::Never => {}
+            Or::AsBefore => wanted.push(summary(&rig)),
+            Or::Refused(action) => wanted.push(refused(&rig, doing.command, &traffic, action)),
         }
         let serial = serial(&rig);
-        let base = Self { wanted, fewest: Fewest::new(), serial, rig, doing, traffic };
+        let base = Self { wanted, fleets: Fleets::new(), serial, rig, doing, traffic };
         base.is_right(&wanted_rig).unwrap_or_else(|why| panic!("{name}: {why}"));
         base
     }
 
-    /// The same, where so many instances serve at every moment, at least.
-    pub(crate) fn serving(self, fewest: Fewest) -> Self {
-        Self { fewest, ..self }
+    /// The same, where fleets keep within their bounds at every moment.
+    pub(crate) fn within(self, fleets: Fleets) -> Self {
+        Self { fleets, ..self }
     }
 
     fn destroys(&self) -> bool {
@@ -134,6 +150,16 @@ impl Base {
     }
 }
 
+/// A world after a command of which the cloud refuses the last call of an action.
+fn refused(rig: &Rig, command: &str, traffic: &Traffic, action: &str) -> BTreeSet<String> {
+    let rig = rig.fork();
+    let last = traffic.calls.iter().rposition(|(made, _)| *made == action).expect("such a call");
+    let wire = Wire::new(Some(Trap::Call(last, Fate::Refused(Class::Invalid, "InvalidParameterValue", 1))));
+    wire.run(&rig, command, false).expect("nobody dies").expect(Exit::Partly);
+    rig.wait_ms(REST_MS);
+    summary(&rig)
+}
+
 /// A fork of a world.
 pub(crate) struct Trial<'b> {
     base: &'b Base,
@@ -154,7 +180,7 @@ impl<'b> Trial<'b> {
     }
 
     fn over(base: &'b Base, rig: Rig, wire: Arc<Wire>, remote: bool) -> Self {
-        let watch = Watch::over(base.fewest.clone());
+        let watch = Watch::over(base.fleets.clone());
         wire.watch(Some(watch.looks_on()));
         Self { base, rig, wire, watch, remote }
     }
