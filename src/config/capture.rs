@@ -153,6 +153,14 @@ fn tag(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
     text.split_once('=').map(|(key, value)| Ready::Tag { key: key.to_owned(), value: value.to_owned() })
 }
 
+/// A span of time that may be none at all, such as `0s`.
+pub(super) fn maybe_none(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
+    match &value.node.data {
+        Data::Scalar(scalar) if matches!(&*scalar.text, "0s" | "0m" | "0h" | "0d") => Some(0),
+        _ => duration(cx, value),
+    }
+}
+
 /// A span of time, at least a second.
 pub(super) fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
     let rule = "a number and a unit (s, m, h, d), such as `90s` or `1h30m`, up to 30 days";

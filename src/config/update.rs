@@ -1,6 +1,6 @@
 //! `update` and `health`: how a fleet's changes are rolled out, and what an instance has to show on the way.
 
-use super::capture::duration;
+use super::capture::{duration, maybe_none};
 use super::context::Context;
 use super::language;
 use super::node::{Data, ScalarKind};
@@ -37,8 +37,8 @@ pub(super) fn update(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Update> 
             _ => Pause::None,
         })
     });
-    let bake_ms = or(cx, &fields, "bake", 0, duration);
-    let min_ready_ms = or(cx, &fields, "min_ready", 0, duration);
+    let bake_ms = or(cx, &fields, "bake", 0, maybe_none);
+    let min_ready_ms = or(cx, &fields, "min_ready", 0, maybe_none);
     let hooks = or(cx, &fields, "hooks", Hooks::default(), hooks);
     let max_failures = or(cx, &fields, "max_failures", Amount::NONE, amount);
     let on_failure = or(cx, &fields, "on_failure", OnFailure::Stop, |cx, value| {

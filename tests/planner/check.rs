@@ -1,6 +1,7 @@
 //! The second opinion finds what is planted in a good plan.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fleetwright::cloud::call::{Arg, Body, StepId};
 use fleetwright::diagnostic::{SourceMap, codes};
@@ -8,6 +9,8 @@ use fleetwright::model::desired::Desired;
 use fleetwright::model::ids::{CloudId, ImageId, Region};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::{InstanceState, Seen};
+use fleetwright::model::recorded::Object;
+use fleetwright::model::spec::{ObjectSpec, SlotSpec};
 use fleetwright::plan::{Do, Effect, Need, Plan, Resource, Step, check};
 use fleetwright::report::diagnostics::render;
 
@@ -220,4 +223,30 @@ fn instances_that_are_off_already_are_replaced_together() {
     }
     let found = found(&world, &wanted, &plan);
     assert!(found.iter().any(|message| message.contains("instances out of service at once")), "{found:#?}");
+}
+
+/// What is wrong with a plan in which all that goes does so at once, where the rows of the state are otherwise.
+fn all_at_once(change: impl Fn(&mut Object)) -> Vec<String> {
+    let mut world = World::new(Limits::EMBEDDED);
+    let first = world.plan(&desired(&fleet(4, 1, "one"))).expect("a plan");
+    world.apply(&first);
+    world.see_everything();
+    let wanted = desired(&fleet(4, 1, "two"));
+    let mut plan = world.plan(&wanted).expect("a plan");
+    for step in of_action(&mut plan, "TerminateInstances") {
+        step.needs.clear();
+    }
+    world.recorded.objects.iter_mut().for_each(change);
+    found(&world, &wanted, &plan)
+}
+
+#[test]
+fn what_no_gate_has_seen_is_not_in_service() {
+    let too_many = |found: &[String]| found.iter().any(|message| message.contains("instances out of service at once"));
+    assert!(too_many(&all_at_once(|_| {})));
+    let tried = all_at_once(|row| {
+        let ObjectSpec::Slot(spec) = row.spec.as_ref() else { return };
+        row.spec = Arc::new(ObjectSpec::Slot(Box::new(SlotSpec { on_trial: true, ..spec.as_ref().clone() })));
+    });
+    assert!(!too_many(&tried), "{tried:#?}");
 }

@@ -284,3 +284,67 @@ fn a_canary_is_one_of_each_zone_and_a_plan_ends_at_a_pause() {
     world.see_everything();
     assert!(world.plan(&desired(&next.yaml())).expect("a plan").is_empty());
 }
+
+/// The fleet after its first apply without one of its instances, as a run leaves it that is cut short.
+fn one_is_lacking(update: &str) -> (World, Shop) {
+    let shop = Shop { count: 4, script: 1, update: update.to_owned() };
+    let mut world = first(&shop).expect("a world");
+    let at = world.recorded.objects.iter().position(|row| row.addr.block == web()).expect("a slot");
+    let id = world.recorded.objects.remove(at).cloud_id.instance().expect("an instance").clone();
+    for region in world.observed.by_region.values_mut() {
+        region.instances.remove(&id);
+    }
+    (world, Shop { script: 2, ..shop })
+}
+
+#[test]
+fn what_is_lacking_is_looked_at_before_another_one_goes() {
+    let (mut world, next) = one_is_lacking("strategy: replace, max_unavailable: 1, min_ready: 10s");
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(plan.rollouts.first().expect("a rollout").first, 1);
+    let of_web = |step: &&Step| is_of_web(step);
+    let word = |step: &Step| match &step.does {
+        Do::Call(call) => call.body.action(),
+        Do::Gate(_) => "a gate",
+        Do::Await { .. } | Do::Record | Do::Hook(_) => "something else",
+    };
+    let begins: Vec<&str> = plan.steps.iter().filter(of_web).map(word).take(3).collect();
+    assert_eq!(begins, ["RunInstances", "a gate", "TerminateInstances"]);
+    // The new one is not healthy: nothing else is touched.
+    let gone = |world: &World| running(world, "shop-default-web-");
+    let before = gone(&world);
+    world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
+    assert_eq!(gone(&world), before + 1);
+    assert_eq!(world.recorded.rollouts.get(&web()).map(|row| row.phase), Some(Phase::Stopped));
+}
+
+#[test]
+fn what_may_fail_is_out_of_service_too() {
+    let update = |more: &str| Shop {
+        count: 10,
+        script: 1,
+        update: format!("strategy: replace, max_unavailable: 2, max_failures: 1{more}"),
+    };
+    let bounds = |more: &str| {
+        let shop = update(more);
+        let mut world = first(&shop).expect("a world");
+        let plan = world.plan(&desired(&Shop { script: 2, ..shop }.yaml())).expect("a plan");
+        let rollout = plan.rollouts.first().expect("a rollout");
+        (rollout.least_available, rollout.most)
+    };
+    assert_eq!(bounds(""), (7, 10));
+    // Where the one that is replaced serves on, the one that failed is above the count.
+    assert_eq!(bounds(", max_surge: 2"), (7, 13));
+    assert_eq!(bounds(", batch: 10"), (7, 10));
+    let refused = |more: &str| {
+        let shop = update(more);
+        let mut world = first(&shop).expect("a world");
+        let faults = world.plan(&desired(&Shop { script: 2, ..shop }.yaml())).expect_err("too few");
+        let fault = faults.first().expect("a fault");
+        (fault.message.clone(), fault.help.clone().unwrap_or_default())
+    };
+    let (message, help) = refused(", min_available: 8");
+    assert!(message.contains("would have 7 instances in service, and is to have 8"), "{message}");
+    assert_eq!(help, "set `max_unavailable: 1`, or less");
+    assert_eq!(refused(", min_available: 9").1, "set `max_failures: 0`");
+}

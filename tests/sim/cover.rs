@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::story::Tally;
 use crate::crash::wire::{Fate, Trap};
 
 /// What stories held.
@@ -52,9 +53,10 @@ impl Cover {
             *self.calls.entry(cell).or_default() += 1;
         }
     }
+}
 
-    /// Adds what other stories held.
-    pub(crate) fn add(&mut self, other: Self) {
+impl Tally for Cover {
+    fn add(&mut self, other: Self) {
         let Self { stories, rounds, deeds, refused, full, runs, failures, deaths, calls } = other;
         self.stories += stories;
         self.rounds += rounds;
@@ -67,8 +69,7 @@ impl Cover {
         merge(&mut self.calls, calls);
     }
 
-    /// As a text.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         let Self { stories, rounds, deeds, refused, full, runs, failures, deaths, calls } = self;
         let mut text = format!(
             "{stories} seeds, {rounds} rounds, {} runs in trouble, {} deaths, interrupts and losses, {deeds} deeds of other hands, \

@@ -1,22 +1,19 @@
 //! Tells a story: does what it says, puts right what went wrong, and looks whether the world is as it should be.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
-use fleetwright::store::{SqliteStore, Store};
 
 use super::cover::Cover;
 use super::hands::{Failure, failed_imports};
 use super::script::{Atom, RUNS, Script, Verb};
 use super::shop::Shop;
+use super::stage::{Hears, Stage, Teller};
 use super::watch::{Watch, idle, serving};
-use crate::crash::wire::{Fate, Trap, Wire};
-use crate::crash::world::{faults_but_shares, holds, leaks, state};
+use crate::crash::wire::{Fate, Trap};
+use crate::crash::world::{faults_but_shares, leaks, state};
 use crate::kit::{GZ, counts};
 use crate::rig::{OWNER, Ran, Rig};
 
@@ -27,80 +24,26 @@ const MOST_APPLIES: usize = 8;
 /// What machines do by themselves, they have done by then.
 const REST_MS: i64 = 10_000;
 
-/// What was wrong, and all that was done before.
-#[derive(Debug)]
-pub(crate) struct Wrong {
-    pub(crate) why: String,
-    pub(crate) story: String,
-}
-
-/// Tells a story to its end, line by line.
-pub(crate) fn tell(script: &Script, on_the_way: fn(&str)) -> Result<Cover, Box<Wrong>> {
-    let mut teller = Teller::new(script, on_the_way);
-    let told = catch_unwind(AssertUnwindSafe(|| teller.all(script)));
-    let why = match told {
-        Ok(Ok(())) => return Ok(teller.cover),
-        Ok(Err(why)) => why,
-        Err(payload) => match payload.downcast::<String>() {
-            Ok(text) => *text,
-            Err(payload) => payload.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
-        },
-    };
-    Err(Box::new(Wrong { why, story: teller.story }))
-}
-
-struct Teller {
-    rig: Rig,
-    wire: Arc<Wire>,
-    watch: Watch,
-    remote: bool,
+pub(crate) struct ShopTeller<'s> {
+    script: &'s Script,
+    on: Stage,
     shop: Shop,
     /// The last config that the world came to rest with.
     good: Shop,
     start: Shop,
     serial: u64,
-    story: String,
     cover: Cover,
     /// Whether all that the cloud answered in this round was so.
     clear_sight: bool,
     /// Whether the cloud was asked to fail something.
     fails_yet: bool,
-    /// Who hears each line at once.
-    on_the_way: fn(&str),
 }
 
-impl Teller {
-    fn new(script: &Script, on_the_way: fn(&str)) -> Self {
-        let shop = Shop::start(script.tight);
-        let rig = Rig::with(&[("shop.yaml", &shop.text()), ("boot.sh", &shop.boot())], script.settings());
-        // Calls overtake each other here, and holders sleep.
-        rig.seen.may_be_late();
-        failed_imports(&rig, script.failed_images);
-        let wire = Wire::new(None);
-        wire.remember();
-        let watch = Watch::new(script.tight);
-        wire.watch(Some(watch.looks_on()));
-        Self {
-            rig,
-            wire,
-            watch,
-            remote: script.remote,
-            good: shop.clone(),
-            start: shop.clone(),
-            shop,
-            serial: 0,
-            story: format!(
-                "seed {}, remote {}, {:?}, {} failed images of others\n",
-                script.seed, script.remote, script.tight, script.failed_images
-            ),
-            cover: Cover::default(),
-            clear_sight: true,
-            fails_yet: false,
-            on_the_way,
-        }
-    }
+impl Teller for ShopTeller<'_> {
+    type Cover = Cover;
 
-    fn all(&mut self, script: &Script) -> Result<(), String> {
+    fn all(&mut self) -> Result<(), String> {
+        let script = self.script;
         let rounds: BTreeSet<usize> = script.atoms.iter().map(|(round, _)| *round).collect();
         for round in rounds {
             let atoms: Vec<&Atom> = script.atoms.iter().filter(|(at, _)| *at == round).map(|(_, atom)| atom).collect();
@@ -109,29 +52,47 @@ impl Teller {
         self.end()
     }
 
-    fn say(&mut self, line: &str) {
-        (self.on_the_way)(line);
-        writeln!(self.story, "{line}").expect("a string");
+    fn told(self) -> (Cover, String) {
+        (self.cover, self.on.story())
     }
+}
 
-    /// What a command said is heard on the way, and not kept.
-    fn overhear(&self, ran: &Ran) {
-        (self.on_the_way)(&format!("{}{}", ran.err, ran.out));
+impl<'s> ShopTeller<'s> {
+    pub(crate) fn new(script: &'s Script, hears: Hears) -> Self {
+        let shop = Shop::start(script.tight);
+        let rig = Rig::with(&[("shop.yaml", &shop.text()), ("boot.sh", &shop.boot())], script.settings());
+        failed_imports(&rig, script.failed_images);
+        let mut on = Stage::new(rig, Watch::new(script.tight), script.remote, hears);
+        on.say(&format!(
+            "seed {}, remote {}, {:?}, {} failed images of others",
+            script.seed, script.remote, script.tight, script.failed_images
+        ));
+        Self {
+            script,
+            on,
+            good: shop.clone(),
+            start: shop.clone(),
+            shop,
+            serial: 0,
+            cover: Cover { stories: 1, ..Cover::default() },
+            clear_sight: true,
+            fails_yet: false,
+        }
     }
 
     fn change_to(&mut self, shop: Shop) {
         if shop != self.shop {
-            self.say(&format!("edit to {shop:?}"));
+            self.on.say(&format!("edit to {shop:?}"));
         }
-        self.rig.write("shop.yaml", &shop.text());
-        self.rig.write("boot.sh", &shop.boot());
+        self.on.rig.write("shop.yaml", &shop.text());
+        self.on.rig.write("boot.sh", &shop.boot());
         self.shop = shop;
     }
 
     fn round(&mut self, atoms: &[&Atom]) -> Result<(), String> {
         self.cover.rounds += 1;
         // Where reads still lag since the round before, this one does not begin with a clear sight.
-        self.clear_sight = !self.wire.lags(&self.rig);
+        self.clear_sight = !self.on.wire.lags(&self.on.rig);
         let mut verb = None;
         let mut shop = self.shop.clone();
         let mut faultless = self.clear_sight;
@@ -139,18 +100,18 @@ impl Teller {
             match atom {
                 Atom::Edit(edit) => shop = shop.edited(*edit),
                 Atom::Deed(deed) => {
-                    let words = deed.done(&self.rig);
-                    self.say(&words);
+                    let words = deed.done(&self.on.rig);
+                    self.on.say(&words);
                     self.cover.deeds += 1;
                     // What was accepted a moment ago is awaited, should somebody delete it.
-                    faultless &= !self.remote && !deed.takes_its_time();
+                    faultless &= !self.on.remote && !deed.takes_its_time();
                 }
-                Atom::Wait(ms) => self.rig.wait_ms(*ms),
+                Atom::Wait(ms) => self.on.rig.wait_ms(*ms),
                 Atom::Failure(failure) => {
-                    let injection = failure.injection(&self.rig);
-                    self.say(&format!("{injection:?}"));
+                    let injection = failure.injection(&self.on.rig);
+                    self.on.say(&format!("{injection:?}"));
                     *self.cover.failures.entry(Failure::word(&injection)).or_default() += 1;
-                    self.rig.cloud().inject(injection);
+                    self.on.rig.cloud().inject(injection);
                     faultless = false;
                 }
                 Atom::Verb(word) => verb = Some(*word),
@@ -158,9 +119,9 @@ impl Teller {
             }
         }
         // What somebody is about to delete is gone then.
-        self.rig.wait_ms(20_000);
+        self.on.rig.wait_ms(20_000);
         self.change_to(shop);
-        let mut before = serving(&self.rig);
+        let mut before = serving(&self.on.rig);
         self.expect_served(before, verb);
         for run in 0..RUNS {
             let here: Vec<&Atom> = atoms.iter().copied().filter(|atom| belongs(atom, run)).collect();
@@ -168,13 +129,13 @@ impl Teller {
                 self.troubled(&here, if run == 0 { verb } else { None }, before)?;
             }
             if run == 0 && matches!(verb, Some(Verb::Destroy | Verb::DestroyPart(_))) {
-                before = before.min(serving(&self.rig));
+                before = before.min(serving(&self.on.rig));
                 self.expect_served(before, None);
             }
         }
-        self.wire.arm(None);
-        self.wire.limit(None);
-        self.wire.slow_down(Vec::new());
+        self.on.wire.arm(None);
+        self.on.wire.limit(None);
+        self.on.wire.slow_down(Vec::new());
         self.expect_served(before, None);
         // What the cloud was asked to fail it may fail in a later round.
         self.fails_yet |= atoms.iter().any(|atom| matches!(atom, Atom::Failure(_)));
@@ -187,11 +148,11 @@ impl Teller {
             Some(Verb::Destroy | Verb::DestroyPart(_)) => 0,
             Some(Verb::Part(_) | Verb::Saved | Verb::Refresh) | None => {
                 // Those that stay may be the ones that somebody switched off.
-                let stay = self.shop.serving().saturating_sub(idle(&self.rig));
+                let stay = self.shop.serving().saturating_sub(idle(&self.on.rig));
                 before.min(stay).saturating_sub(self.shop.most)
             }
         };
-        self.watch.expect(fewest);
+        self.on.watch.expect(fewest);
     }
 
     /// A run in which something may go wrong.
@@ -220,28 +181,28 @@ impl Teller {
             }
             Some(Verb::Refresh) => "refresh --auto-approve".to_owned(),
             Some(Verb::Saved) => {
-                let saved = self.rig.run("plan --cancel-undeclared-shares --out saved.plan");
+                let saved = self.on.rig.run("plan --cancel-undeclared-shares --out saved.plan");
                 if saved.exit == Exit::Done { "apply saved.plan".to_owned() } else { APPLY.to_owned() }
             }
         };
-        self.wire.arm(traps);
-        self.wire.slow_down(trips);
-        self.wire.limit(room.map(|room| room + self.pages()));
-        self.watch.begins();
-        let ran = self.wire.run(&self.rig, &args, self.remote);
-        let sprung = self.wire.sprung();
-        self.say(&format!("{args}, ran into {sprung:?}, room {room:?}: {:?}", ran.as_ref().map(|ran| ran.exit)));
-        self.cover.ran(verb.map_or("apply", Verb::word), &sprung, self.wire.met());
+        self.on.wire.arm(traps);
+        self.on.wire.slow_down(trips);
+        self.on.wire.limit(room.map(|room| room + self.on.pages()));
+        self.on.watch.begins();
+        let ran = self.on.wire.run(&self.on.rig, &args, self.on.remote);
+        let sprung = self.on.wire.sprung();
+        self.on.say(&format!("{args}, ran into {sprung:?}, room {room:?}: {:?}", ran.as_ref().map(|ran| ran.exit)));
+        self.cover.ran(verb.map_or("apply", Verb::word), &sprung, self.on.wire.met());
         self.clear_sight &=
             !sprung.iter().any(|trap| matches!(trap, Trap::Call(_, fate) | Trap::Change(_, fate) if blurs(*fate)));
-        self.rig.go_on();
-        let stolen = self.stolen()?;
+        self.on.rig.go_on();
+        let stolen = self.on.stolen()?;
         match ran {
-            None => self.rig.wait_ms(1_000),
+            None => self.on.rig.wait_ms(1_000),
             Some(ran) => {
-                self.overhear(&ran);
-                self.quiet(&ran)?;
-                self.truly_failed()?;
+                self.on.overhear(&ran);
+                self.on.quiet(&ran, &self.secrets())?;
+                self.on.truly_failed()?;
                 if room.is_some() && format!("{}{}", ran.out, ran.err).contains("disk is full") {
                     self.cover.full += 1;
                 }
@@ -255,64 +216,7 @@ impl Teller {
                 }
             }
         }
-        self.unbroken()
-    }
-
-    /// Whether somebody took the lock over. Then nothing was written since, and the lock is given back.
-    fn stolen(&self) -> Result<bool, String> {
-        let Some(thief) = self.wire.thief() else { return Ok(false) };
-        let (fence, then) = thief.took;
-        let mut store = SqliteStore::open(&thief.file).map_err(|fault| fault.to_string())?.ok_or("no state")?;
-        if store.load().map_err(|fault| fault.to_string())? != then {
-            return Err("whoever lost the lock has written to the state".into());
-        }
-        store.unlock(fence).map_err(|fault| fault.to_string())?;
-        Ok(true)
-    }
-
-    /// How many pages the file of the state has.
-    fn pages(&self) -> u32 {
-        let file = self.rig.dir().join("state").join("default.db");
-        let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
-        u32::try_from(bytes / 4096).expect("small")
-    }
-
-    fn unbroken(&self) -> Result<(), String> {
-        let broken = self.watch.broken();
-        if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
-    }
-
-    /// What is said holds no secret, and does not contradict itself.
-    fn quiet(&self, ran: &Ran) -> Result<(), String> {
-        for secret in self.secrets() {
-            if holds(ran.out.as_bytes(), &secret) || holds(ran.err.as_bytes(), &secret) {
-                return Err(format!("{secret:?} is said:\n{}{}", ran.out, ran.err));
-            }
-        }
-        if ran.err.contains("self-check") {
-            return Err(format!("the second opinion differs:\n{}{}", ran.out, ran.err));
-        }
-        Ok(())
-    }
-
-    /// What the state has as failed, the cloud does not have as well: one of a batch fails by itself.
-    fn truly_failed(&self) -> Result<(), String> {
-        if !self.rig.dir().join("state").join("default.db").exists() {
-            return Ok(());
-        }
-        let state = state(&self.rig);
-        let holdings = self.rig.holdings();
-        let rows = state["objects"].as_array().into_iter().flatten().filter(|row| row["status"] == "failed");
-        for row in rows {
-            let word = |key: &str| row[key].as_str().unwrap_or_default();
-            let Some(held) = holdings.of(OWNER, word("region")) else { continue };
-            let runs = held.instances.get(word("id")).is_some_and(|one| one.state == "RUNNING");
-            let normal = held.images.get(word("id")).is_some_and(|image| image.state == "NORMAL");
-            if runs || normal {
-                return Err(format!("{} is failed in the state, and {} is well", word("address"), word("id")));
-            }
-        }
-        Ok(())
+        self.on.unbroken()
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -326,9 +230,9 @@ impl Teller {
             self.good = self.shop.clone();
             return Ok(());
         }
-        self.say("refused");
+        self.on.say("refused");
         self.change_to(self.good.clone());
-        self.watch.expect(0);
+        self.on.watch.expect(0);
         if self.rest(faultless)? {
             return Ok(());
         }
@@ -339,18 +243,18 @@ impl Teller {
             self.good = self.start.clone();
             return Ok(());
         }
-        let ran = self.rig.run("plan --cancel-undeclared-shares");
+        let ran = self.on.rig.run("plan --cancel-undeclared-shares");
         Err(format!("not even the first config is taken any more:\n{}\n{}", ran.out, ran.err))
     }
 
     /// Images of others go.
     fn make_room(&mut self) {
-        let images = self.rig.images(GZ);
+        let images = self.on.rig.images(GZ);
         for (_, id) in images.iter().filter(|(name, _)| name.starts_with("theirs-")) {
             let body = serde_json::json!({"ImageIds": [id], "DeleteBindedSnap": true});
-            self.rig.ask(OWNER, GZ, "DeleteImages", &body);
+            self.on.rig.ask(OWNER, GZ, "DeleteImages", &body);
         }
-        self.rig.wait_ms(20_000);
+        self.on.rig.wait_ms(20_000);
         // A fleet that is protected is given up.
         self.change_to(self.good.unprotected());
     }
@@ -360,28 +264,28 @@ impl Teller {
     fn rest(&mut self, faultless: bool) -> Result<bool, String> {
         for turn in 0..MOST_APPLIES {
             let plan =
-                if faultless { self.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
-            let mark = self.rig.mark();
-            self.watch.begins();
-            let ran = self.wire.run(&self.rig, APPLY, self.remote).ok_or("nobody dies any more")?;
-            self.overhear(&ran);
-            self.say(&format!("apply: {:?}", ran.exit));
-            self.quiet(&ran)?;
-            self.truly_failed()?;
-            self.unbroken()?;
+                if faultless { self.on.rig.run("plan --json --cancel-undeclared-shares").out } else { String::new() };
+            let mark = self.on.rig.mark();
+            self.on.watch.begins();
+            let ran = self.on.wire.run(&self.on.rig, APPLY, self.on.remote).ok_or("nobody dies any more")?;
+            self.on.overhear(&ran);
+            self.on.say(&format!("apply: {:?}", ran.exit));
+            self.on.quiet(&ran, &self.secrets())?;
+            self.on.truly_failed()?;
+            self.on.unbroken()?;
             self.within_quotas(mark, &ran)?;
             match ran.exit {
                 Exit::Done => {
                     if faultless && turn == 0 {
                         let plan: serde_json::Value = serde_json::from_str(&plan).map_err(|error| error.to_string())?;
-                        let made = serde_json::to_value(self.rig.mutations(mark)).expect("counts");
+                        let made = serde_json::to_value(self.on.rig.mutations(mark)).expect("counts");
                         if plan["calls"]["by_action"] != made {
                             return Err(format!("foretold {}, made {made}", plan["calls"]["by_action"]));
                         }
                     }
-                    self.wire.land(&self.rig);
-                    self.rig.wait_ms(REST_MS);
-                    if self.rig.run("plan --detailed-exitcode").exit == Exit::Done {
+                    self.on.wire.land(&self.on.rig);
+                    self.on.rig.wait_ms(REST_MS);
+                    if self.on.rig.run("plan --detailed-exitcode").exit == Exit::Done {
                         return self.is_right().map(|()| true);
                     }
                 }
@@ -392,8 +296,8 @@ impl Teller {
                 Exit::Config | Exit::Infeasible | Exit::Guard => {
                     // What an interrupted run left is settled first: a launch by the same request, for one.
                     let settled = ran.err.contains("had left open is settled");
-                    if !settled && self.rig.mutations(mark) != counts(&[]) {
-                        return Err(format!("refused, and half done: {:?}\n{}", self.rig.mutations(mark), ran.err));
+                    if !settled && self.on.rig.mutations(mark) != counts(&[]) {
+                        return Err(format!("refused, and half done: {:?}\n{}", self.on.rig.mutations(mark), ran.err));
                     }
                     return self.rightly_refused(&ran).map(|()| false);
                 }
@@ -408,9 +312,9 @@ impl Teller {
                 }
             }
             // What somebody deleted by hand is on its way out for a while.
-            self.rig.wait_ms(1_000 << turn);
+            self.on.rig.wait_ms(1_000 << turn);
         }
-        let (last, plan) = (self.rig.run(APPLY), self.rig.run("plan"));
+        let (last, plan) = (self.on.rig.run(APPLY), self.on.rig.run("plan"));
         Err(format!("does not come to rest:\n{}{}\n{}{}", last.out, last.err, plan.out, plan.err))
     }
 
@@ -431,7 +335,7 @@ impl Teller {
 
     fn within_quotas(&self, mark: usize, ran: &Ran) -> Result<(), String> {
         let quota = |code: &str| code.contains("Quota") || code.starts_with("LimitExceeded");
-        let refused = self.rig.since(mark).into_iter().find(|entry| entry.code.as_deref().is_some_and(quota));
+        let refused = self.on.rig.since(mark).into_iter().find(|entry| entry.code.as_deref().is_some_and(quota));
         match refused {
             Some(entry) if self.clear_sight => {
                 Err(format!("a quota was in the way: {entry:?}\n{}{}", ran.out, ran.err))
@@ -444,23 +348,23 @@ impl Teller {
     fn is_right(&mut self) -> Result<(), String> {
         let theirs: Vec<String> = [GZ, "ap-shanghai", "ap-beijing"]
             .iter()
-            .flat_map(|region| self.rig.images(region))
+            .flat_map(|region| self.on.rig.images(region))
             .filter(|(name, _)| name.starts_with("theirs-"))
             .map(|(_, id)| id)
             .collect();
-        let faults: Vec<String> = faults_but_shares(&self.rig)
+        let faults: Vec<String> = faults_but_shares(&self.on.rig)
             .into_iter()
             .filter(|fault| !theirs.iter().any(|id| fault.contains(id)))
             .collect();
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        self.rig.expect_in_step();
-        let leaks = leaks(&self.rig, &self.secrets());
+        self.on.rig.expect_in_step();
+        let leaks = leaks(&self.on.rig, &self.secrets());
         if !leaks.is_empty() {
             return Err(leaks.join("; "));
         }
-        let serial = state(&self.rig)["serial"].as_u64().unwrap_or(0);
+        let serial = state(&self.on.rig)["serial"].as_u64().unwrap_or(0);
         if serial < self.serial {
             return Err(format!("the serial went from {} to {serial}", self.serial));
         }
@@ -470,26 +374,26 @@ impl Teller {
 
     /// Everything is destroyed, and nothing is left.
     fn end(&mut self) -> Result<(), String> {
-        self.watch.expect(0);
+        self.on.watch.expect(0);
         self.change_to(self.shop.unprotected());
         if !self.rest(false)? {
             self.make_room();
         }
         for _ in 0..MOST_APPLIES {
             let args = "destroy --auto-approve --cancel-undeclared-shares";
-            let ran = self.wire.run(&self.rig, args, self.remote).ok_or("nobody dies any more")?;
-            self.say(&format!("destroy: {:?}", ran.exit));
+            let ran = self.on.wire.run(&self.on.rig, args, self.on.remote).ok_or("nobody dies any more")?;
+            self.on.say(&format!("destroy: {:?}", ran.exit));
             if ran.exit == Exit::Done {
                 break;
             }
-            self.say(&format!("{}{}", ran.out, ran.err));
+            self.on.say(&format!("{}{}", ran.out, ran.err));
             // Others may be at something that takes its time, a reset say; nobody types it again within the second.
-            self.rig.wait_ms(60_000);
+            self.on.rig.wait_ms(60_000);
         }
-        self.wire.land(&self.rig);
-        self.rig.wait_ms(REST_MS);
-        self.unbroken()?;
-        let holdings = self.rig.holdings();
+        self.on.wire.land(&self.on.rig);
+        self.on.rig.wait_ms(REST_MS);
+        self.on.unbroken()?;
+        let holdings = self.on.rig.holdings();
         for holding in holdings.0.values().flat_map(std::collections::BTreeMap::values) {
             let gone = ["LAUNCH_FAILED", "SHUTDOWN"];
             let left = holding.instances.values().filter(|one| !gone.contains(&one.state.as_str())).count();
@@ -499,7 +403,7 @@ impl Teller {
                 return Err(format!("something is left: {holdings:#?}"));
             }
         }
-        let listed = self.rig.addrs();
+        let listed = self.on.rig.addrs();
         if listed.is_empty() { Ok(()) } else { Err(format!("the state still lists {listed:?}")) }
     }
 }

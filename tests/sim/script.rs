@@ -7,8 +7,12 @@ use fleetwright::cloud::embedded::Settings;
 use fleetwright::model::desired::Latency;
 use fleetwright::model::limits::Limits;
 
+use super::cover::Cover;
 use super::hands::{Deed, Failure};
+use super::run::ShopTeller;
 use super::shop::{Edit, Tight};
+use super::stage::{Hears, Wrong, tell};
+use super::story::Story;
 use crate::crash::wire::{Cut, Fate, Tail, Trap, When};
 
 /// Numbers out of a seed (SplitMix64).
@@ -125,25 +129,6 @@ pub(crate) struct Script {
 pub(crate) const RUNS: usize = 3;
 
 impl Script {
-    /// The story of a seed.
-    pub(crate) fn of(seed: u64) -> Self {
-        let mut dice = Dice(seed ^ 0x5eed_0f5e_ed0f_5eed);
-        let remote = dice.one_in(2);
-        let tight = Tight {
-            images_per_region: [10, 10, 5, 4, 3][dice.roll(5)],
-            accounts_per_image: [50, 3, 2][dice.roll(3)],
-            instances_per_zone: [1000, 8, 5][dice.roll(3)],
-        };
-        // Room for one image is left in any case.
-        let failed_images = if tight.images_per_region < 10 { Dice(seed ^ 0xfa11).of(&[0, 0, 1, 2]) } else { 0 };
-        let mut atoms = Vec::new();
-        // The very first apply is the first round.
-        for round in 0..2 + dice.roll(4) {
-            scene(&mut dice, round, remote, &mut atoms);
-        }
-        Self { seed, remote, tight, failed_images, atoms }
-    }
-
     /// The cloud that it plays in.
     pub(crate) fn settings(&self) -> Settings {
         let mut dice = Dice(self.seed ^ 0xc10d);
@@ -165,11 +150,45 @@ impl Script {
             ..Settings::new(latency, limits, self.seed)
         }
     }
+}
 
-    /// The story with these of its atoms only.
-    pub(crate) fn only(&self, kept: &[usize]) -> Self {
+impl Story for Script {
+    type Cover = Cover;
+    const TEST: &'static str = "sim::stories";
+
+    fn of(seed: u64) -> Self {
+        let mut dice = Dice(seed ^ 0x5eed_0f5e_ed0f_5eed);
+        let remote = dice.one_in(2);
+        let tight = Tight {
+            images_per_region: [10, 10, 5, 4, 3][dice.roll(5)],
+            accounts_per_image: [50, 3, 2][dice.roll(3)],
+            instances_per_zone: [1000, 8, 5][dice.roll(3)],
+        };
+        // Room for one image is left in any case.
+        let failed_images = if tight.images_per_region < 10 { Dice(seed ^ 0xfa11).of(&[0, 0, 1, 2]) } else { 0 };
+        let mut atoms = Vec::new();
+        // The very first apply is the first round.
+        for round in 0..2 + dice.roll(4) {
+            scene(&mut dice, round, remote, &mut atoms);
+        }
+        Self { seed, remote, tight, failed_images, atoms }
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn atoms(&self) -> Vec<String> {
+        self.atoms.iter().map(|(round, atom)| format!("round {round}, {atom:?}")).collect()
+    }
+
+    fn only(&self, kept: &[usize]) -> Self {
         let atoms = kept.iter().filter_map(|n| self.atoms.get(*n).cloned()).collect();
         Self { atoms, ..self.clone() }
+    }
+
+    fn tell(&self, hears: Hears) -> Result<Cover, Box<Wrong>> {
+        tell(ShopTeller::new(self, hears))
     }
 }
 
@@ -212,13 +231,17 @@ fn scene(dice: &mut Dice, round: usize, remote: bool, atoms: &mut Vec<(usize, At
             add(Atom::Room(run, u32::try_from(dice.roll(12)).expect("small")));
         }
         if dice.one_in(2) {
-            let trips = (0..7).map(|_| Trip { there_ms: trip(dice), back_ms: trip(dice) }).collect();
-            add(Atom::Slow(run, trips));
+            add(Atom::Slow(run, trips(dice)));
         }
         if run > 0 && dice.one_in(6) {
             add(Atom::Second(run, Edit { what: dice.roll(Edit::KINDS), to: dice.roll(60) }));
         }
     }
+}
+
+/// How long the calls of a run take, in turn.
+pub(super) fn trips(dice: &mut Dice) -> Vec<Trip> {
+    (0..7).map(|_| Trip { there_ms: trip(dice), back_ms: trip(dice) }).collect()
 }
 
 fn trip(dice: &mut Dice) -> i64 {
@@ -232,7 +255,7 @@ fn place(dice: &mut Dice) -> usize {
     dice.roll(most)
 }
 
-fn trap(dice: &mut Dice, remote: bool) -> Trap {
+pub(super) fn trap(dice: &mut Dice, remote: bool) -> Trap {
     let at = place(dice);
     match dice.roll(10) {
         0 => Trap::Write(at, false),

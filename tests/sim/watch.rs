@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::embedded::Embedded;
-use fleetwright::cloud::embedded::inspect::InstanceHeld;
+use fleetwright::cloud::embedded::inspect::{Holding, InstanceHeld};
 use fleetwright::model::Millis;
 use fleetwright::model::naming::{BUILDER, TAG_KEY};
 use fleetwright::model::update::Check;
@@ -16,7 +16,7 @@ use crate::rig::{OWNER, Rig};
 use crate::sim::shop::Tight;
 
 /// What the names of the fleet begin with that is to stay available.
-const FLEET: &str = "shop-default-web-";
+pub(crate) const FLEET: &str = "shop-default-web-";
 
 /// How many instances of a fleet there may be at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +41,23 @@ pub(crate) type Fleets = BTreeMap<String, Bounds>;
 #[derive(Clone)]
 pub(crate) struct Watch(Arc<Mutex<Seen>>);
 
+/// Which instances serve, of those that run.
+#[derive(Clone, Debug)]
+pub(crate) enum Serving {
+    /// All of them.
+    Running,
+    /// Those that answer.
+    Answering(Check),
+    /// All of them, for they may fall ill by themselves before anybody knows; but of those that do answer none is taken
+    /// away where there are too few.
+    FallingIll(Check),
+}
+
 struct Seen {
     fleets: Fleets,
-    /// What an instance has to answer to be one that serves; without, it only has to run.
-    check: Option<Check>,
+    serving: Serving,
+    /// How many of each fleet answered before the call that is under way.
+    answered: BTreeMap<String, usize>,
     tight: Option<Tight>,
     /// Of each image that somebody was put out of in this run: how many it was shared with before.
     put_out: BTreeMap<String, usize>,
@@ -61,19 +74,20 @@ impl Watch {
 
     /// Whoever looks on from the start that fleets keep within their bounds.
     pub(crate) fn over(fleets: Fleets) -> Self {
-        let (put_out, broken) = (BTreeMap::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Seen { fleets, check: None, tight: None, put_out, broken })))
+        let (answered, put_out) = (BTreeMap::new(), BTreeMap::new());
+        let seen = Seen { fleets, serving: Serving::Running, answered, tight: None, put_out, broken: Vec::new() };
+        Self(Arc::new(Mutex::new(seen)))
     }
 
-    /// From now on these are the bounds, and this is what an instance has to answer.
-    pub(crate) fn bound(&self, fleets: Fleets, check: Option<Check>) {
+    /// From now on these are the bounds, and these instances serve.
+    pub(crate) fn bound(&self, fleets: Fleets, serving: Serving) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (seen.fleets, seen.check) = (fleets, check);
+        (seen.fleets, seen.serving) = (fleets, serving);
     }
 
     /// From now on so many of the fleet must serve.
     pub(crate) fn expect(&self, fewest: usize) {
-        self.bound(Fleets::from([(FLEET.to_owned(), Bounds::at_least(fewest))]), None);
+        self.bound(Fleets::from([(FLEET.to_owned(), Bounds::at_least(fewest))]), Serving::Running);
     }
 
     /// A run begins.
@@ -89,9 +103,10 @@ impl Watch {
     /// What looks on.
     pub(crate) fn looks_on(&self) -> Box<LooksOn> {
         let seen = Arc::clone(&self.0);
-        Box::new(move |cloud, now, call, result| {
+        Box::new(move |cloud, now, call, answered| {
             if call.body.mutates() {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(result) = answered else { return seen.count(cloud, now, call) };
                 let broken = look(cloud, now, call, result, &seen);
                 seen.broken.extend(broken);
                 let hasty = result.is_ok().then(|| seen.shares(cloud, now, call)).flatten();
@@ -106,6 +121,18 @@ pub(crate) fn serving(rig: &Rig) -> usize {
     let holdings = rig.holdings();
     let held = holdings.of(OWNER, GZ);
     held.into_iter().flat_map(|held| held.instances.values()).filter(|one| serves(FLEET, one)).count()
+}
+
+/// How many instances of the fleet serve, and answer.
+pub(crate) fn well(rig: &Rig, check: &Check) -> usize {
+    answering(&rig.cloud(), rig.now_ms(), rig.holdings().of(OWNER, GZ), FLEET, check)
+}
+
+/// How many instances of the fleet there are, or will be.
+pub(crate) fn there(rig: &Rig) -> usize {
+    let holdings = rig.holdings();
+    let held = holdings.of(OWNER, GZ);
+    held.into_iter().flat_map(|held| held.instances.values()).filter(|one| belongs(FLEET, one) && is_there(one)).count()
 }
 
 /// How many instances of the fleet are switched off, which is left as it is where somebody else did it.
@@ -132,6 +159,26 @@ fn serves(fleet: &str, one: &InstanceHeld) -> bool {
 }
 
 impl Seen {
+    /// Whether an instance that runs is one that serves.
+    fn counts(&self, cloud: &Embedded, now: Millis, id: &str) -> bool {
+        match &self.serving {
+            Serving::Running | Serving::FallingIll(_) => true,
+            Serving::Answering(check) => cloud.probe(now, GZ, id, check).is_ok(),
+        }
+    }
+
+    /// Before something may be taken down: how many there are to be taken down that would be missed.
+    fn count(&mut self, cloud: &Embedded, now: Millis, call: &Call) {
+        let Serving::FallingIll(check) = &self.serving else { return };
+        if !takes_down(&call.body) || call.region.as_str() != GZ {
+            return;
+        }
+        let holdings = cloud.holdings(now).expect("holdings");
+        let held = holdings.of(OWNER, GZ);
+        let count = |fleet: &String| (fleet.clone(), answering(cloud, now, held, fleet, check));
+        self.answered = self.fleets.keys().map(count).collect();
+    }
+
     /// Nobody is put out before others are let in, where there is room for all at once.
     fn shares(&mut self, cloud: &Embedded, now: Millis, call: &Call) -> Option<String> {
         let Body::ShareImage { image, accounts, cancel } = &call.body else { return None };
@@ -149,15 +196,25 @@ impl Seen {
     }
 }
 
-fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Fault>, seen: &Seen) -> Option<String> {
-    let takes_down = matches!(
-        call.body,
+/// How many instances of a fleet serve and answer.
+fn answering(cloud: &Embedded, now: Millis, held: Option<&Holding>, fleet: &str, check: &Check) -> usize {
+    let instances = held.into_iter().flat_map(|held| &held.instances);
+    instances.filter(|(id, one)| serves(fleet, one) && cloud.probe(now, GZ, id, check).is_ok()).count()
+}
+
+fn takes_down(body: &Body) -> bool {
+    matches!(
+        body,
         Body::TerminateInstances { .. }
             | Body::ResetInstance { .. }
             | Body::StopInstances { .. }
             | Body::ResizeInstance { .. }
             | Body::CreateImage { .. }
-    );
+    )
+}
+
+fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Fault>, seen: &Seen) -> Option<String> {
+    let takes_down = takes_down(&call.body);
     let deletes = matches!(call.body, Body::DeleteImages { .. });
     let launches = matches!(call.body, Body::RunInstances { .. });
     if result.is_err() || !(takes_down || deletes || launches) {
@@ -189,11 +246,15 @@ fn look(cloud: &Embedded, now: Millis, call: &Call, result: &Result<Answer, Faul
             let most = bounds.most;
             return (there > most).then(|| format!("after {action} {there} instances of {fleet} are there, of {most}"));
         }
-        let answers = |id: &str| {
-            let probe = |check| cloud.probe(now, GZ, id, check).is_ok();
-            seen.check.as_ref().is_none_or(probe)
+        let serve = instances().filter(|(id, one)| serves(fleet, one) && seen.counts(cloud, now, id)).count();
+        let untouched = |check| {
+            let answer = answering(cloud, now, held, fleet, check);
+            seen.answered.get(fleet).is_some_and(|before| *before <= answer)
         };
-        let serve = instances().filter(|(id, one)| serves(fleet, one) && answers(id)).count();
+        match &seen.serving {
+            Serving::FallingIll(check) if untouched(check) => return None,
+            Serving::Running | Serving::Answering(_) | Serving::FallingIll(_) => {}
+        }
         let fewest = bounds.fewest;
         (serve < fewest).then(|| format!("after {action} {serve} instances of {fleet} serve, and {fewest} should"))
     })

@@ -21,26 +21,23 @@ struct Known<'a> {
     /// The ids of the same, by address and generation.
     ids: BTreeMap<(&'a Addr, u32), &'a InstanceId>,
     seen: BTreeMap<&'a InstanceId, &'a Instance>,
-    /// Slots of which several instances are recorded, one of them seen to be good.
-    serving: BTreeSet<&'a Addr>,
+    /// Slots of which several instances are recorded, and how many of them serve.
+    several: BTreeMap<&'a Addr, usize>,
 }
 
 impl Known<'_> {
-    /// Whether what a step is about is an instance that a rollout made and that nothing has seen to be good, while another
-    /// one of its slot serves.
-    fn is_surplus(&self, target: &Target) -> bool {
-        let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
-        let id = self.ids.get(&(&target.addr, target.generation));
-        let row = id.and_then(|id| self.recorded.get(*id));
-        row.is_some_and(|row| on_trial(row)) && self.serving.contains(&target.addr)
+    /// Whether what a step is about does not serve: it was seen switched off, or no gate has seen it yet. Its id may be told
+    /// by an earlier step: the state has it.
+    fn is_out(&self, target: &Target) -> bool {
+        let Some(id) = self.ids.get(&(&target.addr, target.generation)) else { return false };
+        let off = |seen: &&Instance| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping);
+        self.seen.get(*id).is_some_and(off) || self.recorded.get(*id).is_some_and(|row| on_trial(row))
     }
+}
 
-    /// Whether what a step is about was seen switched off. Its id may be told by an earlier step: the state has it.
-    fn is_off(&self, target: &Target) -> bool {
-        let id = self.ids.get(&(&target.addr, target.generation));
-        let seen = id.and_then(|id| self.seen.get(*id));
-        seen.is_some_and(|seen| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping))
-    }
+/// Whether a rollout has still to see an instance.
+fn on_trial(row: &Object) -> bool {
+    matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial)
 }
 
 /// Looks for what must never happen to an instance.
@@ -51,7 +48,7 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     let recorded: BTreeMap<&InstanceId, &Object> =
         rows.filter_map(|row| Some((row.cloud_id.instance()?, row))).filter(|(id, _)| acted_on.contains(id)).collect();
     let known = Known {
-        serving: serving(input),
+        several: several(input),
         ids: recorded.iter().map(|(id, row)| ((&row.addr, row.generation), *id)).collect(),
         recorded,
         seen: listed
@@ -66,25 +63,26 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     available(plan, input, waits, &known, wrong);
 }
 
-/// Slots of which there are several instances, one of them seen to be good. They stand together in a state.
-fn serving<'a>(input: &PlanInput<'a>) -> BTreeSet<&'a Addr> {
-    let mut good: BTreeSet<&Addr> = BTreeSet::new();
-    let mut tried: BTreeSet<&Addr> = BTreeSet::new();
-    for row in &input.recorded.objects {
-        if matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial) {
-            tried.insert(&row.addr);
+/// Slots of which there are several instances, with how many of them serve. They stand together in a state.
+fn several<'a>(input: &PlanInput<'a>) -> BTreeMap<&'a Addr, usize> {
+    let rows = &input.recorded.objects;
+    let pairs = rows.iter().zip(rows.iter().skip(1));
+    let mut serve: BTreeMap<&Addr, usize> =
+        pairs.filter(|(one, next)| one.addr == next.addr).map(|(one, _)| (&one.addr, 0)).collect();
+    if serve.is_empty() {
+        return serve;
+    }
+    for row in rows.iter().filter(|row| !on_trial(row)) {
+        let seen = row.cloud_id.instance().and_then(|id| input.observed.instance_there(&row.region, id));
+        if let (Some(serve), true) = (serve.get_mut(&row.addr), seen.is_some_and(runs)) {
+            *serve += 1;
         }
     }
-    if tried.is_empty() {
-        return good;
-    }
-    for row in &input.recorded.objects {
-        let proven = matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if !spec.on_trial);
-        if proven && tried.contains(&row.addr) {
-            good.insert(&row.addr);
-        }
-    }
-    good
+    serve
+}
+
+fn runs(seen: &Instance) -> bool {
+    seen.state == InstanceState::Running
 }
 
 /// The instances that calls are about, which are few of all that are there.
@@ -258,19 +256,27 @@ fn available(
 fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Outage>> {
     let mut away: BTreeMap<(&Block, u32), Outage> = BTreeMap::new();
     let mut back: BTreeSet<(&Block, u32)> = BTreeSet::new();
+    let mut serve = known.several.clone();
     for step in &plan.steps {
         let (goes, returns) = turns(step, known);
         for target in step.targets.iter().filter(|_| goes || returns) {
             let Some(slot) = target.addr.slot else { continue };
-            if goes && (succeeded(plan, target) || known.is_surplus(target)) {
+            if goes && succeeded(plan, target) {
                 continue;
+            }
+            if let Some(left) = serve.get_mut(&target.addr).filter(|_| goes) {
+                // Nobody misses it while another one of its slot serves.
+                *left -= usize::from(!known.is_out(target)).min(*left);
+                if *left > 0 {
+                    continue;
+                }
             }
             let key = (&target.addr.block, slot);
             if goes || away.contains_key(&key) {
                 let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
                 outage.from = outage.from.min(step.id);
                 outage.to = outage.to.max(step.id);
-                outage.served |= goes && !known.is_off(target);
+                outage.served |= goes && !known.is_out(target);
             }
             if returns {
                 back.insert(key);
@@ -316,8 +322,7 @@ fn turns(step: &Step, known: &Known<'_>) -> (bool, bool) {
         Body::ResetInstance { .. } => (true, true),
         // One that is off does not reboot.
         Body::ModifyInstances { set: InstanceAttr::Hostname(_), instances } => {
-            let runs = |id| known.seen.get(id).is_some_and(|seen| seen.state == InstanceState::Running);
-            (instances.iter().any(runs), true)
+            (instances.iter().any(|id| known.seen.get(id).is_some_and(|seen| runs(seen))), true)
         }
         Body::ModifyInstances { .. }
         | Body::CreateImage { .. }

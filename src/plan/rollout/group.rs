@@ -5,19 +5,74 @@ use std::collections::BTreeMap;
 use super::gate::{self, Place, Watched, gate, hook, hooked};
 use super::groups::launched_first;
 use super::guide::Guide;
+use super::launch::{Purpose, launch};
 use super::replace::{self, Ending, Output, terminate_chunks};
 use super::spec::{Part, Parts};
-use super::{Placed, Rolling, Trial, Work, note_change, power};
+use super::{Creation, Placed, Rolling, Trial, Work, note_change, power};
 use crate::cloud::call::{Arg, StepId};
 use crate::diff::Takes;
 use crate::model::addr::Addr;
 use crate::model::desired::Strategy;
+use crate::model::ids::Zone;
 use crate::model::recorded::Object;
 use crate::model::spec::Power;
 use crate::model::update::Moment;
 use crate::plan::draft::{Draft, detail};
 use crate::plan::fleets::charge_type;
 use crate::plan::types::{Action, Need, Reason};
+
+/// Makes what a fleet lacks; where instances that serve go after that, new ones are looked at first: what nobody has seen
+/// yet is not in service. Answers what has to be over before what follows.
+pub(super) fn make_lacking(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'_>,
+    guide: &Guide,
+    lacking: Vec<Creation>,
+    (before, others_go): (&[Need], bool),
+) -> Vec<Need> {
+    if !(others_go && guide.tries()) {
+        let launched = launch(draft, rolling, lacking, before, Purpose::New);
+        return launched.into_iter().map(Need::Success).collect();
+    }
+    let places: Vec<(u32, u32, Zone)> =
+        lacking.iter().map(|each| (each.slot, each.generation, each.zone.clone())).collect();
+    let launched = launch(draft, rolling, lacking, before, Purpose::Tried);
+    let watched = places.into_iter().filter_map(|(slot, generation, zone)| {
+        let (step, target) = rolling.made.get(&slot).copied()?;
+        Some(Watched {
+            addr: Addr::slot(rolling.block.clone(), slot),
+            generation,
+            id: Arg::Output { step, target },
+            spec: rolling.specs.get(&zone).cloned(),
+            frees: None,
+        })
+    });
+    let watched: Vec<Watched> = watched.collect();
+    if watched.is_empty() {
+        return Vec::new();
+    }
+    let conditions = launched.into_iter().map(Need::Over).collect();
+    let (_, over) = seen(draft, rolling, guide, watched, (conditions, Place { mark: None, ends: true }));
+    over
+}
+
+/// The gate for some instances, and the hook for those that pass it. Answers the gate, and what has to be over before what
+/// follows.
+fn seen(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    guide: &Guide,
+    watched: Vec<Watched>,
+    (conditions, place): (Vec<Need>, Place),
+) -> (StepId, Vec<Need>) {
+    let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
+    let step = gate(draft, rolling, guide, watched, conditions, place);
+    let ready = names.iter().zip(0..);
+    let ready = ready.map(|((addr, n), target)| hooked(addr, *n, Arg::Output { step, target })).collect();
+    let told = hook(draft, rolling, Moment::AfterReady, ready, vec![Need::Success(step)]);
+    let over = std::iter::once(step).chain(told).map(Need::Success).collect();
+    (step, over)
+}
 
 /// One group that is worked on together. Answers what the next group waits for.
 pub(super) fn one_group<'a>(
@@ -126,19 +181,14 @@ pub(super) fn one_group<'a>(
         in_place.push(Placed { work, after: last.filter(|_| resets), needs, parts, hostname, power });
     }
     if guide.tries() && !watched.is_empty() {
-        let seen = watched.len();
-        let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
-        let step = gate(draft, rolling, guide, watched, conditions, place);
-        let ready = names.iter().zip(0..);
-        let ready = ready.map(|((addr, n), target)| hooked(addr, *n, Arg::Output { step, target })).collect();
-        let told = hook(draft, rolling, Moment::AfterReady, ready, vec![Need::Success(step)]);
-        lasts = vec![Need::Success(step)];
-        lasts.extend(told.map(Need::Success));
+        let many = watched.len();
+        let (step, over) = seen(draft, rolling, guide, watched, (conditions, place));
+        lasts = over;
         let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
         for work in &replaced {
             replace::moves(draft, work.row, step);
         }
-        lasts = let_go(draft, rolling, (step, seen), &older, lasts);
+        lasts = let_go(draft, rolling, (step, many), &older, lasts);
         // What is still to be done in place is done to what has passed.
         for placed in in_place.iter_mut().skip(first_placed) {
             placed.needs = vec![Need::Success(step)];

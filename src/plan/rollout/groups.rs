@@ -95,14 +95,19 @@ fn note_round(draft: &mut Draft<'_>, rolling: &Rolling<'_>, round: &[Work<'_>], 
     draft.dues.round(places.values(), ended.values().copied(), stopped, started);
 }
 
-/// How many of a fleet are above its count, and out of service, at the worst moment.
-pub(super) fn at_worst(rolling: &Rolling<'_>, guide: &Guide, cut: &guide::Cut<'_>) -> AtOnce {
-    let mut worst = AtOnce { surge: 0, down: 0 };
+/// How many of a fleet are above its count, and out of service, at the worst moment. A slot that failed before, and may
+/// fail, is out of service still; where its old instance serves on, the new one is above the count. `first`: what comes
+/// before all batches: how many slots that are out of service, and how many whose old instance serves.
+pub(super) fn at_worst(rolling: &Rolling<'_>, guide: &Guide, first: AtOnce, cut: &guide::Cut<'_>) -> AtOnce {
+    let failures = guide.most_failures(rolling);
+    let (mut worst, mut before) = (AtOnce { surge: 0, down: 0 }, first);
     for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
-        let surge = launched_first(rolling, guide, round);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        worst.surge = worst.surge.max(number(surge));
-        worst.down = worst.down.max(number(round.len() - surge));
+        let surge = launched_first(rolling, guide, round);
+        let (surge, down) = (number(surge), number(round.len() - surge));
+        worst.surge = worst.surge.max(surge + before.surge.min(failures));
+        worst.down = worst.down.max(down + before.down.min(failures));
+        before = AtOnce { surge: before.surge + surge, down: before.down + down };
     }
     worst
 }

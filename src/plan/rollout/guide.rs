@@ -366,13 +366,14 @@ pub(super) fn choose(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work
 }
 
 /// Refuses a rollout that leaves fewer in service than the config asks for.
-pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, at_worst: AtOnce) {
+pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guide: &Guide, at_worst: AtOnce) {
     let fleet = rolling.fleet;
     let Some(least) = fleet.update.min_available.map(|least| least.up(fleet.count)) else { return };
     let left = fleet.count.saturating_sub(at_worst.down);
     if left >= least {
         return;
     }
+    let failures = guide.most_failures(rolling);
     let spare = fleet.count.saturating_sub(least);
     let help = match (spare, least > fleet.count) {
         (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
@@ -380,15 +381,17 @@ pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, at_w
             "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there"
                 .to_owned()
         }
-        (spare, false) => format!("set `max_unavailable: {spare}`, or less"),
+        (spare, false) if spare > failures => format!("set `max_unavailable: {}`, or less", spare - failures),
+        (_, false) => "set `max_failures: 0`".to_owned(),
     };
+    let failed = if failures > 0 { ", with those that may fail" } else { "" };
     draft.faults.push(
         Diagnostic::error(
             codes::MIN_AVAILABLE,
             format!("fleet.{} would have {left} instances in service, and is to have {least}", rolling.name),
         )
         .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("min_available"))
-        .why(format!("{} of its {} may be out of service at once", at_worst.down, fleet.count))
+        .why(format!("{} of its {} may be out of service at once{failed}", at_worst.down, fleet.count))
         .help(help),
     );
 }

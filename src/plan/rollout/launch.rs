@@ -1,6 +1,5 @@
 //! Instances that are made, in as few calls as the cloud allows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::replace::Output;
@@ -13,7 +12,7 @@ use crate::model::spec::{ObjectSpec, Power, SlotSpec};
 use crate::plan::draft::{Draft, NewStep, SlotAt, image_fact, settle};
 use crate::plan::floor::Shared;
 use crate::plan::quota;
-use crate::plan::types::{Action, AttrChange, Detail, Effect, Hold, Need, NewObject, Target, Until, Value};
+use crate::plan::types::{Action, AttrChange, Effect, Hold, Need, NewObject, Target, Until, Value};
 
 /// A new instance that is to be off.
 pub(super) struct Launched {
@@ -23,13 +22,24 @@ pub(super) struct Launched {
     spec: Arc<ObjectSpec>,
 }
 
+/// What instances are launched for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Slots that have none.
+    New,
+    /// Slots that have none, and before others go it has to be seen that these are good.
+    Tried,
+    /// Slots whose instances go.
+    Successor,
+}
+
 /// Launches instances: one call for every run of consecutive ordinals in a zone.
 pub(super) fn launch(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
     mut creations: Vec<Creation>,
     needs: &[Need],
-    replaced: Option<&BTreeMap<u32, Arc<Detail>>>,
+    purpose: Purpose,
 ) -> Vec<StepId> {
     creations.sort_by_key(|creation| (rolling.zone_index(&creation.zone), creation.ordinal));
     let mut steps = Vec::new();
@@ -43,7 +53,7 @@ pub(super) fn launch(
             .count();
         let (now, later) = rest.split_at(run);
         rest = later;
-        steps.extend(launch_run(draft, rolling, now, needs, replaced));
+        steps.extend(launch_run(draft, rolling, now, needs, purpose));
     }
     steps
 }
@@ -53,11 +63,10 @@ fn launch_run(
     rolling: &mut Rolling<'_>,
     run: &[Creation],
     needs: &[Need],
-    replaced: Option<&BTreeMap<u32, Arc<Detail>>>,
+    purpose: Purpose,
 ) -> Option<StepId> {
     let first = run.first()?;
-    // What takes the place of something that serves has to be seen to be as good.
-    let specs = if replaced.is_some() && rolling.on_trial { &rolling.trial_specs } else { &rolling.specs };
+    let specs = if purpose != Purpose::New && rolling.on_trial { &rolling.trial_specs } else { &rolling.specs };
     let spec = Arc::clone(specs.get(&first.zone)?);
     let ObjectSpec::Slot(slot_spec) = spec.as_ref() else { return None };
     let region = rolling.fleet.region.clone();
@@ -167,7 +176,7 @@ fn launch_run(
         let addr = Addr::slot(rolling.block.clone(), creation.slot).generation(creation.generation);
         let name = format!("{}{}", rolling.prefix(&creation.zone), creation.ordinal);
         // A replacement is one change, noted with what it replaces.
-        if replaced.is_none() {
+        if purpose != Purpose::Successor {
             let detail = rolling.detail(vec![creation.reason.clone()], shown.clone());
             draft.change(addr, Action::Create, None, &name, &detail);
         }

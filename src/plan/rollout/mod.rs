@@ -31,11 +31,12 @@ use crate::model::ids::{Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, Login, ObjectSpec, Power, SlotSpec};
+use crate::model::update::AtOnce;
 use gate::Place;
-use group::{one_group, try_again};
+use group::{make_lacking, one_group, try_again};
 use groups::{at_worst, groups};
 use guide::Guide;
-use launch::{Launched, launch};
+use launch::{Launched, Purpose, launch};
 use replace::Output;
 use spec::Parts;
 
@@ -326,12 +327,6 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
             draft.dues.launch(&rolling.block, kind, zone, *ordinal);
         }
     }
-    let mut gate: Vec<Need> = Vec::new();
-    for step in launch(draft, &mut rolling, repairs, &before, None) {
-        gate.push(Need::Success(step));
-    }
-    launch(draft, &mut rolling, others, &[], None);
-
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
     if rolling.fleet.update.strategy == Strategy::Auto {
         rolling.chosen = Some(guide::choose(draft, &rolling, &work));
@@ -344,6 +339,7 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
         work.into_iter().partition(|work| rolling.disrupts(work));
     let trials = std::mem::take(&mut rolling.trials);
     let guide = Guide::of(draft, &rolling, &disruptive, &trials);
+    let mut gate: Vec<Need> = Vec::new();
     if guide.tries() {
         rolling.try_out();
         // What is left over from a rollout that was cut short is above the fleet's count as well.
@@ -351,11 +347,17 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
         let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
         gate.extend(gone.into_iter().map(Need::Success));
     }
+    let lacking = if guide.tries() && disrupted { repairs.len() } else { 0 };
+    gate.extend(make_lacking(draft, &mut rolling, &guide, repairs, (&before, disrupted)));
+    launch(draft, &mut rolling, others, &[], Purpose::New);
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);
-    let at_worst = at_worst(&rolling, &guide, &cut);
-    guide.tell(draft, &rolling, (down.len() + trials.len(), &cut), at_worst);
-    guide::check_available(draft, &rolling, at_worst);
+    let tried_above = trials.iter().filter(|trial| trial.older.is_some()).count();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let first = AtOnce { surge: number(tried_above), down: number(lacking + down.len() + trials.len() - tried_above) };
+    let at_worst = at_worst(&rolling, &guide, first, &cut);
+    guide.tell(draft, &rolling, (lacking + down.len() + trials.len(), &cut), at_worst);
+    guide::check_available(draft, &rolling, &guide, at_worst);
     let left = !cut.left.is_empty();
     let nothing_more = down.is_empty() && cut.batches.is_empty();
     if !trials.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::launch::launch;
+use super::launch::{Purpose, launch};
 use super::spec::unprotected;
 use super::{Creation, Going, Rolling, Work, note_change};
 use crate::cloud::call::{Arg, Body, InstanceAttr, MAX_BATCH, StepId};
@@ -78,12 +78,10 @@ pub(super) fn replace(
     for rows in by_charge.values() {
         terminated.extend(terminate_chunks(draft, rows, &needs));
     }
-    let mut details = BTreeMap::new();
     let mut creations = Vec::new();
     for (n, work) in group().enumerate() {
         let action = if n < above.len() { Action::Swap } else { Action::Replace };
-        let detail = note_change(draft, rolling, work, action);
-        details.insert(work.slot, detail);
+        note_change(draft, rolling, work, action);
         let (zone, ordinal) = work.place();
         creations.push(Creation {
             slot: work.slot,
@@ -96,7 +94,7 @@ pub(super) fn replace(
     }
     let after: Vec<Need> =
         if below.is_empty() { needs } else { terminated.iter().copied().map(Need::Success).collect() };
-    let launched = launch(draft, rolling, creations, &after, Some(&details));
+    let launched = launch(draft, rolling, creations, &after, Purpose::Successor);
     // The version before stays until its last instance has its successor: it may be wanted back.
     for work in group() {
         for step in &launched {

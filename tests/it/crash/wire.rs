@@ -166,7 +166,7 @@ struct Inner {
     thief: Option<Thief>,
     /// The most pages that the file of the state may have.
     pages: Option<u32>,
-    /// Whoever looks on after each call that the process makes.
+    /// Whoever looks on at each call that the process makes.
     looks_on: Option<Box<LooksOn>>,
     /// The ids of all that was in an answer.
     listed: BTreeSet<String>,
@@ -176,8 +176,8 @@ struct Inner {
     met: Vec<(&'static str, &'static str)>,
 }
 
-/// Whoever looks on after a call that the cloud has answered.
-pub(crate) type LooksOn = dyn FnMut(&Embedded, Millis, &Call, &Result<Answer, Fault>) + Send;
+/// Whoever looks on: before a call reaches the cloud, and after that with what it answered.
+pub(crate) type LooksOn = dyn FnMut(&Embedded, Millis, &Call, Option<&Result<Answer, Fault>>) + Send;
 
 /// Whoever took a lock over.
 pub(crate) struct Thief {
@@ -414,6 +414,7 @@ impl Tapped {
 
     /// Makes a call, and remembers what a read was answered.
     fn make(&self, call: &Call, signed_ms: Millis) -> Result<Answer, Fault> {
+        self.show(call, None);
         let result = self.inner_call(call, signed_ms);
         self.note_listed(&result);
         if let (Body::Describe(_), Ok(answer)) = (&call.body, &result)
@@ -421,12 +422,17 @@ impl Tapped {
         {
             answered.insert(question(call), (self.clock.now_ms(), answer.clone()));
         }
+        self.show(call, Some(&result));
+        result
+    }
+
+    /// Lets look on whoever does.
+    fn show(&self, call: &Call, answered: Option<&Result<Answer, Fault>>) {
         let looks_on = self.wire.lock().looks_on.take();
         if let Some(mut looks_on) = looks_on {
-            looks_on(&self.held.cloud(), self.clock.now_ms(), call, &result);
+            looks_on(&self.held.cloud(), self.clock.now_ms(), call, answered);
             self.wire.lock().looks_on = Some(looks_on);
         }
-        result
     }
 
     fn note_listed(&self, result: &Result<Answer, Fault>) {
