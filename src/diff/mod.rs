@@ -19,5 +19,5 @@ pub use image_fields::{ImageField, OnChange, OnDrift, image_field, image_table};
 pub use keeping::keeping;
 pub use learn::{learn_image, learn_slot};
 pub use shown::{Shown, made_with, show_state, show_tags};
-pub use slot::{SlotDiff, Wanted, power_of, slot};
+pub use slot::{SlotDiff, Wanted, power_of, reset_failed, slot};
 pub use tags::{TagDiff, tag_attr, tags};

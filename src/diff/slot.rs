@@ -15,7 +15,7 @@ use super::tags::{TagDiff, tag_attr, tags, with_ours};
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::Tags;
 use crate::model::ids::{ImageId, SecurityGroupId};
-use crate::model::observed::{Instance, InstanceState, OperationState};
+use crate::model::observed::{Instance, InstanceState, LatestOperation, OperationState};
 use crate::model::spec::{Charge, DataDisk, Internet, Login, Power, SlotNetwork, SlotSpec, SystemDisk};
 
 /// Everything that differs on one slot.
@@ -142,11 +142,16 @@ pub fn slot(recorded: &SlotSpec, made_from: Option<&ImageId>, wanted: Wanted<'_>
     (diff.rename, diff.groups, diff.hostname) = (rename, groups, hostname);
     (diff.cam_role, diff.protect, diff.power) = (cam_role, protect, power);
     tagged(&mut diff, recorded, wanted, seen);
-    diff.reset_failed = seen
-        .latest
-        .as_ref()
-        .is_some_and(|latest| latest.name == "ResetInstance" && latest.state == OperationState::Failed);
+    diff.reset_failed = reset_failed(seen);
     diff
+}
+
+/// Whether the last reset of an instance failed: the cloud does nothing else with it than to reset it once more, or to
+/// terminate it (`UnsupportedOperation.InstanceReinstallFailed`).
+#[must_use]
+pub fn reset_failed(seen: &Instance) -> bool {
+    let failed = |latest: &LatestOperation| latest.name == "ResetInstance" && latest.state == OperationState::Failed;
+    seen.latest.as_ref().is_some_and(failed)
 }
 
 /// What only a new system disk brings.

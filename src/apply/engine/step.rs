@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::op::Op;
 use super::{After, Command, Engine, action_of, region_of, set_token};
 use crate::apply::events::Progress;
-use crate::cloud::call::{Arg, StepId};
+use crate::cloud::call::{Arg, Body, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -72,6 +72,11 @@ impl StepState {
         self.because = (!passed).then_some(because);
     }
 
+    /// Whether all of its targets got there, also those that a rollout may do without.
+    fn is_whole(&self) -> bool {
+        self.succeeded() && self.done.len() == self.targets
+    }
+
     fn succeeded(&self) -> bool {
         self.passed.unwrap_or(self.done.len() + self.excused == self.targets)
     }
@@ -123,10 +128,13 @@ impl Engine<'_> {
 
     /// Why a step cannot start at all: a clause.
     fn blocked(&self, step: &Step) -> Option<String> {
+        // Where a slot may fail, its old instance runs on, and needs its image.
+        let deletes = matches!(&step.does, Do::Call(call) if matches!(call.body, Body::DeleteImages { .. }));
         step.needs.iter().find_map(|need| match need {
             Need::Success(other) => {
                 let state = self.steps.get(other.0 as usize)?;
-                if state.succeeded() {
+                let well = if deletes { state.is_whole() } else { state.succeeded() };
+                if well {
                     return None;
                 }
                 if state.because.is_some() {

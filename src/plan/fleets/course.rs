@@ -117,37 +117,42 @@ pub(in crate::plan) fn before(draft: &Draft<'_>, row: &Rollout, now: &Lineup, re
     let at = image_before(draft, &old.image, region)?;
     let zoned = |(zone, spec): (&Zone, &Arc<ObjectSpec>)| {
         let ObjectSpec::Slot(now) = spec.as_ref() else { return None };
-        let SlotSpec {
-            image: _,
-            instance_type: _,
-            system_disk: _,
-            data_disks: _,
-            network: SlotNetwork { subnet, security_groups },
-            internet: _,
-            login: _,
-            tags,
-            user_data: _,
-            hostname,
-            charge: _,
-            placement_group: _,
-            cam_role,
-            power,
-            protect,
-            on_trial,
-        } = now.as_ref();
-        let spec = SlotSpec {
-            network: SlotNetwork { subnet: subnet.clone(), security_groups: security_groups.clone() },
-            tags: tags.clone(),
-            hostname: hostname.clone(),
-            cam_role: cam_role.clone(),
-            power: *power,
-            protect: *protect,
-            on_trial: *on_trial,
-            ..old.as_ref().clone()
-        };
+        let spec = as_made(old, now);
         Some((zone.clone(), Arc::new(ObjectSpec::Slot(Box::new(spec)))))
     };
     Some(Lineup { at, specs: now.specs.iter().filter_map(zoned).collect() })
+}
+
+/// What an instance is that stays as it was made, where all that changes in place is as it is now.
+pub(super) fn as_made(old: &SlotSpec, now: &SlotSpec) -> SlotSpec {
+    let SlotSpec {
+        image: _,
+        instance_type: _,
+        system_disk: _,
+        data_disks: _,
+        network: SlotNetwork { subnet, security_groups },
+        internet: _,
+        login: _,
+        tags,
+        user_data: _,
+        hostname,
+        charge: _,
+        placement_group: _,
+        cam_role,
+        power,
+        protect,
+        on_trial,
+    } = now;
+    SlotSpec {
+        network: SlotNetwork { subnet: subnet.clone(), security_groups: security_groups.clone() },
+        tags: tags.clone(),
+        hostname: hostname.clone(),
+        cam_role: cam_role.clone(),
+        power: *power,
+        protect: *protect,
+        on_trial: *on_trial,
+        ..old.clone()
+    }
 }
 
 /// A recorded image that instances run from, where it can still be used in a region.

@@ -343,10 +343,24 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         };
         draft.slots.insert(source, at);
     }
-    let (Some(seen), ObjectSpec::Slot(recorded)) = (seen, row.spec.as_ref()) else { return };
+    let (Some(seen), ObjectSpec::Slot(recorded)) = (seen, row.spec.as_ref()) else {
+        rolling.awaited.extend(ready);
+        return;
+    };
     let reached = rolling.reached.as_ref().filter(|reached| course::is_made_as(row, &reached.specs));
     let specs = reached.map_or(&rolling.specs, |reached| &reached.specs);
     let Some(config) = specs.get(to.as_ref().map_or(zone, |(zone, _)| zone)) else { return };
+    let ObjectSpec::Slot(spec) = config.as_ref() else { return };
+    // Where nothing is known that could be gone back to, what a rollout holds is left alone.
+    let held = rolling.reached.is_some() && reached.is_none() && !course::is_made_as(row, &rolling.specs);
+    let mut other = held.then(|| SlotSpec { hostname: recorded.hostname.clone(), ..course::as_made(recorded, spec) });
+    // Its type can be changed once it has been reset.
+    if diff::reset_failed(seen) && spec.instance_type != seen.instance_type {
+        let now = other.take().unwrap_or_else(|| spec.as_ref().clone());
+        other = Some(SlotSpec { instance_type: seen.instance_type.clone(), ..now });
+    }
+    let other = other.map(|other| Arc::new(ObjectSpec::Slot(Box::new(other))));
+    let config = other.as_ref().unwrap_or(config);
     let ObjectSpec::Slot(spec) = config.as_ref() else { return };
     let ignore = &rolling.fleet.ignore_changes;
     let wanted = if ignore.is_empty() {
@@ -371,8 +385,7 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         let name = FleetAttr::Zones.word();
         diff.attrs.push(Attr { name, before, after, takes: Takes::Move, drifted: false });
     }
-    // Where nothing is known that could be gone back to, what a rollout holds is left alone.
-    if rolling.reached.is_some() && reached.is_none() && !course::is_made_as(row, &rolling.specs) {
+    if held {
         diff.leave_as_it_is();
     }
     let asked = draft.input.options.asked.replaces(&row.full_addr());
@@ -412,7 +425,9 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         let older = rolling.older.remove(&slot);
         rolling.trials.push(Trial { row, older, ready });
     } else if ready.is_empty() && row.status.is_unsettled() {
-        await_instance(draft, row, Until::Settled);
+        rolling.awaited.insert(Need::Success(await_instance(draft, row, Until::Settled)));
+    } else {
+        rolling.awaited.extend(ready);
     }
 }
 

@@ -159,6 +159,8 @@ pub(super) struct Rolling<'a> {
     pub(super) creations: Vec<Creation>,
     /// What must be over before anything is made.
     pub(super) before_creation: BTreeSet<Need>,
+    /// What has to be over before slots are in service again that stay as they are.
+    pub(super) awaited: BTreeSet<Need>,
     pub(super) work: Vec<Work<'a>>,
     /// Steps by which the cloud ceases to protect what is replaced.
     unprotected: BTreeMap<u32, Output>,
@@ -209,6 +211,7 @@ impl<'a> Rolling<'a> {
             sources: sources(desired, name),
             creations: Vec::new(),
             before_creation: BTreeSet::new(),
+            awaited: BTreeSet::new(),
             work: Vec::new(),
             unprotected: BTreeMap::new(),
             launched: Vec::new(),
@@ -339,7 +342,12 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
         work.into_iter().partition(|work| rolling.disrupts(work));
     let trials = std::mem::take(&mut rolling.trials);
     let guide = Guide::of(draft, &rolling, &disruptive, &trials);
+    // Who is not back yet is out of service, too.
     let mut gate: Vec<Need> = Vec::new();
+    if disrupted {
+        gate.extend(std::mem::take(&mut rolling.awaited));
+        gate.extend(gentle.iter().flat_map(|work| work.ready.iter().copied()));
+    }
     if guide.tries() {
         rolling.try_out();
         // What is left over from a rollout that was cut short is above the fleet's count as well.

@@ -2,6 +2,7 @@
 //! version turns out to be bad, and taken up wherever they were left.
 
 mod counted;
+mod kept;
 
 use fleetwright::cli::Exit;
 use fleetwright::cloud::embedded::Settings;

@@ -80,6 +80,8 @@ pub(crate) struct RollTeller<'s> {
     ways: Vec<Way>,
     /// Whether machines may fall ill by themselves.
     ill: bool,
+    /// Whether there are versions that are not well.
+    sick: bool,
     /// Since when the last rollout was under way that was seen to end.
     seen: Option<Value>,
     serial: u64,
@@ -131,6 +133,7 @@ impl<'s> RollTeller<'s> {
             count: 0,
             ways: vec![way],
             ill: false,
+            sick: false,
             seen: None,
             serial: 0,
             cover: Rolled { stories: 1, ..Rolled::default() },
@@ -150,6 +153,7 @@ impl<'s> RollTeller<'s> {
     fn next_version(&mut self, turns: Turns) -> (usize, Turns) {
         self.versions += 1;
         self.ill |= turns == Turns::Ill;
+        self.sick |= !matches!(turns, Turns::Well | Turns::Slowly);
         (self.versions, turns)
     }
 
@@ -249,6 +253,7 @@ impl<'s> RollTeller<'s> {
             Exit::Locked if stolen => Ok(()),
             // What was not seen as it is may not go together with the config.
             Exit::Config | Exit::Infeasible if !sprung.is_empty() => Ok(()),
+            Exit::Infeasible if args.contains("rollback") && ran.err.contains("error[no-way-back]") => Ok(()),
             Exit::Changes
             | Exit::Usage
             | Exit::Config
@@ -286,7 +291,7 @@ impl<'s> RollTeller<'s> {
     }
 
     /// Goes on until there is nothing left to do.
-    fn rest(&mut self, answer: &'static str) -> Result<(), String> {
+    fn rest(&mut self, mut answer: &'static str) -> Result<(), String> {
         let mut waits = false;
         for turn in 0..MOST_TURNS {
             let args = if waits { self.says(answer) } else { APPLY.to_owned() };
@@ -306,12 +311,18 @@ impl<'s> RollTeller<'s> {
                     }
                 }
                 Exit::Waiting => waits = true,
-                // A slot that may fail does so again each time; then another version is asked for.
-                Exit::Partly | Exit::Failed if turn > 6 && self.fleet.way.failures > 0 => {
+                // A slot that may fail does so again each time, and what ran before may not be well either; then another
+                // version is asked for.
+                Exit::Partly | Exit::Failed if turn > 6 && self.sick => {
                     let version = self.next_version(Turns::Well);
                     self.change_to(Fleet { version, ..self.fleet.clone() });
                 }
                 Exit::Partly | Exit::Failed => {}
+                // What ran before may be gone where there is no room to keep it.
+                Exit::Infeasible if said && self.fleet.keep == 0 && ran.err.contains("error[no-way-back]") => {
+                    answer = "promote";
+                    waits = true;
+                }
                 Exit::Changes
                 | Exit::Usage
                 | Exit::Config
