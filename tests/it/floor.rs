@@ -327,3 +327,55 @@ fn images_of_a_region_that_go_together_are_one_call() {
     rig.edit(SHOP, "keep: 3", "keep: 0");
     rig.change().closes(0, 0, 0, 4).took(&[("DeleteImages", 2)]);
 }
+
+/// A fleet that is looked at while it is rolled out, and went over to another image: what was called, by action.
+fn rolled(count: usize, update: &str) -> (Rig, BTreeMap<String, usize>) {
+    let text = config(count).replace(", latency: instant", "");
+    let (head, _) = text.split_once("    update:").expect("an update");
+    let text = format!("{head}    update: {{ {update} }}\n    health: {{ http: {{ port: 80 }}, interval: 5s }}\n");
+    let rig = Rig::with(&[(SHOP, &text)], Settings { limits: ROOM, ..quick() });
+    rig.run("apply --auto-approve").expect(Exit::Done);
+    rig.edit(SHOP, "22.04", "24.04");
+    let plan = rig.json("plan --json");
+    let floor = plan["calls"]["floor"].clone();
+    assert_eq!(floor["total"], plan["calls"]["total"], "{plan:#}");
+    let mark = rig.mark();
+    rig.run("apply --auto-approve").expect(Exit::Done);
+    let calls = rig.calls(mark);
+    let changing = calls.iter().filter(|(action, _)| !action.starts_with("Describe") && !action.starts_with("Inquiry"));
+    let changing: BTreeMap<&String, &usize> = changing.collect();
+    assert_eq!(floor["by_action"], json!(changing));
+    (rig, calls)
+}
+
+fn of(calls: &BTreeMap<String, usize>, action: &str) -> usize {
+    calls.get(action).copied().unwrap_or(0)
+}
+
+/// The canary is a round of two zones; 498 are left, in rounds of a hundred, of which one has slots of both zones.
+#[test]
+fn five_hundred_are_replaced_with_the_fewest_calls_while_each_is_looked_at() {
+    let update = "strategy: replace, max_surge: 100, max_unavailable: 0, canary: 2, min_ready: 10s, bake: 30s";
+    let (_, calls) = rolled(500, update);
+    assert_eq!((of(&calls, "RunInstances"), of(&calls, "TerminateInstances")), (2 + 6, 1 + 5), "{calls:?}");
+    let all: usize = calls.values().sum();
+    assert_eq!(all, 63, "calls for 500 instances, with all looks: {calls:?}");
+}
+
+/// No batch of resets exists: one call for each, and else only looks.
+#[test]
+fn five_hundred_are_reset_with_the_fewest_calls_while_each_is_looked_at() {
+    let (_, calls) = rolled(500, "strategy: reset, max_unavailable: 50, canary: 2, min_ready: 10s");
+    assert_eq!(of(&calls, "ResetInstance"), 500, "{calls:?}");
+    let looks = calls.values().sum::<usize>() - 500;
+    assert_eq!(looks, 61, "looks for 500 instances: {calls:?}");
+}
+
+/// What takes terraform 1,000 calls (fifty instances reset in place, ten at once).
+#[test]
+fn fifty_are_reset_ten_at_once_with_one_call_each() {
+    let (_, calls) = rolled(50, "strategy: reset, max_unavailable: 10, min_ready: 10s");
+    assert_eq!(of(&calls, "ResetInstance"), 50, "{calls:?}");
+    let looks = calls.values().sum::<usize>() - 50;
+    assert_eq!(looks, 27, "looks for 50 instances: {calls:?}");
+}

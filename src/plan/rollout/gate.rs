@@ -55,7 +55,7 @@ pub(super) fn gate(
         targets.push(Target { addr, generation, id: Some(id), effect });
         frees.push(old);
     }
-    draft.step(NewStep {
+    let step = draft.step(NewStep {
         needs,
         does: Do::Gate(Box::new(Gate {
             fleet: rolling.block.clone(),
@@ -76,7 +76,12 @@ pub(super) fn gate(
             deadline_ms: patience + min_ready_ms + bake_ms,
         },
         holds: Vec::new(),
-    })
+    });
+    // What ran before may be wanted back until these are known to be good.
+    for image in &rolling.images {
+        draft.moved.entry(image.clone()).or_default().insert(step);
+    }
+    step
 }
 
 /// Runs a hook, where there is one, for these instances. Answers what has to be over before what comes next.

@@ -185,9 +185,6 @@ pub(super) fn one_group<'a>(
         let (step, over) = seen(draft, rolling, guide, watched, (conditions, place));
         lasts = over;
         let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
-        for work in &replaced {
-            replace::moves(draft, work.row, step);
-        }
         lasts = let_go(draft, rolling, (step, many), &older, lasts);
         // What is still to be done in place is done to what has passed.
         for placed in in_place.iter_mut().skip(first_placed) {

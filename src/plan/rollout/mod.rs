@@ -159,6 +159,8 @@ pub(super) struct Rolling<'a> {
     pub(super) creations: Vec<Creation>,
     /// What must be over before anything is made.
     pub(super) before_creation: BTreeSet<Need>,
+    /// The images of ours that its instances run from, or will.
+    images: BTreeSet<Name>,
     /// What has to be over before slots are in service again that stay as they are.
     pub(super) awaited: BTreeSet<Need>,
     pub(super) work: Vec<Work<'a>>,
@@ -199,6 +201,16 @@ impl<'a> Rolling<'a> {
         let desired = draft.input.desired;
         // Slots of zones that the config no longer has bear names, too.
         let rows = draft.objects_of(&block);
+        let slots = rows.iter().filter_map(|row| match row.spec.as_ref() {
+            ObjectSpec::Slot(spec) => Some(&spec.image),
+            ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
+        });
+        let images = slots.chain([&at.use_]).filter_map(|use_| match use_ {
+            ImageUse::Made { image, .. } => Some(image),
+            ImageUse::Found { .. } | ImageUse::Promoted { .. } => None,
+        });
+        let images: BTreeSet<&Name> = images.collect();
+        let images = images.into_iter().cloned().collect();
         let zones: BTreeSet<&Zone> = specs.keys().chain(rows.iter().filter_map(|row| row.zone.as_ref())).collect();
         Self {
             name,
@@ -209,6 +221,7 @@ impl<'a> Rolling<'a> {
             prefixes: zones.iter().map(|zone| ((*zone).clone(), prefix(desired, name, zone))).collect(),
             specs,
             sources: sources(desired, name),
+            images,
             creations: Vec::new(),
             before_creation: BTreeSet::new(),
             awaited: BTreeSet::new(),

@@ -31,6 +31,19 @@ fn a_slot_that_may_fail_keeps_its_image() {
     shop.rig.expect_no_changes();
 }
 
+#[test]
+fn no_image_goes_before_it_is_known_that_nobody_wants_it_back() {
+    for update in ["strategy: reset, max_unavailable: 2", "strategy: replace, max_unavailable: 2"] {
+        let shop = Shop::new(2, &format!("{update}, on_failure: rollback"));
+        shop.rig.edit(SHOP, "keep: 1", "keep: 0");
+        let good = shop.image();
+        shop.script(2, BAD);
+        shop.apply("apply", Exit::Partly);
+        assert_eq!((shop.image(), shop.phase()), (good, "taken_back".to_owned()), "{update}");
+        shop.rig.expect_no_changes();
+    }
+}
+
 /// The second version stopped half-way, and so did the third: three versions run.
 #[test]
 fn what_a_rollout_left_behind_keeps_its_image_whatever_changes_in_place() {
