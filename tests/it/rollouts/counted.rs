@@ -28,7 +28,7 @@ pub(super) fn hooks(rig: &Rig, prefix: &str) -> (Hooks, Arc<Mutex<Counts>>) {
         let holdings = cloud.holdings(clock.now_ms()).expect("holdings");
         let instances = holdings.of(OWNER, GZ).into_iter().flat_map(|held| held.instances.values());
         let mine: Vec<_> = instances.filter(|one| one.name.starts_with(&prefix)).collect();
-        let serving = mine.iter().filter(|one| one.state == "RUNNING").count();
+        let serving = mine.iter().filter(|one| one.state == "RUNNING" && one.booted).count();
         // What is on its way out is not there any more, as far as the fleet goes.
         let there = mine.iter().filter(|one| one.state != "TERMINATING" && one.state != "SHUTDOWN").count();
         let mut counts = seen.lock().expect("no panic before");

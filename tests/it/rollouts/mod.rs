@@ -3,6 +3,7 @@
 
 mod counted;
 mod kept;
+mod traps;
 
 use fleetwright::cli::Exit;
 use fleetwright::cloud::embedded::Settings;
