@@ -7,6 +7,7 @@ mod compare;
 mod kills;
 mod lines;
 mod place;
+mod rollouts;
 mod runners;
 mod serve;
 mod signals;

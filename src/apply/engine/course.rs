@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
+use crate::cloud::call::Arg;
 use crate::model::Millis;
 use crate::model::addr::Block;
 use crate::model::rollout::{Phase, Rollout};
-use crate::plan::{RolloutPlan, Target};
+use crate::plan::{RolloutPlan, Step, Target};
 use crate::store::Record;
 
 /// The most failures that are told of a rollout, each with its reason.
@@ -20,16 +21,19 @@ pub(super) struct Course {
     failed: BTreeSet<u32>,
     /// Why somebody wants it to pause.
     pub(super) pause: Option<String>,
+    /// Whether it pauses, as somebody wanted: what is begun is brought to its end, and nothing else is.
+    pub(super) waits: bool,
 }
 
 impl Course {
     pub(super) fn of(plan: &[RolloutPlan]) -> BTreeMap<Block, Self> {
-        let course = |row: &Rollout| Self { row: Some(row.clone()), failed: BTreeSet::new(), pause: None };
+        let course =
+            |row: &Rollout| Self { row: Some(row.clone()), failed: BTreeSet::new(), pause: None, waits: false };
         plan.iter().map(|rollout| (rollout.row.block.clone(), course(&rollout.row))).collect()
     }
 
     pub(super) fn none() -> Self {
-        Self { row: None, failed: BTreeSet::new(), pause: None }
+        Self { row: None, failed: BTreeSet::new(), pause: None, waits: false }
     }
 
     pub(super) fn failed(&mut self) -> &mut BTreeSet<u32> {
@@ -57,6 +61,31 @@ impl Engine<'_> {
         row.changed_ms = now;
         let record = Record::Rollout(Box::new(row.clone()));
         self.write(record);
+    }
+
+    /// Why a step is left: its fleets' rollouts pause, and it does not belong to what they have begun. A clause.
+    pub(super) fn held_by_a_pause(&self, step: &Step) -> Option<String> {
+        let waits = |target: &Target| self.courses.get(&target.addr.block).is_some_and(|course| course.waits);
+        let fleet = &step.targets.first()?.addr.block;
+        let held = step.targets.iter().all(|target| waits(target) && !self.follows_a_gate(target));
+        held.then(|| clause(fleet, Some(Phase::Paused)))
+    }
+
+    /// Whether a target is what a gate that has passed handed out.
+    fn follows_a_gate(&self, target: &Target) -> bool {
+        let mut id = target.id.as_ref();
+        while let Some(Arg::Output { step, target }) = id {
+            let (Some(planned), Some(state)) = (self.plan.get(step.0 as usize), self.steps.get(step.0 as usize)) else {
+                return false;
+            };
+            if let Some(passed) = state.passed() {
+                return passed;
+            }
+            // A hook hands on what it is given, and stands behind that.
+            let given = planned.targets.get(*target as usize).and_then(|target| target.id.as_ref());
+            id = given.filter(|given| matches!(given, Arg::Output { step: other, .. } if other < step));
+        }
+        false
     }
 
     /// Somebody wants a rollout to pause.

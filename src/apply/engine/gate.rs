@@ -521,7 +521,10 @@ impl<'p> Engine<'p> {
         let planned = gate.gate;
         let fleet = planned.fleet.clone();
         let course = self.courses.entry(fleet.clone()).or_insert_with(Course::none);
-        let wish = course.pause.take().filter(|_| well);
+        // What is at its end does not wait.
+        let ends = planned.passed.is_some_and(|mark| mark.phase == Phase::Done) && !gate.left_out;
+        let wish = course.pause.take().filter(|_| well && !ends);
+        course.waits |= wish.is_some();
         let (phase, why) = match (well, &wish) {
             (false, _) => (planned.failed, reasons(&gate.failures)),
             (true, Some(wish)) => (Some(Phase::Paused), wish.clone()),
@@ -542,8 +545,7 @@ impl<'p> Engine<'p> {
             row.why.clone_from(&why);
             self.write_row(now, &fleet);
         }
-        let passed = well && wish.is_none();
-        self.mark_gate(id, passed, clause(&fleet, phase));
+        self.mark_gate(id, well, clause(&fleet, phase));
         let told = match phase {
             Some(Phase::Paused) => Some(&mut self.outcome.paused),
             Some(Phase::Stopped) if !well => Some(&mut self.outcome.stopped),

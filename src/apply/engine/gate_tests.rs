@@ -591,12 +591,22 @@ fn a_pause_of_the_plan_is_no_failure() {
 fn somebody_can_wish_for_a_pause_while_it_runs() {
     let wish = Event::Pause(fleet(), "ann on here wished it to pause".into());
     let other = Event::Pause(Block::fleet(&"db".into()), "nobody".into());
-    let ran = run(&plan(1, &|_| {}), &World { outside: vec![(7 * S, wish), (7 * S, other)], ..World::default() });
+    let mut all = plan(1, &|gate| gate.passed = None);
+    let body = Body::TerminateInstances { instances: vec![Arg::Known(old_id(9))] };
+    let next = vec![target(9, 1, Some(Arg::Known(CloudId::Instance(old_id(9)))), Effect::Remove)];
+    all.steps.push(step(3, vec![Need::Success(StepId(2))], call(body), next, Until::Accepted));
+    let world = |at: Millis| World { outside: vec![(at, wish.clone()), (at, other.clone())], ..World::default() };
+    let ran = run(&all, &world(7 * S));
     assert_eq!(ran.outcome.paused, BTreeSet::from([fleet()]));
-    assert!(ran.terminated.is_empty() && !ran.outcome.whole());
+    assert_eq!(ran.terminated, ["ins-old0"], "the batch itself is brought to its end");
+    assert!(!ran.outcome.whole());
     assert_eq!(ran.outcome.skipped[0].1, "the rollout of fleet.web is paused");
     assert_eq!((ran.row().phase, ran.row().why.as_str()), (Phase::Paused, "ann on here wished it to pause"));
     assert_eq!(ran.off_trial(), BTreeSet::from([0]), "it was healthy, and is known to be");
+    // At its end there is nothing to wait for.
+    let ran = run(&plan(1, &|_| {}), &world(7 * S));
+    assert!(ran.outcome.whole() && ran.outcome.paused.is_empty(), "{:?}", ran.outcome);
+    assert_eq!(ran.row().phase, Phase::Done);
 }
 
 #[test]

@@ -72,6 +72,11 @@ impl StepState {
         self.because = (!passed).then_some(because);
     }
 
+    /// Whether a gate has passed; `None`: it is none.
+    pub(super) fn passed(&self) -> Option<bool> {
+        self.passed
+    }
+
     /// Whether all of its targets got there, also those that a rollout may do without.
     fn is_whole(&self) -> bool {
         self.succeeded() && self.done.len() == self.targets
@@ -91,7 +96,7 @@ impl Engine<'_> {
     /// Starts a step whose needs are over: skips it, or what of it cannot be done, and does the rest.
     pub(super) fn start(&mut self, now: Millis, id: StepId, out: &mut Vec<Command>) {
         let Some(step) = self.plan.get(id.0 as usize).cloned() else { return };
-        if let Some(because) = self.blocked(&step) {
+        if let Some(because) = self.blocked(&step).or_else(|| self.held_by_a_pause(&step)) {
             self.skip(now, &step, &because, out);
             return;
         }
