@@ -84,6 +84,8 @@ fn one(page: &mut Page, rollout: &RolloutPlan, steps: Steps<'_>) {
     }
     if !batches.is_empty() {
         field("batches", in_batches(*canary, batches));
+    } else if *first == 0 {
+        field("batches", "none: all slots are there already".to_owned());
     }
     if let Some(gate) = steps.gate {
         field("each gate", past(gate));

@@ -7,9 +7,10 @@ use crate::cloud::call::{Arg, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::CloudId;
+use crate::model::rollout::Phase;
 use crate::model::spec::ObjectSpec;
-use crate::model::update::{Hook, Moment};
-use crate::plan::draft::{Draft, NewStep};
+use crate::model::update::{Health, Hook, Moment};
+use crate::plan::draft::{Draft, NewStep, known};
 use crate::plan::types::{Do, Effect, Gate, HookStep, Mark, Need, Settle, Target, Until};
 
 use std::sync::Arc;
@@ -82,6 +83,30 @@ pub(super) fn gate(
         draft.moved.entry(image.clone()).or_default().insert(step);
     }
     step
+}
+
+/// Ends a rollout of which nothing is left: a gate that is open, at any instance of the fleet.
+pub(super) fn end(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guide: &Guide, needs: Vec<Need>) {
+    let Some(row) = draft.objects_of(&rolling.block).into_iter().next() else { return };
+    let targets = vec![known(row, Effect::Nothing)];
+    draft.step(NewStep {
+        needs,
+        does: Do::Gate(Box::new(Gate {
+            fleet: rolling.block.clone(),
+            region: rolling.fleet.region.clone(),
+            health: Health { check: None, ..Health::default() },
+            min_ready_ms: 0,
+            bake_ms: 0,
+            most_failures: guide.most_failures(rolling),
+            frees: vec![None],
+            passed: Some(Mark { phase: Phase::Done, canary_passed: true }),
+            failed: None,
+        })),
+        targets,
+        expect: Vec::new(),
+        settle: Settle { until: Until::Accepted, expected_ms: 0, deadline_ms: 0 },
+        holds: Vec::new(),
+    });
 }
 
 /// Runs a hook, where there is one, for these instances. Answers what has to be over before what comes next.

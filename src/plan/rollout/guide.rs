@@ -30,6 +30,8 @@ pub(super) struct Guide {
     pub(super) failed: Option<Phase>,
     /// Whether it is the way back.
     back: bool,
+    /// Whether nothing of the rollout is left, and the state still has it as under way.
+    pub(super) ends: bool,
 }
 
 /// A batch: what is done together, in rounds of as many as may be worked on at once.
@@ -91,11 +93,18 @@ impl Guide {
             at_once = AtOnce { surge: 0, down: at_once.down.max(1) };
         }
         let guided = !off && (is_guided(&fleet.update) || fleet.health.is_some());
-        let mut guide = Self { at_once, guided, row: None, failed: None, back: rolling.course.goes_back() };
-        if !guided || (works.is_empty() && trials.is_empty()) {
+        let mut guide =
+            Self { at_once, guided, row: None, failed: None, back: rolling.course.goes_back(), ends: false };
+        let known = rolling.course.row;
+        if works.is_empty() && trials.is_empty() {
+            let open = known.filter(|row| row.phase == Phase::Running && rolling.is_at_target(draft));
+            guide.row = open.cloned();
+            guide.ends = open.is_some();
             return guide;
         }
-        let known = rolling.course.row;
+        if !guided {
+            return guide;
+        }
         if rolling.course.hold == Hold::Rest {
             // What broke meanwhile is made anew; the rollout is where it was.
             return guide;

@@ -257,6 +257,14 @@ impl<'a> Rolling<'a> {
             + 1
     }
 
+    /// Whether all instances that stay run what the config asks for, and have been seen to be good.
+    fn is_at_target(&self, draft: &Draft<'_>) -> bool {
+        let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
+        let going: BTreeSet<_> = draft.going.iter().map(|going| &going.row.cloud_id).collect();
+        let mut stay = draft.objects_of(&self.block).into_iter().filter(|row| !going.contains(&row.cloud_id));
+        stay.all(|row| !on_trial(row) && course::is_made_as(row, &self.specs))
+    }
+
     /// From now on, what takes the place of something is on trial.
     fn try_out(&mut self) {
         self.on_trial = true;
@@ -404,6 +412,9 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
             gate = narrowed(draft, &round, gate);
             gate = one_group(draft, &mut rolling, &guide, round, (&gate, true, Place { mark, ends }), &mut in_place);
         }
+    }
+    if guide.ends {
+        gate::end(draft, &rolling, &guide, gate);
     }
     for work in cut.left {
         course::keep_image_of(draft, work.row);

@@ -226,6 +226,18 @@ fn every_batch_can_be_waited_for() {
 }
 
 #[test]
+fn a_rollout_whose_last_slots_go_is_over() {
+    let shop = Shop::new(4, "strategy: replace, max_unavailable: 2, order: slots, pause: every_batch");
+    shop.script(2, "");
+    shop.apply("apply", Exit::Waiting);
+    shop.rig.edit(SHOP, "count: 4", "count: 2");
+    let (ran, _) = shop.apply("rollout resume web", Exit::Done);
+    assert!(ran.out.contains("all slots are there already"), "{}", ran.out);
+    assert_eq!((shop.runs().len(), shop.phase()), (1, "done".to_owned()));
+    shop.rig.expect_no_changes();
+}
+
+#[test]
 fn an_aborted_rollout_keeps_both_versions() {
     let shop = Shop::new(4, "strategy: replace, max_unavailable: 2, pause: every_batch");
     shop.script(2, "");

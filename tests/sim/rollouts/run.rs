@@ -373,6 +373,9 @@ impl<'s> RollTeller<'s> {
         self.seen = Some(row["started"].clone());
         let phase = row["phase"].as_str().unwrap_or_default();
         *self.cover.ends.entry((self.fleet.way.strategy, phase.to_owned())).or_default() += 1;
+        if phase == "running" {
+            return Err("nothing is left to do, and the rollout is still under way".into());
+        }
         if phase != "done" {
             return Ok(());
         }
