@@ -155,10 +155,12 @@ fn tag(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
 
 /// A span of time that may be none at all, such as `0s`.
 pub(super) fn maybe_none(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
-    match &value.node.data {
-        Data::Scalar(scalar) if matches!(&*scalar.text, "0s" | "0m" | "0h" | "0d") => Some(0),
-        _ => duration(cx, value),
+    if let Data::Scalar(scalar) = &value.node.data
+        && matches!(scalar.text.as_str(), "0s" | "0m" | "0h" | "0d")
+    {
+        return Some(0);
     }
+    duration(cx, value)
 }
 
 /// A span of time, at least a second.

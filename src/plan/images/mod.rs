@@ -9,6 +9,7 @@ mod keep;
 mod make;
 mod retain;
 mod version;
+mod worth;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,7 @@ pub(in crate::plan) use build::{builder_spec, leftovers as builders_left};
 pub(super) use in_use::{after, retain as retain_in_use};
 pub(super) use retain::{is_chosen, is_kept};
 pub(super) use version::{marked_as_old, wanted};
+pub(super) use worth::Worth;
 
 /// How a recorded copy was found.
 enum Found<'a> {

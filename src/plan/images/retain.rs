@@ -7,49 +7,14 @@ use crate::model::addr::{Addr, Block, Kind};
 use crate::model::desired::{Desired, Image, ManagedImage};
 use crate::model::ids::{ImageId, Name, Region, Version};
 use crate::model::recorded::{Object, Status};
-use crate::model::rollout::Phase;
 use crate::model::spec::{ImageCopySpec, ImageUse, ObjectSpec};
 use crate::plan::draft::{Draft, Nature};
 use crate::plan::revoked::Revoked;
 use crate::plan::types::{Need, Reason};
 
 use super::keep::{Staying, keep_right};
+use super::worth::Worth;
 use super::{Found, Planning, found};
-
-/// What an older version is worth keeping for; the least first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Worth {
-    /// Nobody may launch from it any more.
-    Revoked,
-    /// A rollout of it failed, was taken back or given up.
-    Failed,
-    /// Nothing is known of it.
-    Older,
-    /// It ran where the current version runs, or is to.
-    RanBefore,
-}
-
-impl Worth {
-    /// What rollouts say of a version.
-    fn of(draft: &Draft<'_>, current: &Version, one: &ImageUse) -> Self {
-        let ImageUse::Made { image, .. } = one else { return Self::Older };
-        let mut worth = Self::Older;
-        for row in draft.input.recorded.rollouts.values() {
-            let to_current =
-                matches!(&row.to, ImageUse::Made { image: of, version, .. } if of == image && version == current);
-            let before = match row.before.as_deref() {
-                Some(ObjectSpec::Slot(spec)) => Some(&spec.image),
-                Some(ObjectSpec::Image(_) | ObjectSpec::Share(_)) | None => None,
-            };
-            match row.phase {
-                _ if to_current && before == Some(one) => return Self::RanBefore,
-                Phase::Stopped | Phase::Aborted | Phase::TakenBack if row.to == *one => worth = Self::Failed,
-                Phase::Running | Phase::Paused | Phase::Done | Phase::Stopped | Phase::Aborted | Phase::TakenBack => {}
-            }
-        }
-        worth
-    }
-}
 
 /// Chooses the older versions that stay: as many as `keep` says, the newest of those that can be used. What ran before the
 /// current one comes first, what did not do well later, and what is revoked last.
@@ -83,7 +48,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, planning: &Planning<'_>, current: &V
     let worth = |(version, generation): &(&Version, u32)| {
         let (image, version) = (planning.name.clone(), (*version).clone());
         let one = ImageUse::Made { image, version, generation: *generation };
-        if revoked.path(&one).is_some() { Worth::Revoked } else { Worth::of(draft, current, &one) }
+        Worth::of(draft.input.recorded, &revoked, current, &one)
     };
     let mut by_worth: Vec<_> =
         older.iter().map(|(key, copies)| ((worth(key), made_ms(key, copies), key), copies)).collect();

@@ -1,5 +1,6 @@
 //! How the tree comes of config and state.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Branch, Edition, Lack, Place, State, Tree};
@@ -15,7 +16,7 @@ use crate::model::recorded::{Object, Recorded, Status};
 use crate::model::rollout::Hold;
 use crate::model::spec::{ImageUse, ObjectSpec, ShareCopySpec};
 use crate::plan::draft::{Draft, ImageAt, Nature};
-use crate::plan::images::{marked_as_old, wanted};
+use crate::plan::images::{Worth, marked_as_old, wanted};
 use crate::plan::input::PlanInput;
 use crate::plan::revoked::Revoked;
 use crate::plan::scope::Covered;
@@ -287,7 +288,7 @@ fn managed(
         })
         .collect();
     editions.sort_by(|a, b| (b.made_ms, b.generation, &b.version).cmp(&(a.made_ms, a.generation, &a.version)));
-    stand(&mut editions, name, image, uses);
+    stand(&mut editions, (input.recorded, name, image), (uses, revoked));
     Branch {
         block,
         about: image.map_or_else(|| "not in the config".to_owned(), about),
@@ -402,13 +403,22 @@ fn edition(
 }
 
 /// Tells of each older version whether it stays. They are in order, the newest first.
-fn stand(editions: &mut [Edition], name: &Name, image: Option<&ManagedImage>, uses: &Uses<'_>) {
+fn stand(
+    editions: &mut [Edition],
+    (recorded, name, image): (&Recorded, &Name, Option<&ManagedImage>),
+    (uses, revoked): (&Uses<'_>, &Revoked<'_>),
+) {
     let keep = image.map_or(0, |image| image.keep as usize);
     let older = |edition: &Edition| !edition.states.contains(&State::Current) && !edition.states.contains(&State::Gone);
     let usable = |edition: &Edition| edition.copies.iter().any(|copy| copy.lacks.is_none());
     let mut worth: Vec<usize> = (0..editions.len()).filter(|n| older(&editions[*n]) && usable(&editions[*n])).collect();
-    // As the planner chooses: what is revoked makes room.
-    worth.sort_by_key(|n| editions[*n].states.contains(&State::Revoked));
+    // As the planner chooses.
+    let current = editions.iter().find(|edition| edition.states.contains(&State::Current)).map(|one| &one.version);
+    worth.sort_by_key(|n| {
+        let Edition { version, generation, .. } = &editions[*n];
+        let one = ImageUse::Made { image: name.clone(), version: version.clone(), generation: *generation };
+        Reverse(current.map(|current| Worth::of(recorded, revoked, current, &one)))
+    });
     let kept: BTreeSet<usize> = worth.into_iter().take(keep).collect();
     for (n, edition) in editions.iter_mut().enumerate().filter(|(_, edition)| older(edition)) {
         let use_ =
