@@ -350,6 +350,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether somebody's call is under way on it: a reset, say, of which the state need not tell.
+    #[must_use]
+    pub fn is_operated_on(&self) -> bool {
+        self.latest.as_ref().is_some_and(|latest| latest.state == OperationState::Operating)
+    }
+
     /// The first of its addresses of a kind; an instance without access from the internet has no public one.
     #[must_use]
     pub fn address(&self, kind: Address) -> Option<&Label> {

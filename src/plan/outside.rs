@@ -39,6 +39,8 @@ pub(super) fn now<'a>(draft: &Draft<'a>, object: &Object) -> Now<'a> {
             InstanceState::Pending | InstanceState::Starting | InstanceState::Stopping | InstanceState::Rebooting => {
                 Now::UnderWay(Some(seen))
             }
+            // A reset, say: the state does not have to tell.
+            InstanceState::Running | InstanceState::Stopped if seen.is_operated_on() => Now::UnderWay(Some(seen)),
             InstanceState::Running | InstanceState::Stopped | InstanceState::Other(_) => Now::Live(seen),
         },
         Some(Seen::Absent { asked_ms }) => {

@@ -160,6 +160,8 @@ impl<'p> Engine<'p> {
                         skipped.push((target, because));
                         continue;
                     }
+                    // An earlier gate of its batch has told of it.
+                    (None, None) if self.is_excused(other, of) => continue,
                     (None, None) => {
                         absent.push(target);
                         continue;

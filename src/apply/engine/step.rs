@@ -198,7 +198,7 @@ impl Engine<'_> {
 
     /// Whether an id was not handed out because a gate passed without the instance: what comes next must not wait for what
     /// the rollout may do without.
-    fn is_excused(&self, step: StepId, n: u32) -> bool {
+    pub(super) fn is_excused(&self, step: StepId, n: u32) -> bool {
         let (mut step, mut n) = (step, n);
         loop {
             let (Some(planned), Some(state)) = (self.plan.get(step.0 as usize), self.steps.get(step.0 as usize)) else {

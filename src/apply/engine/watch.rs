@@ -415,7 +415,7 @@ fn judge_instance(op: &Op, until: &Until, seen: &Instance, cloud_now: Millis) ->
         // One that switches itself off may do so between two polls after its launch: it has been running.
         Until::Running => unless_leaving(running || (stopped && launch)),
         Until::Stopped => unless_leaving(stopped),
-        Until::Settled => unless_leaving(!seen.state.passing()),
+        Until::Settled => unless_leaving(!seen.state.passing() && !seen.is_operated_on()),
         Until::Age(ms) => unless_leaving((running || stopped) && cloud_now - seen.created_ms >= *ms),
         Until::Tagged { key, value } => unless_leaving(seen.tags.get(key) == Some(value)),
         Until::Gone => {

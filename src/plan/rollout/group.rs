@@ -52,20 +52,21 @@ pub(super) fn make_lacking(
         return Vec::new();
     }
     let conditions = launched.into_iter().map(Need::Over).collect();
-    let (_, over) = seen(draft, rolling, guide, watched, (conditions, Place { mark: None, ends: true }));
+    let (_, over) = seen(draft, rolling, guide, (watched, Vec::new()), (conditions, Place { mark: None, ends: true }));
     over
 }
 
-/// The gate for some instances, and the hook for those that pass it. Answers the gate, and what has to be over before what
-/// follows.
+/// The gate for some instances, and the hook for those that pass it; others have passed one before, and are only looked at
+/// with them. Answers the gate, and what has to be over before what follows.
 fn seen(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     guide: &Guide,
-    watched: Vec<Watched>,
+    (mut watched, mut earlier): (Vec<Watched>, Vec<Watched>),
     (conditions, place): (Vec<Need>, Place),
 ) -> (StepId, Vec<Need>) {
     let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
+    watched.append(&mut earlier);
     let step = gate(draft, rolling, guide, watched, conditions, place);
     let ready = names.iter().zip(0..);
     let ready = ready.map(|((addr, n), target)| hooked(addr, *n, Arg::Output { step, target })).collect();
@@ -74,14 +75,15 @@ fn seen(
     (step, over)
 }
 
-/// One group that is worked on together. Answers what the next group waits for.
+/// One group that is worked on together; `batch`: what passed the gates of its batch before. Answers what the next group
+/// waits for.
 pub(super) fn one_group<'a>(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
     guide: &Guide,
     group: Vec<Work<'a>>,
     (before, serving, place): (&[Need], bool, Place),
-    in_place: &mut Vec<Placed<'a>>,
+    (in_place, batch): (&mut Vec<Placed<'a>>, &mut Vec<Watched>),
 ) -> Vec<Need> {
     let first = if serving { launched_first(rolling, guide, &group) } else { 0 };
     let (replaced, kept): (Vec<Work<'a>>, Vec<Work<'a>>) =
@@ -181,8 +183,15 @@ pub(super) fn one_group<'a>(
         in_place.push(Placed { work, after: last.filter(|_| resets), needs, parts, hostname, power });
     }
     if guide.tries() && !watched.is_empty() {
-        let many = watched.len();
-        let (step, over) = seen(draft, rolling, guide, watched, (conditions, place));
+        let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
+        // All of the batch bakes, also those of its earlier rounds.
+        let earlier = if place.ends && guide.bakes(rolling) { std::mem::take(batch) } else { Vec::new() };
+        let many = watched.len() + earlier.len();
+        let (step, over) = seen(draft, rolling, guide, (watched, earlier), (conditions, place));
+        batch.extend(names.into_iter().zip(0..).map(|((addr, generation), target)| {
+            let id = Arg::Output { step, target };
+            Watched { addr, generation, id, spec: None, frees: None }
+        }));
         lasts = over;
         let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
         lasts = let_go(draft, rolling, (step, many), &older, lasts);

@@ -236,6 +236,11 @@ impl Guide {
         }
     }
 
+    /// Whether a batch has to stay healthy for a while.
+    pub(super) fn bakes(&self, rolling: &Rolling<'_>) -> bool {
+        self.guided && rolling.fleet.update.bake_ms > 0
+    }
+
     /// How many slots may fail in all.
     pub(super) fn most_failures(&self, rolling: &Rolling<'_>) -> u32 {
         rolling.fleet.update.max_failures.down(rolling.fleet.count)

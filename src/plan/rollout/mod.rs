@@ -401,16 +401,19 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     if !down.is_empty() {
         let place = Place { mark: guide.mark((false, true), cut.batches.is_empty(), left), ends: true };
         gate = narrowed(draft, &down, gate);
-        gate = one_group(draft, &mut rolling, &guide, down, (&gate, false, place), &mut in_place);
+        let placed = (&mut in_place, &mut Vec::new());
+        gate = one_group(draft, &mut rolling, &guide, down, (&gate, false, place), placed);
     }
     let batches = cut.batches.len();
     for (n, batch) in cut.batches.into_iter().enumerate() {
         let rounds = batch.rounds.len();
+        let mut passed = Vec::new();
         for (m, round) in batch.rounds.into_iter().enumerate() {
             let ends = m + 1 == rounds;
             let mark = guide.mark((batch.canary, ends), ends && n + 1 == batches, left);
             gate = narrowed(draft, &round, gate);
-            gate = one_group(draft, &mut rolling, &guide, round, (&gate, true, Place { mark, ends }), &mut in_place);
+            let placed = (&mut in_place, &mut passed);
+            gate = one_group(draft, &mut rolling, &guide, round, (&gate, true, Place { mark, ends }), placed);
         }
     }
     if guide.ends {

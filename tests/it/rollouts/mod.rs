@@ -179,6 +179,22 @@ fn a_version_that_turns_bad_while_it_bakes_is_taken_back_from_all_that_run_it() 
     shop.rig.expect_no_changes();
 }
 
+/// One round after the other, and in the end all of the batch has to stay healthy.
+#[test]
+fn a_batch_of_several_rounds_bakes_as_a_whole() {
+    let shop = Shop::new(4, "strategy: replace, max_unavailable: 1, batch: 4, order: slots, min_ready: 2s, bake: 1m");
+    shop.script(2, LATE);
+    let (ran, counts) = shop.apply("apply", Exit::Partly);
+    let failed = shop.rig.json("rollout status --json")["rollouts"][0]["failed"].clone();
+    assert_eq!(failed, serde_json::json!([0]), "the first round is looked at in the last one too: {}", ran.err);
+    assert_eq!((shop.phase(), counts.least_serving), ("stopped".to_owned(), 3));
+    shop.rig.expect_no_changes();
+    shop.script(3, "# sim: baked well");
+    let (ran, _) = shop.apply("apply", Exit::Done);
+    shop.image();
+    assert_eq!(shop.phase(), "done", "{}", ran.err);
+}
+
 #[test]
 fn a_rollout_that_only_stops_leaves_what_it_did() {
     let shop = Shop::new(4, "strategy: replace, max_unavailable: 1, canary: 1");
