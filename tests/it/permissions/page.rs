@@ -14,7 +14,8 @@ This page is made from `src/ops/permissions.rs`; tests hold each policy to what 
 
 Who runs several commands has the policies of all of them. `apply` has all that the others have, but for the stock that
 `plan --preflight` asks for. What is not listed here asks nothing of the cloud: `validate`, `show`, `history`, `state`, ….
-`plan --destroy` is as `plan`, `apply --refresh-only` as `refresh`, `apply --destroy` as `destroy`, and `apply FILE` as `apply`.
+`plan --destroy` is as `plan`, `apply --refresh-only` as `refresh`, `apply --destroy` as `destroy`, and `apply FILE` as `apply`;
+so are `rollout resume`, `promote` and `rollback`, which go on. `rollout status`, `pause` and `abort` ask nothing of the cloud.
 
 **For a CI that only plans**, the policy of `plan` is enough: nothing in it changes anything, and `plan --out FILE` hands the
 plan to somebody who may apply it. `--preflight` takes more than reads. A dry run is a parameter of the action that it tries,
