@@ -56,8 +56,8 @@ fn some(actions: &[Action]) -> Plan {
         let (every, effort) = match blocks {
             1 => (1, Effort { points: 1, deaths: 7, next: 3, phase: n }),
             2 => (4, Effort { points: 1, deaths: 0, next: 0, phase: n }),
-            3 => (47, Effort { points: 7, deaths: 41, next: 11, phase: n }),
-            _ => (499, Effort { points: 13, deaths: 97, next: 23, phase: n }),
+            3 => (71, Effort { points: 7, deaths: 41, next: 11, phase: n }),
+            _ => (757, Effort { points: 13, deaths: 97, next: 23, phase: n }),
         };
         n.is_multiple_of(every).then_some((n, effort))
     };

@@ -33,7 +33,7 @@ fn bounds(fewest: usize, most: usize) -> Fleets {
 }
 
 fn try_within(name: &'static str, among: &'static [&'static str], bounds: Fleets, base: Base) {
-    try_sample(name, &Sample { among, each: 12, every: 700 }, &base.within(bounds));
+    try_sample(name, &Sample { among, each: 20, every: 1500 }, &base.within(bounds));
 }
 
 /// One version after the other, each batch looked at.

@@ -63,7 +63,7 @@ fn quickstart_changed() {
         example: QUICK,
         prepare: Some(quick_changed),
         command: APPLY,
-        every: 40,
+        every: 100,
     });
 }
 
@@ -91,7 +91,7 @@ fn quickstart_gone() {
 
 #[test]
 fn golden_image_new() {
-    try_all(&Scenario { name: "golden image: new", example: GOLDEN, prepare: None, command: APPLY, every: 70 });
+    try_all(&Scenario { name: "golden image: new", example: GOLDEN, prepare: None, command: APPLY, every: 150 });
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn golden_image_rolled() {
         example: GOLDEN,
         prepare: Some(rolled),
         command: APPLY,
-        every: 150,
+        every: 400,
     });
 }
 
@@ -112,7 +112,7 @@ fn golden_image_reset() {
         example: GOLDEN,
         prepare: Some(reset),
         command: APPLY,
-        every: 150,
+        every: 400,
     });
 }
 
@@ -123,7 +123,7 @@ fn golden_image_changed() {
         example: GOLDEN,
         prepare: Some(golden_changed),
         command: APPLY,
-        every: 120,
+        every: 250,
     });
 }
 
@@ -198,7 +198,7 @@ fn every_example_is_tried() {
 /// A file, an encrypted copy of what comes of it, our own copy of what is shared with us, and fleets from all of them.
 #[test]
 fn sources_new() {
-    try_base("sources: new", 60, &Base::new("sources: new", sources(), APPLY));
+    try_base("sources: new", 150, &Base::new("sources: new", sources(), APPLY));
 }
 
 /// New versions of all of them, the old ones kept and marked.
@@ -209,7 +209,7 @@ fn sources_changed() {
     rig.wait_ms(600_000);
     rig.edit("shop.yaml", "legacy.qcow2", "legacy-2.qcow2");
     rig.edit("shop.yaml", "from the old hall", "from the older hall");
-    try_base("sources: changed", 120, &Base::new("sources: changed", rig, APPLY));
+    try_base("sources: changed", 250, &Base::new("sources: changed", rig, APPLY));
 }
 
 fn nothing(_: &Rig) {}
