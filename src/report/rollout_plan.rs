@@ -199,6 +199,7 @@ fn on_failure(gate: &Gate, row: &Rollout) -> Option<String> {
     };
     Some(match gate.most_failures {
         0 => format!("where one slot fails, {then}"),
+        1 => format!("where more than one slot fails, {then}"),
         most => format!("where more than {most} slots fail, {then}"),
     })
 }
