@@ -155,16 +155,15 @@ fn tag(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Ready> {
 
 /// A span of time that may be none at all, such as `0s`.
 pub(super) fn maybe_none(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
-    if let Data::Scalar(scalar) = &value.node.data
-        && matches!(scalar.text.as_str(), "0s" | "0m" | "0h" | "0d")
-    {
-        return Some(0);
-    }
-    duration(cx, value)
+    at_least(cx, value, 0)
 }
 
 /// A span of time, at least a second.
 pub(super) fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis> {
+    at_least(cx, value, 1)
+}
+
+fn at_least(cx: &mut Context<'_>, value: &Value<'_>, least_ms: Millis) -> Option<Millis> {
     let rule = "a number and a unit (s, m, h, d), such as `90s` or `1h30m`, up to 30 days";
     if let Data::Scalar(scalar) = &value.node.data
         && scalar.kind == ScalarKind::Number
@@ -177,8 +176,8 @@ pub(super) fn duration(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Millis
         );
         return None;
     }
-    let text = cx.faults.shaped(value, codes::INVALID_VALUE, rule, |text| parse_duration(text).is_some())?;
-    parse_duration(text)
+    let parsed = |text: &str| parse_duration(text).filter(|ms| *ms >= least_ms);
+    parsed(cx.faults.shaped(value, codes::INVALID_VALUE, rule, |text| parsed(text).is_some())?)
 }
 
 fn parse_duration(text: &str) -> Option<Millis> {
@@ -198,7 +197,7 @@ fn parse_duration(text: &str) -> Option<Millis> {
         total = number.checked_mul(unit)?.checked_add(total)?;
         rest = after.as_str();
     }
-    (1..=MOST_MS).contains(&total).then_some(total)
+    (total <= MOST_MS && !text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]
@@ -210,7 +209,8 @@ mod tests {
         assert_eq!(parse_duration("90s"), Some(90_000));
         assert_eq!(parse_duration("1h30m"), Some(90 * 60_000));
         assert_eq!(parse_duration("30d"), Some(30 * 24 * HOUR_MS));
-        for wrong in ["", "90", "0s", "31d", "1 h", "h", "-1h", "1.5h", "1ms", "9999999999999999999d", "1h٣m"] {
+        assert_eq!(parse_duration("0s"), Some(0));
+        for wrong in ["", "90", "31d", "1 h", "h", "-1h", "1.5h", "1ms", "9999999999999999999d", "1h٣m"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
     }

@@ -136,6 +136,12 @@ impl Object {
         self.addr.block.kind
     }
 
+    /// Whether it is an instance that a rollout made or changed, and that no gate has seen yet.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        matches!(self.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial)
+    }
+
     /// The address with its generation, as people see it.
     #[must_use]
     pub fn full_addr(&self) -> Addr {

@@ -73,19 +73,8 @@ impl Engine<'_> {
 
     /// Whether a target is what a gate that has passed handed out.
     fn follows_a_gate(&self, target: &Target) -> bool {
-        let mut id = target.id.as_ref();
-        while let Some(Arg::Output { step, target }) = id {
-            let (Some(planned), Some(state)) = (self.plan.get(step.0 as usize), self.steps.get(step.0 as usize)) else {
-                return false;
-            };
-            if let Some(passed) = state.passed() {
-                return passed;
-            }
-            // A hook hands on what it is given, and stands behind that.
-            let given = planned.targets.get(*target as usize).and_then(|target| target.id.as_ref());
-            id = given.filter(|given| matches!(given, Arg::Output { step: other, .. } if other < step));
-        }
-        false
+        let Some(Arg::Output { step, target }) = target.id.as_ref() else { return false };
+        self.gate_before(*step, *target).is_some_and(|(_, _, passed)| passed)
     }
 
     /// Somebody wants a rollout to pause.

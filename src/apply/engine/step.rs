@@ -72,11 +72,6 @@ impl StepState {
         self.because = (!passed).then_some(because);
     }
 
-    /// Whether a gate has passed; `None`: it is none.
-    pub(super) fn passed(&self) -> Option<bool> {
-        self.passed
-    }
-
     /// Whether all of its targets got there, also those that a rollout may do without.
     fn is_whole(&self) -> bool {
         self.succeeded() && self.done.len() == self.targets
@@ -199,21 +194,20 @@ impl Engine<'_> {
     /// Whether an id was not handed out because a gate passed without the instance: what comes next must not wait for what
     /// the rollout may do without.
     pub(super) fn is_excused(&self, step: StepId, n: u32) -> bool {
+        self.gate_before(step, n).is_some_and(|(gate, n, passed)| passed && !self.outputs.contains_key(&(gate, n)))
+    }
+
+    /// The output of a gate that an output comes from, where it comes from one, and whether that gate has passed.
+    pub(super) fn gate_before(&self, step: StepId, n: u32) -> Option<(StepId, u32, bool)> {
         let (mut step, mut n) = (step, n);
         loop {
-            let (Some(planned), Some(state)) = (self.plan.get(step.0 as usize), self.steps.get(step.0 as usize)) else {
-                return false;
-            };
-            if self.outputs.contains_key(&(step, n)) {
-                return false;
+            if let Some(passed) = self.steps.get(step.0 as usize)?.passed {
+                return Some((step, n, passed));
             }
-            if let Some(passed) = state.passed {
-                return passed;
-            }
-            // A hook hands on what it is given.
-            match planned.targets.get(n as usize).and_then(|target| target.id.as_ref()) {
-                Some(Arg::Output { step: other, target }) if *other < step => (step, n) = (*other, *target),
-                Some(Arg::Output { .. } | Arg::Known(_)) | None => return false,
+            // A hook hands on what it is given, and stands behind that.
+            match self.plan.get(step.0 as usize)?.targets.get(n as usize)?.id.as_ref()? {
+                Arg::Output { step: other, target } if *other < step => (step, n) = (*other, *target),
+                Arg::Output { .. } | Arg::Known(_) => return None,
             }
         }
     }

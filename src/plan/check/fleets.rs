@@ -31,13 +31,8 @@ impl Known<'_> {
     fn is_out(&self, target: &Target) -> bool {
         let Some(id) = self.ids.get(&(&target.addr, target.generation)) else { return false };
         let off = |seen: &&Instance| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping);
-        self.seen.get(*id).is_some_and(off) || self.recorded.get(*id).is_some_and(|row| on_trial(row))
+        self.seen.get(*id).is_some_and(off) || self.recorded.get(*id).is_some_and(|row| row.is_on_trial())
     }
-}
-
-/// Whether a rollout has still to see an instance.
-fn on_trial(row: &Object) -> bool {
-    matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial)
 }
 
 /// Looks for what must never happen to an instance.
@@ -72,7 +67,7 @@ fn several<'a>(input: &PlanInput<'a>) -> BTreeMap<&'a Addr, usize> {
     if serve.is_empty() {
         return serve;
     }
-    for row in rows.iter().filter(|row| !on_trial(row)) {
+    for row in rows.iter().filter(|row| !row.is_on_trial()) {
         let seen = row.cloud_id.instance().and_then(|id| input.observed.instance_there(&row.region, id));
         if let (Some(serve), true) = (serve.get_mut(&row.addr), seen.is_some_and(runs)) {
             *serve += 1;

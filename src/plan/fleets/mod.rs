@@ -166,15 +166,14 @@ fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -
     let mut rows: Vec<&'a Object> = rows.to_vec();
     rows.sort_by_key(|row| std::cmp::Reverse(row.generation));
     let there = |row: &Object| matches!(now(draft, row), Now::Live(_) | Now::UnderWay(_));
-    let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
     let reached = |row: &Object| {
-        rolling.reached.as_ref().is_some_and(|reached| !on_trial(row) && course::is_made_as(row, &reached.specs))
+        rolling.reached.as_ref().is_some_and(|reached| !row.is_on_trial() && course::is_made_as(row, &reached.specs))
     };
     let fits = |row: &Object| course::is_made_as(row, &rolling.specs) || reached(row);
     let find = |wanted: &dyn Fn(&Object) -> bool| rows.iter().position(|row| there(row) && wanted(row));
-    let proven = find(&|row| fits(row) && !on_trial(row));
+    let proven = find(&|row| fits(row) && !row.is_on_trial());
     let tried = find(&|row| fits(row) && rolling.reached.is_none()).filter(|_| proven.is_none());
-    let place = proven.or(tried).or_else(|| find(&|row| !on_trial(row))).or_else(|| find(&|_| true)).unwrap_or(0);
+    let place = proven.or(tried).or_else(|| find(&|row| !row.is_on_trial())).or_else(|| find(&|_| true)).unwrap_or(0);
     let counts = rows.remove(place);
     let until = match tried {
         Some(_) => rows.iter().rposition(|row| there(row)).map(|serving| rows.remove(serving)),

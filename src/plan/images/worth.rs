@@ -3,7 +3,7 @@
 use crate::model::ids::Version;
 use crate::model::recorded::Recorded;
 use crate::model::rollout::Phase;
-use crate::model::spec::{ImageUse, ObjectSpec};
+use crate::model::spec::ImageUse;
 use crate::plan::revoked::Revoked;
 
 /// What an older version is worth keeping for; the least first.
@@ -30,10 +30,7 @@ impl Worth {
         for row in recorded.rollouts.values() {
             let to_current =
                 matches!(&row.to, ImageUse::Made { image: of, version, .. } if of == image && version == current);
-            let before = match row.before.as_deref() {
-                Some(ObjectSpec::Slot(spec)) => Some(&spec.image),
-                Some(ObjectSpec::Image(_) | ObjectSpec::Share(_)) | None => None,
-            };
+            let before = row.before().map(|before| &before.image);
             match row.phase {
                 _ if to_current && before == Some(one) => return Self::RanBefore,
                 Phase::Stopped | Phase::Aborted | Phase::TakenBack if row.to == *one => worth = Self::Failed,

@@ -21,16 +21,16 @@ use crate::plan::draft::{Draft, detail};
 use crate::plan::fleets::charge_type;
 use crate::plan::types::{Action, Need, Reason};
 
-/// Makes what a fleet lacks; where instances that serve go after that, new ones are looked at first: what nobody has seen
-/// yet is not in service. Answers what has to be over before what follows.
+/// Makes what a fleet lacks. `looked_at`: instances that serve go after that, and what nobody has seen yet is not in
+/// service. Answers what has to be over before what follows.
 pub(super) fn make_lacking(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
     guide: &Guide,
     lacking: Vec<Creation>,
-    (before, others_go): (&[Need], bool),
+    (before, looked_at): (&[Need], bool),
 ) -> Vec<Need> {
-    if !(others_go && guide.tries()) {
+    if !looked_at {
         let launched = launch(draft, rolling, lacking, before, Purpose::New);
         return launched.into_iter().map(Need::Success).collect();
     }

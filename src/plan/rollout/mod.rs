@@ -101,8 +101,7 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Whether it serves: it runs, and a rollout has seen that it is healthy, where one is to.
     fn serves(&self) -> bool {
-        let tried = !matches!(self.row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
-        self.runs() && !self.halted && tried
+        self.runs() && !self.halted && !self.row.is_on_trial()
     }
 
     /// Whether the cloud has all of it already, and only the state has to learn it.
@@ -259,10 +258,9 @@ impl<'a> Rolling<'a> {
 
     /// Whether all instances that stay run what the config asks for, and have been seen to be good.
     fn is_at_target(&self, draft: &Draft<'_>) -> bool {
-        let on_trial = |row: &Object| matches!(row.spec.as_ref(), ObjectSpec::Slot(spec) if spec.on_trial);
         let going: BTreeSet<_> = draft.going.iter().map(|going| &going.row.cloud_id).collect();
         let mut stay = draft.objects_of(&self.block).into_iter().filter(|row| !going.contains(&row.cloud_id));
-        stay.all(|row| !on_trial(row) && course::is_made_as(row, &self.specs))
+        stay.all(|row| !row.is_on_trial() && course::is_made_as(row, &self.specs))
     }
 
     /// From now on, what takes the place of something is on trial.
@@ -376,8 +374,9 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
         let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
         gate.extend(gone.into_iter().map(Need::Success));
     }
-    let lacking = if guide.tries() && disrupted { repairs.len() } else { 0 };
-    gate.extend(make_lacking(draft, &mut rolling, &guide, repairs, (&before, disrupted)));
+    let looked_at = disrupted && guide.tries();
+    let lacking = if looked_at { repairs.len() } else { 0 };
+    gate.extend(make_lacking(draft, &mut rolling, &guide, repairs, (&before, looked_at)));
     launch(draft, &mut rolling, others, &[], Purpose::New);
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let (down, cut) = groups(draft, &rolling, &guide, disruptive);
