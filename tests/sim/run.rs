@@ -1,16 +1,12 @@
 //! Tells a story: does what it says, puts right what went wrong, and looks whether the world is as it should be.
 
-use std::collections::BTreeSet;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
 
 use super::cover::Cover;
 use super::hands::{Failure, failed_imports};
 use super::script::{Atom, RUNS, Script, Verb};
 use super::shop::Shop;
-use super::stage::{Hears, Stage, Teller};
+use super::stage::{Hears, Stage, Teller, secrets};
 use super::watch::{Watch, idle, serving};
 use crate::crash::wire::{Fate, Trap};
 use crate::crash::world::{faults_but_shares, leaks, state};
@@ -44,9 +40,7 @@ impl Teller for ShopTeller<'_> {
 
     fn all(&mut self) -> Result<(), String> {
         let script = self.script;
-        let rounds: BTreeSet<usize> = script.atoms.iter().map(|(round, _)| *round).collect();
-        for round in rounds {
-            let atoms: Vec<&Atom> = script.atoms.iter().filter(|(at, _)| *at == round).map(|(_, atom)| atom).collect();
+        for atoms in script.atoms.rounds() {
             self.round(&atoms)?;
         }
         self.end()
@@ -220,8 +214,7 @@ impl<'s> ShopTeller<'s> {
     }
 
     fn secrets(&self) -> Vec<String> {
-        let encoded = STANDARD.encode(self.shop.boot());
-        vec!["embedded-secret-".into(), "the-secret-number".into(), encoded.chars().take(40).collect()]
+        secrets(&self.shop.boot())
     }
 
     /// Comes to rest with this config, with the last good one, or with the one that it all began with.

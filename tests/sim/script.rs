@@ -12,7 +12,7 @@ use super::hands::{Deed, Failure};
 use super::run::ShopTeller;
 use super::shop::{Edit, Tight};
 use super::stage::{Hears, Wrong, tell};
-use super::story::Story;
+use super::story::{Atoms, Story};
 use crate::crash::wire::{Cut, Fate, Tail, Trap, When};
 
 /// Numbers out of a seed (SplitMix64).
@@ -121,8 +121,8 @@ pub(crate) struct Script {
     pub(crate) tight: Tight,
     /// How many images of others are there from the start whose import failed: they hold their place.
     pub(crate) failed_images: usize,
-    /// What happens, each with the number of its round. A round without anything is passed over.
-    pub(crate) atoms: Vec<(usize, Atom)>,
+    /// What happens.
+    pub(crate) atoms: Atoms<Atom>,
 }
 
 /// How many runs of a round may go wrong: the first, the one that puts it right, and the one after that.
@@ -153,6 +153,7 @@ impl Script {
 }
 
 impl Story for Script {
+    type Atom = Atom;
     type Cover = Cover;
     const TEST: &'static str = "sim::stories";
 
@@ -171,19 +172,18 @@ impl Story for Script {
         for round in 0..2 + dice.roll(4) {
             scene(&mut dice, round, remote, &mut atoms);
         }
-        Self { seed, remote, tight, failed_images, atoms }
+        Self { seed, remote, tight, failed_images, atoms: Atoms(atoms) }
     }
 
     fn seed(&self) -> u64 {
         self.seed
     }
 
-    fn atoms(&self) -> Vec<String> {
-        self.atoms.iter().map(|(round, atom)| format!("round {round}, {atom:?}")).collect()
+    fn atoms(&self) -> &Atoms<Atom> {
+        &self.atoms
     }
 
-    fn only(&self, kept: &[usize]) -> Self {
-        let atoms = kept.iter().filter_map(|n| self.atoms.get(*n).cloned()).collect();
+    fn with(&self, atoms: Atoms<Atom>) -> Self {
         Self { atoms, ..self.clone() }
     }
 

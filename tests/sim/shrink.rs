@@ -4,7 +4,7 @@ use super::story::Story;
 
 /// The numbers of the atoms that a story still goes wrong with, as few as can be found by telling so many stories.
 pub(crate) fn shrunk<S: Story>(story: &S, most: u64) -> Vec<usize> {
-    let mut kept: Vec<usize> = (0..story.atoms().len()).collect();
+    let mut kept: Vec<usize> = (0..story.atoms().0.len()).collect();
     let mut tries = 0;
     let mut part = kept.len().div_ceil(2).max(1);
     // Delta debugging: first halves are left out, then quarters, and in the end single atoms, as long as one can be.

@@ -1,6 +1,8 @@
 //! Stories by the seed: tells many of them, and of one that goes wrong what is left when all is left out that it goes
 //! wrong without.
 
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +18,8 @@ const TRIES: u64 = 400;
 
 /// A story, as data: everything that happens, out of one number.
 pub(crate) trait Story: Sized + Sync {
+    /// One thing that happens.
+    type Atom: Clone + Debug;
     /// What stories of this kind hold, all in all.
     type Cover: Tally;
     /// What its test is called.
@@ -25,12 +29,29 @@ pub(crate) trait Story: Sized + Sync {
     fn of(seed: u64) -> Self;
     /// Its seed.
     fn seed(&self) -> u64;
-    /// Everything that happens, in words.
-    fn atoms(&self) -> Vec<String>;
+    /// Everything that happens.
+    fn atoms(&self) -> &Atoms<Self::Atom>;
+    /// The same where this happens.
+    fn with(&self, atoms: Atoms<Self::Atom>) -> Self;
     /// The same with these of its atoms only.
-    fn only(&self, kept: &[usize]) -> Self;
+    fn only(&self, kept: &[usize]) -> Self {
+        let Atoms(all) = self.atoms();
+        self.with(Atoms(kept.iter().filter_map(|n| all.get(*n).cloned()).collect()))
+    }
     /// Tells it to its end, line by line.
     fn tell(&self, hears: Hears) -> Result<Self::Cover, Box<Wrong>>;
+}
+
+/// Everything that happens, each with the number of its round. A round without anything is passed over.
+#[derive(Clone, Debug)]
+pub(crate) struct Atoms<A>(pub(crate) Vec<(usize, A)>);
+
+impl<A> Atoms<A> {
+    /// What happens in each round.
+    pub(crate) fn rounds(&self) -> impl Iterator<Item = Vec<&A>> {
+        let numbers: BTreeSet<usize> = self.0.iter().map(|(round, _)| *round).collect();
+        numbers.into_iter().map(|round| self.0.iter().filter(|(at, _)| *at == round).map(|(_, atom)| atom).collect())
+    }
 }
 
 /// What stories hold.
@@ -110,8 +131,8 @@ fn one<S: Story>(seed: u64) {
         Some(only) => story.only(&only.split(',').filter_map(|n| n.parse().ok()).collect::<Vec<_>>()),
         None => story,
     };
-    for (n, atom) in story.atoms().into_iter().enumerate() {
-        aloud(&format!("{n}: {atom}\n"));
+    for (n, (round, atom)) in story.atoms().0.iter().enumerate() {
+        aloud(&format!("{n}: round {round}, {atom:?}\n"));
     }
     if let Err(wrong) = story.tell(|line| aloud(&format!("{line}\n"))) {
         panic!("{}\n{}", wrong.story, wrong.why);

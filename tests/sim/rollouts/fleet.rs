@@ -4,7 +4,7 @@ use fleetwright::model::update::Check;
 
 /// How a version of the image turns out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Turns {
+pub(crate) enum Turns {
     /// Well.
     Well,
     /// Well, after a while.
@@ -19,23 +19,23 @@ pub(super) enum Turns {
 
 /// How a fleet is updated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Way {
-    pub(super) strategy: &'static str,
-    pub(super) surge: Amount,
-    pub(super) away: Amount,
-    pub(super) batch: Option<Amount>,
-    pub(super) canary: Option<Amount>,
-    pub(super) pause: &'static str,
-    pub(super) order: &'static str,
-    pub(super) min_ready_s: usize,
-    pub(super) bake_s: usize,
-    pub(super) failures: usize,
-    pub(super) back: bool,
+pub(crate) struct Way {
+    pub(crate) strategy: &'static str,
+    pub(crate) surge: Amount,
+    pub(crate) away: Amount,
+    pub(crate) batch: Option<Amount>,
+    pub(crate) canary: Option<Amount>,
+    pub(crate) pause: &'static str,
+    pub(crate) order: &'static str,
+    pub(crate) min_ready_s: usize,
+    pub(crate) bake_s: usize,
+    pub(crate) failures: usize,
+    pub(crate) back: bool,
 }
 
 /// So many, or so many of a hundred.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Amount {
+pub(crate) enum Amount {
     Count(usize),
     Percent(usize),
 }

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fleetwright::cli::Exit;
 use serde_json::Value;
 
@@ -15,7 +13,7 @@ use crate::crash::world::{faults, leaks, state};
 use crate::kit::GZ;
 use crate::rig::{OWNER, Ran, Rig};
 use crate::sim::script::RUNS;
-use crate::sim::stage::{Hears, Stage, Teller};
+use crate::sim::stage::{Hears, Stage, Teller, secrets};
 use crate::sim::story::Tally;
 use crate::sim::watch::{Bounds, FLEET, Fleets, Serving, Watch, idle, there, well};
 
@@ -93,9 +91,7 @@ impl Teller for RollTeller<'_> {
 
     fn all(&mut self) -> Result<(), String> {
         let script = self.script;
-        let rounds: BTreeSet<usize> = script.atoms.iter().map(|(round, _)| *round).collect();
-        for round in rounds {
-            let atoms: Vec<&Atom> = script.atoms.iter().filter(|(at, _)| *at == round).map(|(_, atom)| atom).collect();
+        for atoms in script.atoms.rounds() {
             self.round(&atoms)?;
         }
         self.end()
@@ -286,8 +282,7 @@ impl<'s> RollTeller<'s> {
     }
 
     fn secrets(&self) -> Vec<String> {
-        let encoded = STANDARD.encode(self.fleet.boot());
-        vec!["embedded-secret-".into(), "the-secret-number".into(), encoded.chars().take(40).collect()]
+        secrets(&self.fleet.boot())
     }
 
     /// Goes on until there is nothing left to do.

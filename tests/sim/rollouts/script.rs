@@ -11,11 +11,11 @@ use crate::crash::wire::Trap;
 use crate::sim::hands::{Deed, Failure};
 use crate::sim::script::{Dice, RUNS, trap, trips};
 use crate::sim::stage::{Hears, Wrong, tell};
-use crate::sim::story::Story;
+use crate::sim::story::{Atoms, Story};
 
 /// One thing that happens, in a round.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Atom {
+pub(crate) enum Atom {
     /// Another version of the image is asked for.
     Version(Turns),
     /// Updates are made in another way.
@@ -72,8 +72,8 @@ pub(crate) struct Rolls {
     pub(super) seed: u64,
     /// Whether requests may outlive the process that made them.
     pub(super) remote: bool,
-    /// What happens, each with the number of its round.
-    pub(super) atoms: Vec<(usize, Atom)>,
+    /// What happens.
+    pub(super) atoms: Atoms<Atom>,
 }
 
 impl Rolls {
@@ -93,6 +93,7 @@ impl Rolls {
 }
 
 impl Story for Rolls {
+    type Atom = Atom;
     type Cover = Rolled;
     const TEST: &'static str = "sim::rollouts";
 
@@ -103,19 +104,18 @@ impl Story for Rolls {
         for round in 0..2 + dice.roll(3) {
             scene(&mut dice, round, remote, &mut atoms);
         }
-        Self { seed, remote, atoms }
+        Self { seed, remote, atoms: Atoms(atoms) }
     }
 
     fn seed(&self) -> u64 {
         self.seed
     }
 
-    fn atoms(&self) -> Vec<String> {
-        self.atoms.iter().map(|(round, atom)| format!("round {round}, {atom:?}")).collect()
+    fn atoms(&self) -> &Atoms<Atom> {
+        &self.atoms
     }
 
-    fn only(&self, kept: &[usize]) -> Self {
-        let atoms = kept.iter().filter_map(|n| self.atoms.get(*n).cloned()).collect();
+    fn with(&self, atoms: Atoms<Atom>) -> Self {
         Self { atoms, ..self.clone() }
     }
 
