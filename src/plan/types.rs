@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Millis;
 use crate::model::addr::Block;
 use crate::model::digest::Digest;
-use crate::model::ids::{ImageId, Lineage, Name, Region, Uin};
+use crate::model::ids::{ImageId, Lineage, Name, Region, Uin, Zone};
 use crate::model::promotion::{Edition, PromotedFrom};
 use crate::model::recorded::Origin;
 use crate::model::rollout::Rollout;
@@ -120,12 +120,25 @@ pub struct RolloutPlan {
     pub canary: bool,
     /// How many slots wait for somebody to say that it goes on.
     pub left: u32,
+    /// Where its slots are.
+    pub zones: Vec<RolledZone>,
     /// How many instances the fleet is to have.
     pub count: u32,
     /// The fewest of them in service at any moment, if nothing else goes wrong.
     pub least_available: u32,
     /// The most instances that there are at any moment.
     pub most: u32,
+}
+
+/// The slots that a rolled out fleet has in one zone, as the plan finds them. What moves is where it moves to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RolledZone {
+    /// Which zone.
+    pub zone: Zone,
+    /// How many slots are what the rollout leads to, and have been seen to be good.
+    pub there: u32,
+    /// Those that are not, in order: the plan leads them there, or leaves them to a later one.
+    pub to_come: Vec<u32>,
 }
 
 /// The closing line of a plan.

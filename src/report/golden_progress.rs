@@ -344,6 +344,43 @@ fn a_rollout_while_it_runs() {
     insta::assert_snapshot!("rollout_paused_80", shown(&state, NOON + 1_882_500, 80, false));
 }
 
+/// Resets, after slots that were out of service; and the way back.
+#[test]
+fn a_rollout_that_formats_disks() {
+    let plan = samples::reset();
+    let news =
+        |step: u32, news: GateNews| Progress::Gate { step: StepId(step), fleet: samples::block("fleet.web"), news };
+    let made = slots(5..6);
+    let mut events = vec![
+        (0, started(0, "RunInstances", made.clone())),
+        (20_000, settled(0, "RunInstances", &made)),
+        (20_000, done(0, "RunInstances", made.clone(), 20_000)),
+        (20_000, started(1, "Gate", made.clone())),
+    ];
+    let state = after(&plan, NOON, &events);
+    insta::assert_snapshot!("reset_first_80", shown(&state, NOON + 30_000, 80, false));
+    let batch = slots(0..2);
+    events.extend([
+        (60_000, settled(1, "Gate", &made)),
+        (60_000, done(1, "Gate", made, 40_000)),
+        (60_000, started(2, "ResetInstance", batch[..1].to_vec())),
+        (60_000, started(3, "ResetInstance", batch[1..].to_vec())),
+        (90_000, settled(2, "ResetInstance", &batch[..1])),
+        (90_000, settled(3, "ResetInstance", &batch[1..])),
+        (90_000, started(4, "Gate", batch.clone())),
+        (95_000, settled(4, "Gate", &batch[..1])),
+        (95_000, news(4, GateNews::Healthy { healthy: 1, of: 2 })),
+    ]);
+    let state = after(&plan, NOON, &events);
+    for width in [40, 80, 120] {
+        insta::assert_snapshot!(format!("reset_{width}"), shown(&state, NOON + 96_000, width, false));
+    }
+    let mut back = plan;
+    back.rollouts[0].row.phase = Phase::TakenBack;
+    let state = after(&back, NOON, &events);
+    insta::assert_snapshot!("reset_back_120", shown(&state, NOON + 96_000, 120, false));
+}
+
 #[test]
 fn a_rollout_as_lines() {
     let mut out = String::new();

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::apply::events::GateNews;
-use crate::cloud::call::{Arg, StepId};
+use crate::cloud::call::StepId;
 use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::Zone;
 use crate::model::rollout::{Phase, Rollout};
-use crate::model::spec::ObjectSpec;
-use crate::plan::{Do, Plan, RolloutPlan, Target};
+use crate::plan::{Do, Plan, RolledZone, RolloutPlan};
 
 use super::words;
 
@@ -20,27 +19,45 @@ pub(super) struct LiveRollout {
     pub(super) fleet: Block,
     /// The image that it comes from and the one that it leads to, as people see them.
     pub(super) way: String,
-    batches: Vec<u32>,
+    /// Whether it is the way back.
+    back: bool,
+    batches: usize,
     canary: bool,
     /// How many slots the fleet has.
     count: usize,
-    /// How many of them are new already when it begins.
-    new_before: usize,
-    zones: Vec<(Option<Zone>, Tally)>,
-    /// By slot of this plan: in which zone, and how it is.
-    slots: BTreeMap<u32, (usize, Slot)>,
-    /// By gate: in which batch, from 0.
-    gates: BTreeMap<StepId, usize>,
-    /// The batch that is worked on, from 0.
-    batch: usize,
+    zones: Vec<(Zone, Tally)>,
+    /// Those that were not there when it began.
+    slots: BTreeMap<u32, Slot>,
+    gates: BTreeMap<StepId, Batch>,
+    /// What is worked on.
+    batch: Batch,
     looked: Looked,
 }
 
+/// A slot that is to get where the rollout leads.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// In which zone, by its place in the list.
+    zone: usize,
+    is: Is,
+    /// Whether a gate says that it is good; else it is when it is made.
+    watched: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Slot {
+enum Is {
     Old,
     New,
     Failed,
+}
+
+/// What a gate looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Batch {
+    /// What was out of service when the plan was made, or was not seen yet.
+    First,
+    /// A batch, from 0.
+    Nth(usize),
 }
 
 /// Slots of one zone.
@@ -52,11 +69,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(&mut self, slot: Slot) -> &mut usize {
-        match slot {
-            Slot::Old => &mut self.old,
-            Slot::New => &mut self.new,
-            Slot::Failed => &mut self.failed,
+    fn of(&mut self, is: Is) -> &mut usize {
+        match is {
+            Is::Old => &mut self.old,
+            Is::New => &mut self.new,
+            Is::Failed => &mut self.failed,
         }
     }
 }
@@ -87,84 +104,74 @@ impl LiveRollout {
             row,
             strategy: _,
             why: _,
-            first: _,
+            first,
             batches,
             canary,
-            left,
+            left: _,
+            zones,
             count,
             least_available: _,
             most: _,
         } = rollout;
-        let Rollout { block, target: _, to, before, .. } = row;
-        let from = match before.as_deref() {
-            Some(ObjectSpec::Slot(slot)) => Some(slot.image.to_string()).filter(|from| *from != to.to_string()),
-            Some(ObjectSpec::Image(_) | ObjectSpec::Share(_)) | None => None,
+        let Rollout { block, to, phase, .. } = row;
+        let back = *phase == Phase::TakenBack;
+        let to = to.to_string();
+        let before = row.before().map(|before| before.image.to_string()).filter(|before| *before != to);
+        let way = match before {
+            Some(before) if back => format!("{to} → {before}"),
+            Some(before) => format!("{before} → {to}"),
+            None => to,
         };
-        let waiting = batches.iter().sum::<u32>() + left;
         let mut live = Self {
             fleet: block.clone(),
-            way: from.map_or_else(|| to.to_string(), |from| format!("{from} → {to}")),
-            batches: batches.clone(),
+            way,
+            back,
+            batches: batches.len(),
             canary: *canary,
             count: *count as usize,
-            new_before: count.saturating_sub(waiting) as usize,
             zones: Vec::new(),
             slots: BTreeMap::new(),
             gates: BTreeMap::new(),
-            batch: 0,
+            batch: if *first > 0 { Batch::First } else { Batch::Nth(0) },
             looked: Looked::Nothing,
         };
-        let mut met = 0;
-        for step in &plan.steps {
-            let Do::Gate(gate) = &step.does else { continue };
-            if gate.fleet != *block {
-                continue;
-            }
-            met += step.targets.len();
-            live.gates.insert(step.id, live.batch_of(met));
-            for target in &step.targets {
-                live.add(target.addr.slot, zone(plan, target));
-            }
+        for (at, RolledZone { zone, there, to_come }) in zones.iter().enumerate() {
+            live.zones.push((zone.clone(), Tally { old: to_come.len(), new: *there as usize, failed: 0 }));
+            live.slots.extend(to_come.iter().map(|slot| (*slot, Slot { zone: at, is: Is::Old, watched: false })));
         }
-        live.zones.sort_by(|(one, _), (other, _)| one.cmp(other));
-        live.number_zones(plan);
+        live.watch(plan, *first as usize, batches);
         live
     }
 
-    /// In which batch a fleet is that so many slots have been led through gates.
-    fn batch_of(&self, met: usize) -> usize {
-        let mut sum = 0;
-        let whole = self.batches.iter().position(|batch| {
-            sum += *batch as usize;
-            sum >= met
+    /// Finds the gates of the plan, and what they look at.
+    fn watch(&mut self, plan: &Plan, first: usize, batches: &[u32]) {
+        // How many slots have passed a gate when a batch is over.
+        let ends = batches.iter().scan(first, |sum, batch| {
+            *sum += *batch as usize;
+            Some(*sum)
         });
-        whole.unwrap_or(self.batches.len().saturating_sub(1))
-    }
-
-    fn add(&mut self, slot: Option<u32>, zone: Option<Zone>) {
-        let Some(slot) = slot else { return };
-        let at = self.zones.iter().position(|(known, _)| *known == zone).unwrap_or_else(|| {
-            self.zones.push((zone, Tally::default()));
-            self.zones.len() - 1
-        });
-        if self.slots.insert(slot, (at, Slot::Old)).is_none() {
-            self.zones[at].1.old += 1;
-        }
-    }
-
-    /// The zones have been put in order: the slots follow.
-    fn number_zones(&mut self, plan: &Plan) {
+        let ends: Vec<usize> = ends.collect();
+        let mut met = 0;
         for step in &plan.steps {
-            if !self.gates.contains_key(&step.id) {
+            let Do::Gate(gate) = &step.does else { continue };
+            if gate.fleet != self.fleet {
                 continue;
             }
             for target in &step.targets {
-                let zone = zone(plan, target);
-                let at = self.zones.iter().position(|(known, _)| *known == zone);
-                if let (Some(slot), Some(at)) = (target.addr.slot.and_then(|slot| self.slots.get_mut(&slot)), at) {
-                    slot.0 = at;
+                let slot = target.addr.slot.and_then(|slot| self.slots.get_mut(&slot));
+                // What passed before is looked at again with the rest of its batch.
+                if let Some(slot) = slot.filter(|slot| !slot.watched) {
+                    slot.watched = true;
+                    met += 1;
                 }
             }
+            let last = ends.len().saturating_sub(1);
+            let batch = if met <= first {
+                Batch::First
+            } else {
+                Batch::Nth(ends.iter().position(|end| *end >= met).unwrap_or(last))
+            };
+            self.gates.insert(step.id, batch);
         }
     }
 
@@ -172,17 +179,17 @@ impl LiveRollout {
     pub(super) fn settled<'a>(&mut self, step: StepId, addrs: impl Iterator<Item = &'a Addr>, well: bool) {
         let gate = self.gates.contains_key(&step);
         for addr in addrs.filter(|addr| addr.block == self.fleet) {
-            let Some((at, slot)) = addr.slot.and_then(|slot| self.slots.get_mut(&slot)) else { continue };
-            let becomes = match (well, gate) {
-                (true, true) => Slot::New,
+            let Some(slot) = addr.slot.and_then(|slot| self.slots.get_mut(&slot)) else { continue };
+            let becomes = match (well, gate || !slot.watched) {
+                (true, true) => Is::New,
                 (true, false) => continue,
-                (false, _) => Slot::Failed,
+                (false, _) => Is::Failed,
             };
-            if let Some((_, tally)) = self.zones.get_mut(*at) {
-                *tally.of(*slot) -= 1;
+            if let Some((_, tally)) = self.zones.get_mut(slot.zone) {
+                *tally.of(slot.is) -= 1;
                 *tally.of(becomes) += 1;
             }
-            *slot = becomes;
+            slot.is = becomes;
         }
     }
 
@@ -208,28 +215,38 @@ impl LiveRollout {
         };
     }
 
+    /// What slots are called that are where it leads, and those that are not.
+    fn words(&self) -> (&'static str, &'static str) {
+        if self.back { ("back", "to go back") } else { ("new", "old") }
+    }
+
     /// `batch 2 of 4, 9 of 20 new, 1 failed`.
     pub(super) fn standing(&self) -> String {
         let sum = |of: &dyn Fn(&Tally) -> usize| self.zones.iter().map(|(_, tally)| of(tally)).sum::<usize>();
-        let (new, failed) = (self.new_before + sum(&|tally| tally.new), sum(&|tally| tally.failed));
-        let batch = if self.canary && self.batch == 0 {
-            "canary".to_owned()
-        } else {
-            format!("batch {} of {}", self.batch + 1, self.batches.len().max(1))
+        let (new, failed) = (sum(&|tally| tally.new), sum(&|tally| tally.failed));
+        let batch = match self.batch {
+            Batch::First => "at first".to_owned(),
+            Batch::Nth(0) if self.canary => "canary".to_owned(),
+            Batch::Nth(n) => format!("batch {} of {}", n + 1, self.batches.max(1)),
         };
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        format!("{batch}, {new} of {} new{failed}", self.count)
+        format!("{batch}, {new} of {} {}{failed}", self.count, self.words().0)
     }
 
-    /// `ap-guangzhou-3: 5 new, 4 old · ap-guangzhou-4: 6 old`; empty where the plan names no zone.
-    pub(super) fn by_zone(&self) -> String {
-        let told = self.zones.iter().filter_map(|(zone, tally)| {
+    /// `ap-guangzhou-3: 5 new, 4 old · ap-guangzhou-4: 6 old`; `3: 5 new, 4 old · 4: 6 old` where `short`, as all zones of
+    /// a fleet are in its region.
+    pub(super) fn by_zone(&self, short: bool) -> String {
+        let (new_word, old_word) = self.words();
+        let told = self.zones.iter().map(|(zone, tally)| {
+            let zone = zone.as_str();
+            let zone = zone.rsplit_once('-').filter(|_| short).map_or(zone, |(_, number)| number);
             let Tally { old, new, failed } = *tally;
-            let counts = [(new, "new"), (old, "old"), (failed, "failed")].into_iter().filter(|(count, _)| *count > 0);
-            let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
-            Some(format!("{}: {}", zone.as_ref()?, counts.join(", ")))
+            let counts = [(new, new_word), (old, old_word), (failed, "failed")].into_iter();
+            let counts = counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+            format!("{zone}: {}", counts.collect::<Vec<_>>().join(", "))
         });
-        told.collect::<Vec<_>>().join(" · ")
+        let told = told.collect::<Vec<_>>().join(" · ");
+        if short && !told.is_empty() { format!("zones {told}") } else { told }
     }
 
     /// `2 of 4 healthy`, `baking for another 2m 10s`.
@@ -249,18 +266,4 @@ impl LiveRollout {
     pub(super) fn goes_on(&self) -> bool {
         !matches!(self.looked, Looked::Over(_))
     }
-}
-
-/// Where the instance of a target is, as far as the plan makes it.
-fn zone(plan: &Plan, target: &Target) -> Option<Zone> {
-    let mut target = target;
-    // What hands an id on stands before, so this comes to an end.
-    for _ in 0..plan.steps.len() {
-        if let Some(made) = target.effect.makes() {
-            return made.zone.clone();
-        }
-        let Some(Arg::Output { step, target: n }) = &target.id else { return None };
-        target = plan.steps.get(step.0 as usize)?.targets.get(*n as usize)?;
-    }
-    None
 }

@@ -75,7 +75,9 @@ fn rolled(state: &LiveState, rollout: &LiveRollout, now_ms: Millis, width: usize
     if let Some(left) = state.block_left_ms(now_ms, &rollout.fleet).filter(|_| rollout.goes_on()) {
         parts.push(format!("about {} left", words::span((left + 999) / 1000 * 1000)));
     }
-    let rest = [parts.join(" · "), rollout.by_zone()].into_iter().filter(|text| !text.is_empty());
+    let whole = rollout.by_zone(false);
+    let by_zone = if display_width(&whole) + INDENT.len() > width { rollout.by_zone(true) } else { whole };
+    let rest = [parts.join(" · "), by_zone].into_iter().filter(|text| !text.is_empty());
     let rest = rest.map(|text| Line::new().add(Ink::Faint, fit(&format!("{INDENT}{text}"), width)));
     std::iter::once(first).chain(rest).collect()
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::model::addr::Block;
 use crate::model::rollout::{Phase, Rollout};
 use crate::model::update::{Address, Check, Health, Hook, HookRun, Moment, Strategy};
-use crate::plan::{Do, Gate, HookStep, Plan, RolloutPlan};
+use crate::plan::{Do, Gate, HookStep, Plan, RolledZone, RolloutPlan};
 
-use super::node::Node;
+use super::node::{Node, object};
 use super::progress::webhook_host;
 use super::rollout::row_json;
 use super::style::{Ink, Line, Page};
@@ -64,7 +64,8 @@ pub(super) fn rollouts(page: &mut Page, plan: &Plan) {
 }
 
 fn one(page: &mut Page, rollout: &RolloutPlan, steps: Steps<'_>) {
-    let RolloutPlan { row, strategy, why, first, batches, canary, left, count, least_available, most } = rollout;
+    let RolloutPlan { row, strategy, why, first, batches, canary, left, zones: _, count, least_available, most } =
+        rollout;
     let back = row.phase == Phase::TakenBack;
     let (title, way) = titled(row, back);
     page.wrap(0, 4, &Line::new().add(Ink::Strong, title).text(way));
@@ -208,7 +209,8 @@ fn on_failure(gate: &Gate, row: &Rollout) -> Option<String> {
 pub(super) fn json(plan: &Plan) -> Node {
     let steps = steps(plan);
     Node::list(plan.rollouts.iter().map(|rollout| {
-        let RolloutPlan { row, strategy, why, first, batches, canary, left, count, least_available, most } = rollout;
+        let RolloutPlan { row, strategy, why, first, batches, canary, left, zones, count, least_available, most } =
+            rollout;
         let of = steps.get(&row.block).copied().unwrap_or_default();
         row_json(row)
             .with("strategy", strategy_word(*strategy))
@@ -224,7 +226,13 @@ pub(super) fn json(plan: &Plan) -> Node {
             .with("most_instances", *most)
             .with("pauses", of.pauses || *left > 0)
             .with("left", *left)
+            .with("zones", Node::list(zones.iter().map(zone_json)))
     }))
+}
+
+fn zone_json(zone: &RolledZone) -> Node {
+    let RolledZone { zone, there, to_come } = zone;
+    object! { "zone" => zone.as_str(), "there" => *there, "to_come" => Node::list(to_come.iter().copied()) }
 }
 
 fn strategy_word(strategy: Strategy) -> &'static str {

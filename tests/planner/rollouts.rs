@@ -2,18 +2,19 @@
 //! never fewer instances than the fleet may be without, never more than it may have beside, and in the end all is as the
 //! config says, or as it was.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use fleetwright::cloud::call::Body;
 use fleetwright::model::addr::Block;
-use fleetwright::model::ids::Name;
+use fleetwright::model::ids::{Name, Zone};
 use fleetwright::model::limits::Limits;
 use fleetwright::model::observed::Seen;
 use fleetwright::model::recorded::Recorded;
 use fleetwright::model::rollout::Phase;
 use fleetwright::model::spec::ObjectSpec;
 use fleetwright::model::update::{Pause, Update};
-use fleetwright::plan::{Do, Plan, Step};
+use fleetwright::plan::{Do, Plan, RolloutPlan, Step};
 use proptest::prelude::*;
 
 use crate::world::{World, desired};
@@ -130,6 +131,33 @@ fn limits() -> Limits {
     Limits { images_per_region: 10, instances_per_zone: 60, ..Limits::EMBEDDED }
 }
 
+/// A rollout tells of each slot where it is, and which ones are to come: those that a gate looks at, and those that wait.
+fn tells_of_all_slots(world: &World, plan: &Plan, shop: &Shop) -> Result<(), TestCaseError> {
+    for RolloutPlan { row, zones, left, count, .. } in plan.rollouts.iter().filter(|rollout| rollout.row.block == web())
+    {
+        let told: Vec<(u32, &Zone)> =
+            zones.iter().flat_map(|zone| zone.to_come.iter().map(|slot| (*slot, &zone.zone))).collect();
+        let there: usize = zones.iter().map(|zone| zone.there as usize).sum();
+        prop_assert_eq!(there + told.len(), *count as usize, "{}", shop.yaml());
+        let gates = plan.steps.iter().filter(|step| matches!(&step.does, Do::Gate(gate) if gate.fleet == row.block));
+        let watched: BTreeSet<u32> =
+            gates.flat_map(|step| &step.targets).filter_map(|target| target.addr.slot).collect();
+        let to_come: BTreeSet<u32> = told.iter().map(|(slot, _)| *slot).collect();
+        prop_assert!(watched.is_subset(&to_come), "{watched:?} of {to_come:?}\n{}", shop.yaml());
+        prop_assert!(watched.len() + *left as usize <= to_come.len(), "{}", shop.yaml());
+        for (slot, zone) in told {
+            let makes = plan.steps.iter().flat_map(|step| &step.targets);
+            let made = makes.filter(|target| target.addr.block == row.block && target.addr.slot == Some(slot));
+            let made = made.filter_map(|target| target.effect.makes()?.zone.as_ref()).next();
+            let rows = world.recorded.objects.iter();
+            let known = rows.filter(|object| object.addr.block == row.block && object.addr.slot == Some(slot));
+            let known = known.filter_map(|object| object.zone.as_ref()).next();
+            prop_assert_eq!(made.or(known), Some(zone), "slot {}\n{}", slot, shop.yaml());
+        }
+    }
+    Ok(())
+}
+
 /// Carries a plan out, or a part of it, and counts on the way.
 fn carry_out(
     world: &mut World,
@@ -137,6 +165,7 @@ fn carry_out(
     shop: &Shop,
     (turn, most, fails): (u64, usize, Option<usize>),
 ) -> Result<(), TestCaseError> {
+    tells_of_all_slots(world, plan, shop)?;
     let update = shop.update();
     let at_once = update.at_once(shop.count);
     let all = shop.count as usize;
@@ -270,9 +299,10 @@ fn a_canary_is_one_of_each_zone_and_a_plan_ends_at_a_pause() {
     let rollout = plan.rollouts.first().expect("a rollout");
     assert_eq!((rollout.batches.as_slice(), rollout.canary, rollout.left), (&[2_u32][..], true, 4));
     assert_eq!((rollout.least_available, rollout.most, rollout.count), (4, 6, 6));
+    assert_eq!(told_by_zone(&plan), [("ap-guangzhou-3", 0, vec![0, 2, 4]), ("ap-guangzhou-4", 0, vec![1, 3, 5])]);
     world.apply(&plan);
     assert_eq!(world.recorded.rollouts[&web()].phase, Phase::Paused);
-    let zones: std::collections::BTreeSet<_> = world
+    let zones: BTreeSet<_> = world
         .recorded
         .objects
         .iter()
@@ -283,6 +313,34 @@ fn a_canary_is_one_of_each_zone_and_a_plan_ends_at_a_pause() {
     // Both versions are there for as long as both are used.
     world.see_everything();
     assert!(world.plan(&desired(&next.yaml())).expect("a plan").is_empty());
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    let rest = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(told_by_zone(&rest), [("ap-guangzhou-3", 1, vec![2, 4]), ("ap-guangzhou-4", 1, vec![3, 5])]);
+}
+
+/// Of each zone: how many slots are there, and which are to come.
+fn told_by_zone(plan: &Plan) -> Vec<(&str, u32, Vec<u32>)> {
+    let zones = plan.rollouts.first().expect("a rollout").zones.iter();
+    zones.map(|zone| (zone.zone.as_str(), zone.there, zone.to_come.clone())).collect()
+}
+
+#[test]
+fn slots_that_are_reset_are_told_by_zone() {
+    let update = "strategy: reset, max_unavailable: 1, batch: 2, min_ready: 10s".to_owned();
+    let shop = Shop { count: 5, script: 1, update };
+    let mut world = first(&shop).expect("a world");
+    let next = Shop { script: 2, ..shop };
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(told_by_zone(&plan), [("ap-guangzhou-3", 0, vec![0, 2, 4]), ("ap-guangzhou-4", 0, vec![1, 3])]);
+    let mut gates = 0;
+    world.apply_until(&plan, 0, usize::MAX, &mut |_, step| {
+        gates += usize::from(matches!(step.does, Do::Gate(_)));
+        gates < 2
+    });
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    world.see_everything();
+    let rest = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(told_by_zone(&rest), [("ap-guangzhou-3", 1, vec![2, 4]), ("ap-guangzhou-4", 0, vec![1, 3])]);
 }
 
 /// The fleet after its first apply without one of its instances, as a run leaves it that is cut short.

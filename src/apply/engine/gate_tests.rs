@@ -160,6 +160,7 @@ fn whole(steps: Vec<Step>, row: Rollout) -> Plan {
             batches: vec![1],
             canary: false,
             left: 0,
+            zones: Vec::new(),
             count: 1,
             least_available: 1,
             most: 2,

@@ -84,7 +84,9 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         }
     }
 
-    let Slots { kept, dropped, fresh } = slots::choose(draft, fleet, &newest, &rows);
+    let slots = slots::choose(draft, fleet, &newest, &rows);
+    rolling.slots = slots.located();
+    let Slots { kept, dropped, fresh } = slots;
     let stay = kept.iter().filter_map(|(row, to)| match to {
         Some((zone, ordinal)) => Some((zone, *ordinal)),
         None => row.zone.as_ref().zip(row.ordinal),

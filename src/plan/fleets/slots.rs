@@ -7,6 +7,7 @@ use crate::model::ids::Zone;
 use crate::model::recorded::Object;
 use crate::plan::draft::Draft;
 use crate::plan::outside::{Now, now};
+use crate::plan::rollout::Located;
 
 /// What becomes of a fleet's slots.
 pub(super) struct Slots<'o> {
@@ -16,6 +17,18 @@ pub(super) struct Slots<'o> {
     pub(super) dropped: Vec<&'o Object>,
     /// New ones, each with its zone and ordinal.
     pub(super) fresh: Vec<(u32, Zone, u32)>,
+}
+
+impl<'o> Slots<'o> {
+    /// All that the fleet is to have.
+    pub(super) fn located(&self) -> Vec<Located<'o>> {
+        let kept = self.kept.iter().filter_map(|(row, to)| {
+            let zone = to.as_ref().map(|(zone, _)| zone).or(row.zone.as_ref())?;
+            Some(Located { slot: row.addr.slot?, zone: zone.clone(), row: Some(row) })
+        });
+        let fresh = self.fresh.iter().map(|(slot, zone, _)| Located { slot: *slot, zone: zone.clone(), row: None });
+        kept.chain(fresh).collect()
+    }
 }
 
 /// Zones, and what is in each.

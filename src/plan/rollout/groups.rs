@@ -11,14 +11,13 @@ use crate::model::update::AtOnce;
 use crate::plan::draft::Draft;
 use crate::plan::floor::Rollout;
 
-/// What is out of service already, which comes first and together, for none of it is missed; and all else, batch by
-/// batch.
+/// Puts slots into the groups in which they are worked on.
 pub(super) fn groups<'a>(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'a>,
     guide: &Guide,
     works: Vec<Work<'a>>,
-) -> (Vec<Work<'a>>, guide::Cut<'a>) {
+) -> guide::Cut<'a> {
     let (mut down, mut serving): (Vec<Work<'a>>, Vec<Work<'a>>) = works.into_iter().partition(|work| !work.serves());
     if serving.is_empty() {
         serving = std::mem::take(&mut down);
@@ -29,14 +28,14 @@ pub(super) fn groups<'a>(
     note_dues(draft, rolling, &serving, (Rollout::Serving, at_once, guide));
     // The order of calls is that of the rounds, also where there is only one.
     let down = rounds_of(rolling, down, together.max(1)).pop().unwrap_or_default();
-    let cut = guide.cut(rolling, serving);
+    let cut = guide.cut(rolling, down, serving);
     if guide.tries() {
         for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
             note_round(draft, rolling, round, launched_first(rolling, guide, round));
         }
-        note_round(draft, rolling, &down, 0);
+        note_round(draft, rolling, &cut.down, 0);
     }
-    (down, cut)
+    cut
 }
 
 /// What each slot needs by itself.

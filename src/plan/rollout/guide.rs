@@ -5,18 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Rolling, Trial, Work, rounds};
+use super::{Located, Rolling, Trial, Work, rounds};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::Takes;
 use crate::model::addr::Kind;
 use crate::model::desired::{Desired, Strategy};
 use crate::model::ids::Zone;
+use crate::model::recorded::Object;
 use crate::model::rollout::{Hold, Phase, Rollout};
 use crate::model::spec::{Login, ObjectSpec, Power};
 use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
 use crate::plan::draft::Draft;
 use crate::plan::fleets::course;
-use crate::plan::types::{Mark, RolloutPlan};
+use crate::plan::types::{Mark, RolledZone, RolloutPlan};
 
 /// How one fleet's change is guided.
 pub(super) struct Guide {
@@ -48,10 +49,39 @@ impl Batch<'_> {
 
 /// What a plan does of a rollout.
 pub(super) struct Cut<'a> {
-    /// In order.
+    /// What is out of service already, which comes first and together, for none of it is missed.
+    pub(super) down: Vec<Work<'a>>,
+    /// All else, in order.
     pub(super) batches: Vec<Batch<'a>>,
     /// What waits for somebody to say that it goes on.
     pub(super) left: Vec<Work<'a>>,
+}
+
+impl Cut<'_> {
+    /// Where the slots of the fleet are, and which of them have still to get to the rollout's target.
+    fn zones(&self, rolling: &Rolling<'_>) -> Vec<RolledZone> {
+        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
+        let worked: BTreeSet<u32> = self.down.iter().chain(batches).chain(&self.left).map(|work| work.slot).collect();
+        let is_there = |slot: &Located<'_>| {
+            let good = |row: &Object| !row.is_on_trial() && course::is_made_as(row, &rolling.specs);
+            !worked.contains(&slot.slot) && slot.row.is_some_and(good)
+        };
+        let mut zones: BTreeMap<&Zone, (u32, BTreeSet<u32>)> = BTreeMap::new();
+        for slot in &rolling.slots {
+            let (there, to_come) = zones.entry(&slot.zone).or_default();
+            if is_there(slot) {
+                *there += 1;
+            } else {
+                to_come.insert(slot.slot);
+            }
+        }
+        let told = |(zone, (there, to_come)): (&Zone, (u32, BTreeSet<u32>))| RolledZone {
+            zone: zone.clone(),
+            there,
+            to_come: to_come.into_iter().collect(),
+        };
+        zones.into_iter().map(told).collect()
+    }
 }
 
 /// Whether anything is looked at, waited for or undone on the way.
@@ -190,7 +220,7 @@ impl Guide {
     }
 
     /// Cuts what serves into batches, as far as the next pause.
-    pub(super) fn cut<'a>(&self, rolling: &Rolling<'a>, mut works: Vec<Work<'a>>) -> Cut<'a> {
+    pub(super) fn cut<'a>(&self, rolling: &Rolling<'a>, down: Vec<Work<'a>>, mut works: Vec<Work<'a>>) -> Cut<'a> {
         let update = &rolling.fleet.update;
         let count = rolling.fleet.count;
         let together = self.together(rolling, &works);
@@ -219,7 +249,7 @@ impl Guide {
         };
         let left = if now < batches.len() { batches.split_off(now) } else { Vec::new() };
         let left = left.into_iter().flat_map(|batch| batch.rounds).flatten().collect();
-        Cut { batches, left }
+        Cut { down, batches, left }
     }
 
     /// What the gate behind a round makes of the row. `last`: nothing comes after it in the plan; `left`: but something
@@ -266,6 +296,7 @@ impl Guide {
             batches: cut.batches.iter().map(|batch| number(batch.slots())).collect(),
             canary: cut.batches.first().is_some_and(|batch| batch.canary),
             left: number(cut.left.len()),
+            zones: cut.zones(rolling),
             count,
             least_available: count.saturating_sub(at_worst.down),
             most: count.saturating_add(at_worst.surge),

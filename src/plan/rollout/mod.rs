@@ -51,6 +51,15 @@ pub(super) struct Trial<'a> {
     pub(super) ready: Vec<Need>,
 }
 
+/// A slot that the fleet is to have.
+pub(super) struct Located<'a> {
+    pub(super) slot: u32,
+    /// Where it is or, where it moves or is new, is to be.
+    pub(super) zone: Zone,
+    /// What the state has of its newest instance that counts.
+    pub(super) row: Option<&'a Object>,
+}
+
 /// An instance to be made.
 #[derive(Clone, Debug)]
 pub(super) struct Creation {
@@ -163,6 +172,8 @@ pub(super) struct Rolling<'a> {
     /// What has to be over before slots are in service again that stay as they are.
     pub(super) awaited: BTreeSet<Need>,
     pub(super) work: Vec<Work<'a>>,
+    /// All slots that the fleet is to have.
+    pub(super) slots: Vec<Located<'a>>,
     /// Steps by which the cloud ceases to protect what is replaced.
     unprotected: BTreeMap<u32, Output>,
     /// What is launched for a fleet that is to be off.
@@ -225,6 +236,7 @@ impl<'a> Rolling<'a> {
             before_creation: BTreeSet::new(),
             awaited: BTreeSet::new(),
             work: Vec::new(),
+            slots: Vec::new(),
             unprotected: BTreeMap::new(),
             launched: Vec::new(),
             course,
@@ -379,15 +391,16 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     gate.extend(make_lacking(draft, &mut rolling, &guide, repairs, (&before, looked_at)));
     launch(draft, &mut rolling, others, &[], Purpose::New);
     let mut in_place: Vec<Placed<'_>> = Vec::new();
-    let (down, cut) = groups(draft, &rolling, &guide, disruptive);
+    let cut = groups(draft, &rolling, &guide, disruptive);
     let tried_above = trials.iter().filter(|trial| trial.older.is_some()).count();
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let first = AtOnce { surge: number(tried_above), down: number(lacking + down.len() + trials.len() - tried_above) };
+    let first =
+        AtOnce { surge: number(tried_above), down: number(lacking + cut.down.len() + trials.len() - tried_above) };
     let at_worst = at_worst(&rolling, &guide, first, &cut);
-    guide.tell(draft, &rolling, (lacking + down.len() + trials.len(), &cut), at_worst);
+    guide.tell(draft, &rolling, (lacking + cut.down.len() + trials.len(), &cut), at_worst);
     guide::check_available(draft, &rolling, &guide, at_worst);
     let left = !cut.left.is_empty();
-    let nothing_more = down.is_empty() && cut.batches.is_empty();
+    let nothing_more = cut.down.is_empty() && cut.batches.is_empty();
     if !trials.is_empty() {
         let place = Place { mark: guide.mark((false, true), nothing_more, left), ends: true };
         gate = try_again(draft, &rolling, &guide, &trials, gate, place);
@@ -397,11 +410,11 @@ pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
             }
         }
     }
-    if !down.is_empty() {
+    if !cut.down.is_empty() {
         let place = Place { mark: guide.mark((false, true), cut.batches.is_empty(), left), ends: true };
-        gate = narrowed(draft, &down, gate);
+        gate = narrowed(draft, &cut.down, gate);
         let placed = (&mut in_place, &mut Vec::new());
-        gate = one_group(draft, &mut rolling, &guide, down, (&gate, false, place), placed);
+        gate = one_group(draft, &mut rolling, &guide, cut.down, (&gate, false, place), placed);
     }
     let batches = cut.batches.len();
     for (n, batch) in cut.batches.into_iter().enumerate() {
