@@ -146,12 +146,7 @@ pub(super) fn calls(mut steps: Vec<Step>) -> Vec<Step> {
 /// The steps that can be put together, by their places.
 fn mergeable(steps: &[Step]) -> BTreeMap<usize, Class> {
     let needs = steps.iter().flat_map(|step| &step.needs);
-    let successes: BTreeSet<StepId> = needs
-        .filter_map(|need| match need {
-            Need::Success(step) => Some(*step),
-            Need::Over(_) => None,
-        })
-        .collect();
+    let successes: BTreeSet<StepId> = needs.filter_map(|need| need.success()).collect();
     let mut classes: BTreeMap<usize, Class> = steps
         .iter()
         .enumerate()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::types::{Change, Do, Need, Step, Value};
+use super::types::{Change, Do, Step, Value};
 use crate::cloud::call::{Arg, Body, StepId};
 
 impl Step {
@@ -25,10 +25,7 @@ impl Step {
 /// What must have happened before a step starts, as far as that is certain however other steps went: each step that it
 /// waits for, and whether that one must have succeeded (else it must at least have started).
 pub(super) fn certain(step: &Step) -> impl Iterator<Item = (StepId, bool)> + '_ {
-    let needs = step.needs.iter().filter_map(|need| match need {
-        Need::Success(other) => Some((*other, true)),
-        Need::Over(_) => None,
-    });
+    let needs = step.needs.iter().filter_map(|need| Some((need.success()?, true)));
     needs.chain(given(step).into_iter().map(|other| (other, false)))
 }
 
@@ -107,10 +104,7 @@ pub(super) fn renumber(steps: Vec<Step>, changes: &mut [Change]) -> Vec<Step> {
 fn renamed(mut step: Step, rename: &dyn Fn(StepId) -> StepId) -> Step {
     step.id = rename(step.id);
     for need in &mut step.needs {
-        *need = match *need {
-            Need::Success(step) => Need::Success(rename(step)),
-            Need::Over(step) => Need::Over(rename(step)),
-        };
+        *need = need.of(rename(need.step()));
     }
     step.needs.sort_unstable();
     if let Do::Call(call) = &mut step.does {

@@ -57,8 +57,12 @@ impl Step {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// Every target of that step must have succeeded; else this step is skipped as a whole.
+    /// That step must have succeeded: every target, but for slots that a rollout may do without. Else this step is skipped
+    /// as a whole.
     Success(StepId),
+    /// Every target of that step must have got there: the old instance of a slot that a rollout does without runs on. Else
+    /// this step is skipped as a whole.
+    Whole(StepId),
     /// That step must be over, however it went.
     Over(StepId),
 }
@@ -68,7 +72,26 @@ impl Need {
     #[must_use]
     pub fn step(self) -> StepId {
         match self {
-            Self::Success(step) | Self::Over(step) => step,
+            Self::Success(step) | Self::Whole(step) | Self::Over(step) => step,
+        }
+    }
+
+    /// The step that must have succeeded, where one must.
+    #[must_use]
+    pub fn success(self) -> Option<StepId> {
+        match self {
+            Self::Success(step) | Self::Whole(step) => Some(step),
+            Self::Over(_) => None,
+        }
+    }
+
+    /// The same need of another step.
+    #[must_use]
+    pub fn of(self, step: StepId) -> Self {
+        match self {
+            Self::Success(_) => Self::Success(step),
+            Self::Whole(_) => Self::Whole(step),
+            Self::Over(_) => Self::Over(step),
         }
     }
 }

@@ -319,6 +319,7 @@ fn step(step: &Step, all: &BTreeMap<StepId, &[Target]>) -> Node {
     };
     let needs = needs.iter().map(|need| match need {
         Need::Success(step) => object! { "step" => step.0, "until" => "success" },
+        Need::Whole(step) => object! { "step" => step.0, "until" => "whole" },
         Need::Over(step) => object! { "step" => step.0, "until" => "over" },
     });
     let targets = targets.iter().map(|target| {

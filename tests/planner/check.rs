@@ -88,6 +88,39 @@ fn an_image_that_is_deleted_before_its_users_move() {
     });
 }
 
+/// A slot that a rollout does without keeps its old instance, and that its image.
+#[test]
+fn an_image_that_is_deleted_although_a_slot_may_stay_on_it() {
+    let config = |version: u32| {
+        desired(&format!(
+            "project: shop\ncloud: {{ provider: embedded, region: ap-guangzhou }}\nimages:\n  \
+             ubuntu: {{ public: {{ name: Ubuntu }} }}\n  \
+             shop: {{ from_instance: {{ instance: \"fleet.builder[0]\" }}, version: \"{version}\", keep: 0 }}\n\
+             fleets:\n  builder: {{ image: ubuntu, count: 1, zones: [ap-guangzhou-3], type: S5.MEDIUM4 }}\n  \
+             web: {{ image: shop, count: 3, zones: [ap-guangzhou-3], type: S5.MEDIUM4, \
+             update: {{ strategy: replace, max_surge: 1, max_failures: 1, min_ready: 10s }} }}\n"
+        ))
+    };
+    let mut world = World::new(Limits::EMBEDDED);
+    let first = world.plan(&config(1)).expect("a plan");
+    world.apply(&first);
+    world.see_everything();
+    let wanted = config(2);
+    let mut plan = world.plan(&wanted).expect("a plan");
+    assert_eq!(found(&world, &wanted, &plan), Vec::<String>::new());
+    for step in of_action(&mut plan, "DeleteImages") {
+        let wholes = step.needs.iter_mut().filter(|need| matches!(need, Need::Whole(_)));
+        wholes.for_each(|need| *need = Need::Success(need.step()));
+    }
+    let said = found(&world, &wanted, &plan);
+    assert!(said.iter().any(|message| message.contains("leaves fleet.web[0] running from it")), "{said:#?}");
+    for step in of_action(&mut plan, "DeleteImages") {
+        step.needs.clear();
+    }
+    let said = found(&world, &wanted, &plan);
+    assert!(said.iter().any(|message| message.contains("which moves fleet.web[0]")), "{said:#?}");
+}
+
 #[test]
 fn an_image_that_is_deleted_while_something_stays_on_it() {
     planted("goes on running from it", |_, plan| {

@@ -474,6 +474,24 @@ fn what_never_came_has_failed() {
     assert_eq!((ran.row().phase, ran.describes.len()), (Phase::Stopped, 0));
 }
 
+/// What an old instance runs from is needed for as long as that runs.
+#[test]
+fn what_asks_for_the_whole_waits_for_slots_that_may_fail_too() {
+    let forgets = |need: fn(StepId) -> Need| {
+        let mut plan = plan(2, &|gate| gate.most_failures = 1);
+        let other = Target { addr: slot(9), ..target(9, 1, None, Effect::Remove) };
+        plan.steps.push(step(4, vec![need(StepId(2))], Do::Record, vec![other], Until::Accepted));
+        plan
+    };
+    let of_nine = |ran: &Ran| ran.outcome.skipped.iter().find(|(addr, _)| *addr == slot(9)).map(|(_, why)| why.clone());
+    let one_fails = || World { refused: BTreeSet::from([1]), ..World::default() };
+    let ran = run(&forgets(Need::Whole), &one_fails());
+    assert_eq!(of_nine(&ran).as_deref(), Some("fleet.web[1]#2 did not succeed"));
+    assert_eq!(ran.row().phase, Phase::Done, "the rollout does without it");
+    assert_eq!(of_nine(&run(&forgets(Need::Success), &one_fails())), None);
+    assert_eq!(of_nine(&run(&forgets(Need::Whole), &World::default())), None);
+}
+
 #[test]
 fn what_was_never_tried_has_not_failed() {
     let mut plan = plan(2, &|_| {});
@@ -488,7 +506,7 @@ fn what_was_never_tried_has_not_failed() {
             }
         }
         for need in &mut step.needs {
-            *need = Need::Success(StepId(need.step().0 + 1));
+            *need = need.of(StepId(need.step().0 + 1));
         }
     }
     for n in [1, 2] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::op::Op;
 use super::{After, Command, Engine, action_of, region_of, set_token};
 use crate::apply::events::Progress;
-use crate::cloud::call::{Arg, Body, StepId};
+use crate::cloud::call::{Arg, StepId};
 use crate::model::Millis;
 use crate::model::addr::Addr;
 use crate::model::ids::{CloudId, ImageId};
@@ -72,9 +72,13 @@ impl StepState {
         self.because = (!passed).then_some(because);
     }
 
-    /// Whether all of its targets got there, also those that a rollout may do without.
-    fn is_whole(&self) -> bool {
-        self.succeeded() && self.done.len() == self.targets
+    /// Whether it went as one that waited for it asks.
+    fn meets(&self, need: Need) -> bool {
+        match need {
+            Need::Success(_) => self.succeeded(),
+            Need::Whole(_) => self.succeeded() && self.done.len() == self.targets,
+            Need::Over(_) => true,
+        }
     }
 
     fn succeeded(&self) -> bool {
@@ -128,24 +132,19 @@ impl Engine<'_> {
 
     /// Why a step cannot start at all: a clause.
     fn blocked(&self, step: &Step) -> Option<String> {
-        // Where a slot may fail, its old instance runs on, and needs its image.
-        let deletes = matches!(&step.does, Do::Call(call) if matches!(call.body, Body::DeleteImages { .. }));
-        step.needs.iter().find_map(|need| match need {
-            Need::Success(other) => {
-                let state = self.steps.get(other.0 as usize)?;
-                let well = if deletes { state.is_whole() } else { state.succeeded() };
-                if well {
-                    return None;
-                }
-                if state.because.is_some() {
-                    return state.because.clone();
-                }
-                let targets = &self.plan.get(other.0 as usize)?.targets;
-                let failed = targets.iter().zip(0..).find(|(_, n)| !state.done.contains(n));
-                let failed = failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string());
-                Some(not_there(&failed))
+        step.needs.iter().find_map(|need| {
+            let other = need.step();
+            let state = self.steps.get(other.0 as usize)?;
+            if state.meets(*need) {
+                return None;
             }
-            Need::Over(_) => None,
+            if state.because.is_some() {
+                return state.because.clone();
+            }
+            let targets = &self.plan.get(other.0 as usize)?.targets;
+            let failed = targets.iter().zip(0..).find(|(_, n)| !state.done.contains(n));
+            let failed = failed.map_or_else(|| other.to_string(), |(target, _)| full_addr(target).to_string());
+            Some(not_there(&failed))
         })
     }
 

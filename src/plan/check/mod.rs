@@ -11,7 +11,7 @@ use crate::cloud::call::{Arg, Body, StepId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::addr::Addr;
 use crate::model::desired::Image as DesiredImage;
-use crate::model::ids::{CloudId, ImageId, Name, Region, Version};
+use crate::model::ids::{CloudId, ImageId, InstanceId, Name, Region, Version};
 use crate::model::observed::ImageState;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec};
@@ -104,18 +104,23 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], w
         for user in users.get(&key).into_iter().flatten().filter(stays) {
             wrong.push(format!("{step} deletes {image}, and {} goes on running from it", user.addr));
         }
-        let late: Vec<(&StepId, &Object)> = users
+        let ends = users
             .get(&key)
             .into_iter()
             .flatten()
-            .flat_map(|user| acts.ends.get(&user.cloud_id).into_iter().flatten().map(|end| (end, *user)))
-            .filter(|(end, _)| !before.contains(end))
-            .collect();
-        if late.is_empty() || makes_room(plan, waits, *step, region) {
+            .flat_map(|user| acts.ends.get(&user.cloud_id).into_iter().flatten().map(|end| (*end, *user)));
+        let (in_time, late): (Vec<(End, &Object)>, _) = ends.partition(|(end, _)| before.contains(&end.step));
+        if makes_room(plan, waits, *step, region) {
             continue;
         }
-        for (end, user) in late {
+        for (End { step: end, handed: _ }, user) in late {
             wrong.push(format!("{step} deletes {image} without waiting for {end}, which moves {}", user.addr));
+        }
+        let needs = plan.steps.get(step.0 as usize).map_or(&[][..], |step| &step.needs);
+        for (End { step: end, handed: _ }, user) in in_time.into_iter().filter(|(end, _)| end.handed) {
+            if !needs.contains(&Need::Whole(end)) {
+                wrong.push(format!("{step} deletes {image} also where {end} leaves {} running from it", user.addr));
+            }
         }
     }
 }
@@ -139,12 +144,20 @@ fn makes_room(plan: &Plan, waits: &[BTreeSet<StepId>], step: StepId, region: &Re
     })
 }
 
+/// A step after which an instance does not run from its image any more.
+#[derive(Clone, Copy)]
+struct End {
+    step: StepId,
+    /// Whether a gate hands the instance on, so that the step may leave it out and succeed all the same.
+    handed: bool,
+}
+
 /// What the calls of a plan do, by what they do it to.
 #[derive(Default)]
 struct Acts<'a> {
     deletions: Vec<(StepId, &'a Region, &'a ImageId)>,
     /// Steps after which an instance is gone, or runs from another image.
-    ends: BTreeMap<&'a CloudId, Vec<StepId>>,
+    ends: BTreeMap<CloudId, Vec<End>>,
     /// Steps that need an image to be there.
     uses: BTreeMap<&'a ImageId, Vec<(StepId, &'static str)>>,
 }
@@ -159,12 +172,12 @@ impl<'a> Acts<'a> {
                     acts.deletions.extend(images.iter().map(|image| (step.id, &call.region, image)));
                     None
                 }
-                Body::TerminateInstances { .. } => {
-                    acts.end(step);
+                Body::TerminateInstances { instances } => {
+                    acts.end(step, instances.iter().filter_map(Arg::known));
                     None
                 }
-                Body::ResetInstance { image, .. } => {
-                    acts.end(step);
+                Body::ResetInstance { instance, image, .. } => {
+                    acts.end(step, std::iter::once(instance));
                     Some((image, "installs it"))
                 }
                 Body::ShareImage { image, cancel: true, .. } => Some((image, "cancels its shares")),
@@ -189,11 +202,10 @@ impl<'a> Acts<'a> {
         acts
     }
 
-    fn end(&mut self, step: &'a Step) {
-        for target in &step.targets {
-            if let Some(Arg::Known(id)) = &target.id {
-                self.ends.entry(id).or_default().push(step.id);
-            }
+    fn end<'i>(&mut self, step: &Step, instances: impl Iterator<Item = &'i InstanceId>) {
+        for (target, instance) in step.targets.iter().zip(instances) {
+            let handed = matches!(target.id, Some(Arg::Output { .. }));
+            self.ends.entry(CloudId::Instance(instance.clone())).or_default().push(End { step: step.id, handed });
         }
     }
 }
@@ -294,8 +306,8 @@ pub(in crate::plan) fn most(steps: &[Step], resource: &Resource) -> i64 {
         graph.add_edge(*end, *start, never);
         for need in &step.needs {
             // What is only over may have failed, or been skipped: then it gave nothing back.
-            if let (Need::Success(other), Some((_, ended))) = (need, nodes.get(need.step().0 as usize)) {
-                debug_assert_ne!(*other, step.id);
+            if let Some((_, ended)) = need.success().and_then(|other| nodes.get(other.0 as usize)) {
+                debug_assert_ne!(need.step(), step.id);
                 graph.add_edge(*start, *ended, never);
             }
         }

@@ -602,7 +602,8 @@ fn leftover<'a>(draft: &mut Draft<'_>, object: &'a Object, reason: Reason) -> Op
         Found::Usable(_) | Found::Failed => {}
     }
     let least = needs.clone();
-    needs.extend(draft.moved.get(name).into_iter().flatten().copied().map(Need::Success));
+    // Where a rollout does without a slot, its old instance runs on.
+    needs.extend(draft.moved.get(name).into_iter().flatten().copied().map(Need::Whole));
     if let Some(current) = draft.current.get(name) {
         needs.extend(current.made_by.iter().copied().map(Need::Success));
     }

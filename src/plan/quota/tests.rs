@@ -123,10 +123,8 @@ fn most_of_all_states(steps: &[Step], resource: &Resource) -> i64 {
 
 /// Whether a step will be skipped: what it needs did not succeed, or will never hand its id out.
 fn hopeless(step: &Step, state: &[At]) -> bool {
-    let failed = step.needs.iter().any(|need| match need {
-        Need::Success(other) => matches!(state[other.0 as usize], At::Failed | At::Skipped),
-        Need::Over(_) => false,
-    });
+    let successes = step.needs.iter().filter_map(|need| need.success());
+    let failed = successes.into_iter().any(|other| matches!(state[other.0 as usize], At::Failed | At::Skipped));
     let all_over = step.waits_for().iter().all(|other| !matches!(state[other.0 as usize], At::Waiting | At::Running));
     let handed = match &step.does {
         Do::Call(call) => call.body.outputs().iter().all(|(other, _)| state[other.0 as usize] != At::Skipped),
@@ -244,7 +242,7 @@ proptest! {
                 let mut step = steps[*n].clone();
                 step.id = to(step.id);
                 for need in &mut step.needs {
-                    *need = match *need { Need::Success(other) => Need::Success(to(other)), Need::Over(other) => Need::Over(to(other)) };
+                    *need = need.of(to(need.step()));
                 }
                 if let Do::Call(call) = &mut step.does {
                     call.body.renumber(&to);
