@@ -18,7 +18,7 @@ use fleetwright::model::observed::{
 use fleetwright::model::pins::Pins;
 use fleetwright::model::promotion::Promotions;
 use fleetwright::model::recorded::{Object, Recorded, Status};
-use fleetwright::plan::{Do, Effect, NewObject, Options, Plan, PlanInput, Step, Target, plan};
+use fleetwright::plan::{Asked, Do, Effect, NewObject, Options, Plan, PlanInput, Step, Target, plan};
 
 /// 2026-11-23 12:00:00 UTC.
 const NOON_MS: i64 = 1_795_435_200_000;
@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     pins: Pins,
     promotions: Promotions,
+    /// What the command line asks for.
+    pub(crate) asked: Asked,
     next: u32,
 }
 
@@ -83,6 +85,7 @@ impl World {
             limits,
             pins: Pins::new(),
             promotions: Promotions::new(),
+            asked: Asked::default(),
             next: 0,
         }
     }
@@ -104,7 +107,7 @@ impl World {
             pins: &self.pins,
             promotions: &self.promotions,
             as_of_ms: NOON_MS,
-            options: Options::default(),
+            options: Options { asked: &self.asked, ..Options::default() },
         }
     }
 

@@ -56,28 +56,18 @@ pub(super) fn gate(
         targets.push(Target { addr, generation, id: Some(id), effect });
         frees.push(old);
     }
-    let step = draft.step(NewStep {
-        needs,
-        does: Do::Gate(Box::new(Gate {
-            fleet: rolling.block.clone(),
-            region: fleet.region.clone(),
-            health,
-            min_ready_ms,
-            bake_ms,
-            most_failures: guide.most_failures(rolling),
-            frees,
-            passed: place.mark,
-            failed: guide.failed,
-        })),
-        targets,
-        expect: Vec::new(),
-        settle: Settle {
-            until: Until::Accepted,
-            expected_ms: min_ready_ms + bake_ms,
-            deadline_ms: patience + min_ready_ms + bake_ms,
-        },
-        holds: Vec::new(),
-    });
+    let gate = Gate {
+        fleet: rolling.block.clone(),
+        region: fleet.region.clone(),
+        health,
+        min_ready_ms,
+        bake_ms,
+        most_failures: guide.most_failures(rolling),
+        frees,
+        passed: place.mark,
+        failed: guide.failed,
+    };
+    let step = step(draft, gate, targets, needs, patience);
     // What ran before may be wanted back until these are known to be good.
     for image in &rolling.images {
         draft.moved.entry(image.clone()).or_default().insert(step);
@@ -87,26 +77,41 @@ pub(super) fn gate(
 
 /// Ends a rollout of which nothing is left: a gate that is open, at any instance of the fleet.
 pub(super) fn end(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guide: &Guide, needs: Vec<Need>) {
-    let Some(row) = draft.objects_of(&rolling.block).into_iter().next() else { return };
-    let targets = vec![known(row, Effect::Nothing)];
+    let there = draft.objects_of(&rolling.block).first().map(|row| known(row, Effect::Nothing));
+    let Some(target) = there.or_else(|| made(draft, rolling)) else { return };
+    let gate = Gate {
+        fleet: rolling.block.clone(),
+        region: rolling.fleet.region.clone(),
+        health: Health { check: None, ..Health::default() },
+        min_ready_ms: 0,
+        bake_ms: 0,
+        most_failures: guide.most_failures(rolling),
+        frees: vec![None],
+        passed: Some(Mark { phase: Phase::Done, canary_passed: true }),
+        failed: None,
+    };
+    step(draft, gate, vec![target], needs, 0);
+}
+
+/// An instance that this plan makes.
+fn made(draft: &Draft<'_>, rolling: &Rolling<'_>) -> Option<Target> {
+    let (step, n) = rolling.made.values().next().copied()?;
+    let Target { addr, generation, .. } = draft.steps.get(step.0 as usize)?.targets.get(n as usize)?;
+    Some(hooked(addr, *generation, Arg::Output { step, target: n }))
+}
+
+/// `patience_ms`: how long it may take until instances are healthy.
+fn step(draft: &mut Draft<'_>, gate: Gate, targets: Vec<Target>, needs: Vec<Need>, patience_ms: Millis) -> StepId {
+    let expected_ms = gate.min_ready_ms + gate.bake_ms;
+    let deadline_ms = patience_ms + expected_ms;
     draft.step(NewStep {
         needs,
-        does: Do::Gate(Box::new(Gate {
-            fleet: rolling.block.clone(),
-            region: rolling.fleet.region.clone(),
-            health: Health { check: None, ..Health::default() },
-            min_ready_ms: 0,
-            bake_ms: 0,
-            most_failures: guide.most_failures(rolling),
-            frees: vec![None],
-            passed: Some(Mark { phase: Phase::Done, canary_passed: true }),
-            failed: None,
-        })),
+        does: Do::Gate(Box::new(gate)),
         targets,
         expect: Vec::new(),
-        settle: Settle { until: Until::Accepted, expected_ms: 0, deadline_ms: 0 },
+        settle: Settle { until: Until::Accepted, expected_ms, deadline_ms },
         holds: Vec::new(),
-    });
+    })
 }
 
 /// Runs a hook, where there is one, for these instances. Answers what has to be over before what comes next.
@@ -139,7 +144,7 @@ pub(super) fn hook(
     }))
 }
 
-/// The targets of a hook: what an output stands for, or what is there.
+/// An instance of which nothing changes: what an output stands for, or what is there.
 pub(super) fn hooked(addr: &Addr, generation: u32, id: Arg<CloudId>) -> Target {
     Target { addr: addr.clone(), generation, id: Some(id), effect: Effect::Nothing }
 }

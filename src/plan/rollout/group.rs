@@ -21,19 +21,19 @@ use crate::plan::draft::{Draft, detail};
 use crate::plan::fleets::charge_type;
 use crate::plan::types::{Action, Need, Reason};
 
-/// Makes what a fleet lacks. `looked_at`: instances that serve go after that, and what nobody has seen yet is not in
-/// service. Answers what has to be over before what follows.
+/// Makes what a fleet lacks. `looked_at`: by a gate, for instances that serve go after that, or it is the last of a rollout;
+/// what nobody has seen yet is not in service. Answers what has to be over before what follows.
 pub(super) fn make_lacking(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
     guide: &Guide,
     lacking: Vec<Creation>,
-    (before, looked_at): (&[Need], bool),
+    (before, looked_at): (&[Need], Option<Place>),
 ) -> Vec<Need> {
-    if !looked_at {
+    let Some(place) = looked_at else {
         let launched = launch(draft, rolling, lacking, before, Purpose::New);
         return launched.into_iter().map(Need::Success).collect();
-    }
+    };
     let places: Vec<(u32, u32, Zone)> =
         lacking.iter().map(|each| (each.slot, each.generation, each.zone.clone())).collect();
     let launched = launch(draft, rolling, lacking, before, Purpose::Tried);
@@ -52,7 +52,7 @@ pub(super) fn make_lacking(
         return Vec::new();
     }
     let conditions = launched.into_iter().map(Need::Over).collect();
-    let (_, over) = seen(draft, rolling, guide, (watched, Vec::new()), (conditions, Place { mark: None, ends: true }));
+    let (_, over) = seen(draft, rolling, guide, (watched, Vec::new()), (conditions, place));
     over
 }
 

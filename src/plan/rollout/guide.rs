@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Located, Rolling, Trial, Work, rounds};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::Takes;
-use crate::model::addr::Kind;
+use crate::model::addr::{Addr, Kind};
 use crate::model::desired::{Desired, Strategy};
 use crate::model::ids::Zone;
 use crate::model::recorded::Object;
@@ -16,7 +16,7 @@ use crate::model::rollout::{Hold, Phase, Rollout};
 use crate::model::spec::{Login, ObjectSpec, Power};
 use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
 use crate::plan::draft::Draft;
-use crate::plan::fleets::course;
+use crate::plan::fleets::course::{self, Course};
 use crate::plan::types::{Mark, RolledZone, RolloutPlan};
 
 /// How one fleet's change is guided.
@@ -33,6 +33,8 @@ pub(super) struct Guide {
     back: bool,
     /// Whether nothing of the rollout is left, and the state still has it as under way.
     pub(super) ends: bool,
+    /// Whether the plan leaves slots out, as it is limited to others.
+    partial: bool,
 }
 
 /// A batch: what is done together, in rounds of as many as may be worked on at once.
@@ -113,8 +115,14 @@ fn is_guided(update: &Update) -> bool {
 }
 
 impl Guide {
-    /// How a fleet's change is guided: `works` are all slots that it takes out of service.
-    pub(super) fn of(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work<'_>], trials: &[Trial<'_>]) -> Self {
+    /// How a fleet's change is guided: `works` are all slots that it takes out of service, and so many are `lacking`.
+    pub(super) fn of(
+        draft: &mut Draft<'_>,
+        rolling: &Rolling<'_>,
+        works: &[Work<'_>],
+        trials: &[Trial<'_>],
+        lacking: usize,
+    ) -> Self {
         let fleet = rolling.fleet;
         // Nobody misses what is to be off.
         let off = fleet.power == Some(Power::Stopped);
@@ -123,19 +131,25 @@ impl Guide {
             at_once = AtOnce { surge: 0, down: at_once.down.max(1) };
         }
         let guided = !off && (is_guided(&fleet.update) || fleet.health.is_some());
-        let mut guide =
-            Self { at_once, guided, row: None, failed: None, back: rolling.course.goes_back(), ends: false };
-        let known = rolling.course.row;
-        if works.is_empty() && trials.is_empty() {
-            let open = known.filter(|row| row.phase == Phase::Running && rolling.is_at_target(draft));
-            guide.row = open.cloned();
-            guide.ends = open.is_some();
+        let back = rolling.course.goes_back();
+        let left_out = |slot: &Located<'_>| !draft.plans(&Addr::slot(rolling.block.clone(), slot.slot));
+        let partial = !draft.covers_everything() && rolling.slots.iter().any(left_out);
+        let mut guide = Self { at_once, guided, row: None, failed: None, back, ends: false, partial };
+        let Course { row: known, other, hold, target: _ } = &rolling.course;
+        let runs = known.filter(|row| row.phase == Phase::Running);
+        // Half-way to something else, the fleet is under way all the same.
+        let open = runs.or(other.filter(|row| matches!(row.phase, Phase::Running | Phase::Paused)));
+        // What a rollout that is under way lacks is looked at like the rest of it.
+        let follows = guided && open.is_some() && lacking > 0;
+        if works.is_empty() && trials.is_empty() && !follows {
+            guide.ends = open.is_some() && !partial && rolling.is_at_target(draft);
+            guide.row = guide.ends.then(|| runs.cloned().unwrap_or_else(|| begun(draft, rolling, None)));
             return guide;
         }
         if !guided {
             return guide;
         }
-        if rolling.course.hold == Hold::Rest {
+        if *hold == Hold::Rest {
             // What broke meanwhile is made anew; the rollout is where it was.
             return guide;
         }
@@ -145,34 +159,19 @@ impl Guide {
         }
         let changed = works.iter().find(|work| !course::is_made_as(work.row, &rolling.specs));
         let goes_on = known.filter(|row| row.phase == Phase::Running || row.phase == Phase::Paused);
-        if changed.is_none() && goes_on.is_none() {
+        if changed.is_none() && goes_on.is_none() && !follows {
             // Slots that broke are made anew: that is no rollout.
             return guide;
         }
-        // Half-way to something else, what ran before that is what is known to work.
-        let half_way = rolling.course.other.filter(|row| row.phase != Phase::Done).and_then(|row| row.before.clone());
-        let before = goes_on.and_then(|row| row.before.clone()).or(half_way);
-        let before = before.or_else(|| changed.map(|work| work.row.spec.clone()));
-        let before =
-            before.filter(|before| match (before.as_ref(), rolling.specs.values().next().map(AsRef::as_ref)) {
-                (ObjectSpec::Slot(before), Some(ObjectSpec::Slot(after))) => !course::same_target(before, after),
-                _ => false,
-            });
-        let now = draft.input.as_of_ms;
-        let started = goes_on.map_or(now, |row| row.started_ms);
-        let row = Rollout {
-            block: rolling.block.clone(),
-            target: rolling.course.target,
-            to: rolling.at.use_.clone(),
-            before,
-            phase: Phase::Running,
-            canary_passed: goes_on.is_some_and(|row| row.canary_passed),
-            promoted: goes_on.is_some_and(|row| row.promoted),
-            failed: goes_on.map(|row| row.failed.clone()).unwrap_or_default(),
-            why: String::new(),
-            started_ms: started,
-            changed_ms: now,
-        };
+        let row = goes_on.map_or_else(
+            || begun(draft, rolling, changed.map(|work| work.row)),
+            |row| Rollout {
+                phase: Phase::Running,
+                why: String::new(),
+                changed_ms: draft.input.as_of_ms,
+                ..row.clone()
+            },
+        );
         guide.failed = Some(if guide.may_go_back(draft, rolling, &row) { Phase::TakenBack } else { Phase::Stopped });
         guide.row = Some(row);
         guide
@@ -203,6 +202,11 @@ impl Guide {
             .help("change the image alone, and all else before or after it"),
         );
         false
+    }
+
+    /// Whether a rollout is under way of which something is left.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.ends && self.row.as_ref().is_some_and(|row| row.phase == Phase::Running)
     }
 
     /// Whether new and changed instances are on trial until a gate has seen them.
@@ -260,6 +264,7 @@ impl Guide {
         let passed = row.canary_passed || (canary && ends);
         match (last, left) {
             (true, true) => Some(Mark { phase: Phase::Paused, canary_passed: passed }),
+            (true, false) if self.partial => Some(Mark { phase: Phase::Running, canary_passed: passed }),
             (true, false) => Some(Mark { phase: Phase::Done, canary_passed: true }),
             (false, _) if canary && ends => Some(Mark { phase: Phase::Running, canary_passed: true }),
             (false, _) => None,
@@ -301,6 +306,35 @@ impl Guide {
             least_available: count.saturating_sub(at_worst.down),
             most: count.saturating_add(at_worst.surge),
         });
+    }
+}
+
+/// A rollout to what the config asks for, as it begins. `changed`: an instance that is to follow.
+fn begun(draft: &Draft<'_>, rolling: &Rolling<'_>, changed: Option<&Object>) -> Rollout {
+    // Half-way to something else, what ran before that is what is known to work.
+    let half_way = rolling.course.other.filter(|row| row.phase != Phase::Done).and_then(|row| row.before.clone());
+    let before = half_way.or_else(|| changed.map(|row| row.spec.clone()));
+    let now = draft.input.as_of_ms;
+    Rollout {
+        block: rolling.block.clone(),
+        target: rolling.course.target,
+        to: rolling.at.use_.clone(),
+        before: before.filter(|before| differs(before, rolling)),
+        phase: Phase::Running,
+        canary_passed: false,
+        promoted: false,
+        failed: BTreeSet::new(),
+        why: String::new(),
+        started_ms: now,
+        changed_ms: now,
+    }
+}
+
+/// Whether what ran before is something else than what comes.
+fn differs(before: &ObjectSpec, rolling: &Rolling<'_>) -> bool {
+    match (before, rolling.specs.values().next().map(AsRef::as_ref)) {
+        (ObjectSpec::Slot(before), Some(ObjectSpec::Slot(after))) => !course::same_target(before, after),
+        _ => false,
     }
 }
 

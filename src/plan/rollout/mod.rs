@@ -10,37 +10,31 @@ mod modify;
 mod power;
 mod refused;
 mod replace;
+mod roll;
 mod rounds;
 mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::draft::{Draft, ImageAt, NewStep, at_once, known};
+use super::draft::{Draft, ImageAt};
 use super::fleets::course::{self, Course, Lineup};
 use super::fleets::{prefix, sources};
-use super::floor::Launch;
-use super::guard::{self, Act, Verdict};
-use super::types::{Action, AttrChange, Detail, Do, Effect, Need, Reason};
-use crate::diagnostic::{Diagnostic, codes};
+use super::types::{Action, AttrChange, Detail, Need, Reason};
 use crate::diff::{Attr, SlotDiff, Takes};
-use crate::model::addr::{Block, Kind};
+use crate::model::addr::Block;
 use crate::model::attrs::FleetAttr;
-use crate::model::desired::{Desired, Fleet, Strategy};
+use crate::model::desired::{Fleet, Strategy};
 use crate::model::ids::{Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
-use crate::model::spec::{ImageUse, Login, ObjectSpec, Power, SlotSpec};
-use crate::model::update::AtOnce;
-use gate::Place;
-use group::{make_lacking, one_group, try_again};
-use groups::{at_worst, groups};
-use guide::Guide;
-use launch::{Launched, Purpose, launch};
+use crate::model::spec::{ImageUse, ObjectSpec, Power, SlotSpec};
+use launch::Launched;
 use replace::Output;
 use spec::Parts;
 
 pub(super) use replace::terminate_going;
+pub(super) use roll::roll;
 
 /// An instance that was launched or changed by a rollout, and that no gate has seen yet.
 pub(super) struct Trial<'a> {
@@ -344,170 +338,6 @@ impl<'a> Rolling<'a> {
             || power::reboots(work)
             || work.halted
     }
-}
-
-/// Makes the steps of one fleet: first what it lacks, then what changes, a few at a time.
-pub(super) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
-    let mut work = std::mem::take(&mut rolling.work);
-    let creations = std::mem::take(&mut rolling.creations);
-    let before: Vec<Need> = rolling.before_creation.iter().copied().collect();
-    // What the fleet lacks comes first where something waits for it; else all is launched together. Before any slot is
-    // taken out of service it lacks none: what an interrupted run took away is as new as what was never there.
-    let disrupted = work.iter().any(|work| !work.is_so_already() && rolling.disrupts(work));
-    let (repairs, others): (Vec<Creation>, Vec<Creation>) =
-        creations.into_iter().partition(|creation| disrupted || (!before.is_empty() && creation.repair));
-    for (creations, kind) in [(&repairs, Launch::Repair), (&others, Launch::New)] {
-        for Creation { zone, ordinal, .. } in creations {
-            draft.dues.launch(&rolling.block, kind, zone, *ordinal);
-        }
-    }
-    work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
-    if rolling.fleet.update.strategy == Strategy::Auto {
-        rolling.chosen = Some(guide::choose(draft, &rolling, &work));
-    }
-    guarded(draft, &mut rolling, &work);
-    login_for_reset(draft, &rolling, &work);
-    refused::refused(draft, &rolling, &work);
-    let (known_already, work): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(Work::is_so_already);
-    let (disruptive, mut gentle): (Vec<Work<'_>>, Vec<Work<'_>>) =
-        work.into_iter().partition(|work| rolling.disrupts(work));
-    let trials = std::mem::take(&mut rolling.trials);
-    let guide = Guide::of(draft, &rolling, &disruptive, &trials);
-    // Who is not back yet is out of service, too.
-    let mut gate: Vec<Need> = Vec::new();
-    if disrupted {
-        gate.extend(std::mem::take(&mut rolling.awaited));
-        gate.extend(gentle.iter().flat_map(|work| work.ready.iter().copied()));
-    }
-    if guide.tries() {
-        rolling.try_out();
-        // What is left over from a rollout that was cut short is above the fleet's count as well.
-        let surplus = !disruptive.is_empty() && guide.at_once.surge > 0;
-        let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
-        gate.extend(gone.into_iter().map(Need::Success));
-    }
-    let looked_at = disrupted && guide.tries();
-    let lacking = if looked_at { repairs.len() } else { 0 };
-    gate.extend(make_lacking(draft, &mut rolling, &guide, repairs, (&before, looked_at)));
-    launch(draft, &mut rolling, others, &[], Purpose::New);
-    let mut in_place: Vec<Placed<'_>> = Vec::new();
-    let cut = groups(draft, &rolling, &guide, disruptive);
-    let tried_above = trials.iter().filter(|trial| trial.older.is_some()).count();
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let first =
-        AtOnce { surge: number(tried_above), down: number(lacking + cut.down.len() + trials.len() - tried_above) };
-    let at_worst = at_worst(&rolling, &guide, first, &cut);
-    guide.tell(draft, &rolling, (lacking + cut.down.len() + trials.len(), &cut), at_worst);
-    guide::check_available(draft, &rolling, &guide, at_worst);
-    let left = !cut.left.is_empty();
-    let nothing_more = cut.down.is_empty() && cut.batches.is_empty();
-    if !trials.is_empty() {
-        let place = Place { mark: guide.mark((false, true), nothing_more, left), ends: true };
-        gate = try_again(draft, &rolling, &guide, &trials, gate, place);
-        for work in &mut gentle {
-            if trials.iter().any(|trial| trial.row.addr == work.row.addr) {
-                work.ready.extend(gate.iter().copied());
-            }
-        }
-    }
-    if !cut.down.is_empty() {
-        let place = Place { mark: guide.mark((false, true), cut.batches.is_empty(), left), ends: true };
-        gate = narrowed(draft, &cut.down, gate);
-        let placed = (&mut in_place, &mut Vec::new());
-        gate = one_group(draft, &mut rolling, &guide, cut.down, (&gate, false, place), placed);
-    }
-    let batches = cut.batches.len();
-    for (n, batch) in cut.batches.into_iter().enumerate() {
-        let rounds = batch.rounds.len();
-        let mut passed = Vec::new();
-        for (m, round) in batch.rounds.into_iter().enumerate() {
-            let ends = m + 1 == rounds;
-            let mark = guide.mark((batch.canary, ends), ends && n + 1 == batches, left);
-            gate = narrowed(draft, &round, gate);
-            let placed = (&mut in_place, &mut passed);
-            gate = one_group(draft, &mut rolling, &guide, round, (&gate, true, Place { mark, ends }), placed);
-        }
-    }
-    if guide.ends {
-        gate::end(draft, &rolling, &guide, gate);
-    }
-    for work in cut.left {
-        course::keep_image_of(draft, work.row);
-    }
-    for work in gentle {
-        let mut needs = work.ready.clone();
-        if work.diff.takes(Takes::Resize) {
-            draft.dues.single("ResetInstancesType", 1);
-            needs = vec![Need::Success(power::resize(draft, &mut rolling, &work, needs, &Parts::new()))];
-        }
-        note_change(draft, &mut rolling, &work, Action::Update);
-        let (hostname, power) = (work.diff.hostname.clone(), work.diff.power);
-        in_place.push(Placed { work, after: None, needs, parts: Parts::new(), hostname, power });
-    }
-    modify::modify(draft, &rolling, in_place);
-    modify::enter(draft, &mut rolling, known_already);
-    launch::stop_launched(draft, &mut rolling);
-}
-
-/// Above this many, what a group waits for becomes one step: else each of its steps would wait for each of those of the
-/// group before, which is `max_unavailable` times as many needs as there are slots.
-const MOST_NEEDS: usize = 4;
-
-/// The same needs, as one where they are many.
-fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<Need> {
-    let Some(first) = group.first().filter(|_| gate.len() > MOST_NEEDS) else { return gate };
-    vec![Need::Success(draft.step(NewStep {
-        needs: gate,
-        does: Do::Record,
-        targets: vec![known(first.row, Effect::Nothing)],
-        expect: Vec::new(),
-        settle: at_once(),
-        holds: Vec::new(),
-    }))]
-}
-
-/// What is protected is left alone; what no longer is to be is unprotected before it is replaced.
-fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) {
-    let mut rows: Vec<(&Object, Vec<Need>)> = Vec::new();
-    let mut slots = Vec::new();
-    for work in work {
-        let act = match rolling.strategy(work) {
-            Some(Strategy::Replace | Strategy::Auto) if work.to.is_some() => Act::Moved,
-            Some(Strategy::Replace | Strategy::Auto) => Act::Replaced,
-            Some(Strategy::Reset) => Act::Reset,
-            None => continue,
-        };
-        let verdict = guard::ask(draft, work.row, Some(work.seen), Some(rolling.fleet.protect), act);
-        if verdict == Verdict::Unprotect && act != Act::Reset {
-            rows.push((work.row, work.ready.clone()));
-            slots.push(work.slot);
-        }
-    }
-    let outputs = replace::unprotect(draft, &rows);
-    rolling.unprotected = slots.into_iter().zip(outputs).collect();
-}
-
-/// A reset that says nothing of the login would make the cloud invent a password, and nobody here would know it.
-fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_>]) {
-    let reset = |work: &&Work<'_>| rolling.strategy(work) == Some(Strategy::Reset);
-    let count = work.iter().filter(reset).count();
-    let unset = |work: &&Work<'_>| work.slot_spec().is_none_or(|spec| spec.login == Login::Unset);
-    let Some(first) = work.iter().find(reset).filter(unset) else { return };
-    let which = match count {
-        1 => first.row.full_addr().to_string(),
-        count => format!("{count} instances of {}", rolling.block),
-    };
-    draft.faults.push(
-        Diagnostic::error(codes::RESET_LOGIN, format!("{which} would be reset without a word on how to log in"))
-            .at(Desired::path(Kind::Fleet, rolling.name))
-            .why("the cloud would give each a random password, and tell it to nobody but the account's owner")
-            .help(if rolling.at.nature.is_windows() == Some(true) {
-                "with an image of your own, add `login: { keep_image_login: true }`; or use `update: { strategy: replace }`"
-            } else {
-                "add `login: { key_ids: [skey-…] }` or, with an image of your own, `login: { keep_image_login: true }`; \
-                 or use `update: { strategy: replace }`"
-            }),
-    );
 }
 
 /// Notes what changes on a slot and why.

@@ -1,9 +1,10 @@
-//! What the cloud does not change on an instance where it is: some resets (API text 5.8) and some other types (5.10). A new
-//! instance can have it all.
+//! What a change of slots may not do: touch what is protected, leave nobody a way to log in, or ask for what the cloud does
+//! not change on an instance where it is, which is some resets (API text 5.8) and some other types (5.10). A new instance
+//! can have it all.
 
 use std::collections::BTreeMap;
 
-use super::{Rolling, Work};
+use super::{Rolling, Work, replace};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::Takes;
 use crate::model::addr::Kind;
@@ -11,10 +12,13 @@ use crate::model::attrs::FleetAttr;
 use crate::model::catalog;
 use crate::model::desired::{Desired, Strategy};
 use crate::model::observed::Seen;
-use crate::model::spec::ObjectSpec;
+use crate::model::recorded::Object;
+use crate::model::spec::{Login, ObjectSpec};
 use crate::plan::draft::Draft;
 use crate::plan::fits::{processors, runs_on};
+use crate::plan::guard::{self, Act, Verdict};
 use crate::plan::lineage;
+use crate::plan::types::Need;
 
 /// Disks on which another system can be installed, and whose instances can get another type.
 const CHANGEABLE_DISKS: [&str; 4] = ["CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD"];
@@ -165,4 +169,48 @@ fn no_resize(rolling: &Rolling<'_>, work: &Work<'_>) -> Option<Bar> {
     (!changeable(disk.as_str()))
         .then(|| bar(format!("instances whose system disk is of the type {disk} keep their type")))
         .flatten()
+}
+
+/// What is protected is left alone; what no longer is to be is unprotected before it is replaced.
+pub(super) fn guarded(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &[Work<'_>]) {
+    let mut rows: Vec<(&Object, Vec<Need>)> = Vec::new();
+    let mut slots = Vec::new();
+    for work in work {
+        let act = match rolling.strategy(work) {
+            Some(Strategy::Replace | Strategy::Auto) if work.to.is_some() => Act::Moved,
+            Some(Strategy::Replace | Strategy::Auto) => Act::Replaced,
+            Some(Strategy::Reset) => Act::Reset,
+            None => continue,
+        };
+        let verdict = guard::ask(draft, work.row, Some(work.seen), Some(rolling.fleet.protect), act);
+        if verdict == Verdict::Unprotect && act != Act::Reset {
+            rows.push((work.row, work.ready.clone()));
+            slots.push(work.slot);
+        }
+    }
+    let outputs = replace::unprotect(draft, &rows);
+    rolling.unprotected = slots.into_iter().zip(outputs).collect();
+}
+
+/// A reset that says nothing of the login would make the cloud invent a password, and nobody here would know it.
+pub(super) fn login_for_reset(draft: &mut Draft<'_>, rolling: &Rolling<'_>, work: &[Work<'_>]) {
+    let reset = |work: &&Work<'_>| rolling.strategy(work) == Some(Strategy::Reset);
+    let count = work.iter().filter(reset).count();
+    let unset = |work: &&Work<'_>| work.slot_spec().is_none_or(|spec| spec.login == Login::Unset);
+    let Some(first) = work.iter().find(reset).filter(unset) else { return };
+    let which = match count {
+        1 => first.row.full_addr().to_string(),
+        count => format!("{count} instances of {}", rolling.block),
+    };
+    draft.faults.push(
+        Diagnostic::error(codes::RESET_LOGIN, format!("{which} would be reset without a word on how to log in"))
+            .at(Desired::path(Kind::Fleet, rolling.name))
+            .why("the cloud would give each a random password, and tell it to nobody but the account's owner")
+            .help(if rolling.at.nature.is_windows() == Some(true) {
+                "with an image of your own, add `login: { keep_image_login: true }`; or use `update: { strategy: replace }`"
+            } else {
+                "add `login: { key_ids: [skey-…] }` or, with an image of your own, `login: { keep_image_login: true }`; \
+                 or use `update: { strategy: replace }`"
+            }),
+    );
 }

@@ -1,0 +1,195 @@
+//! In which order a fleet gets there: first what it lacks, then what no gate has seen, what is out of service, and batch by
+//! batch all else; what takes nobody out of service at any time.
+
+use super::gate::{self, Place};
+use super::group::{make_lacking, one_group, try_again};
+use super::groups::{at_worst, groups};
+use super::guide::{self, Cut, Guide};
+use super::launch::{self, Purpose, launch};
+use super::spec::Parts;
+use super::{Creation, Placed, Rolling, Trial, Work, modify, note_change, power, refused, replace};
+use crate::diff::Takes;
+use crate::model::desired::Strategy;
+use crate::model::update::AtOnce;
+use crate::plan::draft::{Draft, NewStep, at_once, known};
+use crate::plan::fleets::course;
+use crate::plan::floor::Launch;
+use crate::plan::types::{Action, Do, Effect, Need};
+
+/// Above this many, what a group waits for becomes one step: else each of its steps would wait for each of those of the
+/// group before, which is `max_unavailable` times as many needs as there are slots.
+const MOST_NEEDS: usize = 4;
+
+/// What is done to the slots that stay.
+struct Sorted<'a> {
+    /// The cloud has all of it already.
+    known_already: Vec<Work<'a>>,
+    /// They are out of service for a while.
+    disruptive: Vec<Work<'a>>,
+    /// They change while they serve.
+    gentle: Vec<Work<'a>>,
+}
+
+/// Makes the steps of one fleet.
+pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
+    let Sorted { known_already, disruptive, mut gentle } = sorted(draft, &mut rolling);
+    let trials = std::mem::take(&mut rolling.trials);
+    let creations = std::mem::take(&mut rolling.creations);
+    let guide = Guide::of(draft, &rolling, &disruptive, &trials, creations.len());
+    let (lacking, mut gate) = make(draft, &mut rolling, &guide, creations, (&disruptive, &gentle, &trials));
+    let cut = groups(draft, &rolling, &guide, disruptive);
+    tell(draft, &rolling, &guide, (lacking, &trials, &cut));
+    if !trials.is_empty() {
+        let last = cut.down.is_empty() && cut.batches.is_empty();
+        let place = Place { mark: guide.mark((false, true), last, !cut.left.is_empty()), ends: true };
+        gate = try_again(draft, &rolling, &guide, &trials, gate, place);
+        for work in &mut gentle {
+            if trials.iter().any(|trial| trial.row.addr == work.row.addr) {
+                work.ready.extend(gate.iter().copied());
+            }
+        }
+    }
+    let mut in_place: Vec<Placed<'_>> = Vec::new();
+    let gate = take_turns(draft, &mut rolling, &guide, (cut, gate), &mut in_place);
+    if guide.ends {
+        gate::end(draft, &rolling, &guide, gate);
+    }
+    in_place.extend(gentle.into_iter().map(|work| change(draft, &mut rolling, work)));
+    modify::modify(draft, &rolling, in_place);
+    modify::enter(draft, &mut rolling, known_already);
+    launch::stop_launched(draft, &mut rolling);
+}
+
+/// Puts the slots that stay in order, by what is done to them, and refuses what cannot be.
+fn sorted<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>) -> Sorted<'a> {
+    let mut work = std::mem::take(&mut rolling.work);
+    work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
+    if rolling.fleet.update.strategy == Strategy::Auto {
+        rolling.chosen = Some(guide::choose(draft, rolling, &work));
+    }
+    refused::guarded(draft, rolling, &work);
+    refused::login_for_reset(draft, rolling, &work);
+    refused::refused(draft, rolling, &work);
+    let (known_already, work): (Vec<Work<'_>>, Vec<Work<'_>>) = work.into_iter().partition(Work::is_so_already);
+    let (disruptive, gentle) = work.into_iter().partition(|work| rolling.disrupts(work));
+    Sorted { known_already, disruptive, gentle }
+}
+
+/// Launches what the fleet lacks. That comes first where something waits for it, else all is launched together: before any
+/// slot is taken out of service it lacks none, for what an interrupted run took away is as new as what was never there.
+/// Answers how many a gate looks at, and what has to be over before anything else goes.
+fn make(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'_>,
+    guide: &Guide,
+    creations: Vec<Creation>,
+    (disruptive, gentle, trials): (&[Work<'_>], &[Work<'_>], &[Trial<'_>]),
+) -> (usize, Vec<Need>) {
+    let before: Vec<Need> = rolling.before_creation.iter().copied().collect();
+    let disrupted = !disruptive.is_empty();
+    let first = |creation: &Creation| disrupted || guide.goes_on() || (!before.is_empty() && creation.repair);
+    let (repairs, others): (Vec<Creation>, Vec<Creation>) = creations.into_iter().partition(first);
+    for (creations, kind) in [(&repairs, Launch::Repair), (&others, Launch::New)] {
+        for Creation { zone, ordinal, .. } in creations {
+            draft.dues.launch(&rolling.block, kind, zone, *ordinal);
+        }
+    }
+    // Who is not back yet is out of service, too.
+    let mut gate: Vec<Need> = Vec::new();
+    if disrupted {
+        gate.extend(std::mem::take(&mut rolling.awaited));
+        gate.extend(gentle.iter().flat_map(|work| work.ready.iter().copied()));
+    }
+    if guide.tries() {
+        rolling.try_out();
+        // What is left over from a rollout that was cut short is above the fleet's count as well.
+        let surplus = disrupted && guide.at_once.surge > 0;
+        let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
+        gate.extend(gone.into_iter().map(Need::Success));
+    }
+    let looked_at = (guide.tries() && (disrupted || guide.goes_on())).then(|| {
+        let last = !disrupted && trials.is_empty();
+        Place { mark: guide.mark((false, true), last, false), ends: true }
+    });
+    let lacking = if looked_at.is_some() { repairs.len() } else { 0 };
+    gate.extend(make_lacking(draft, rolling, guide, repairs, (&before, looked_at)));
+    let launched = launch(draft, rolling, others, &[], Purpose::New);
+    if guide.ends {
+        gate.extend(launched.into_iter().map(Need::Success));
+    }
+    (lacking, gate)
+}
+
+/// Tells what is rolled out, and refuses it where too few would serve.
+fn tell(
+    draft: &mut Draft<'_>,
+    rolling: &Rolling<'_>,
+    guide: &Guide,
+    (lacking, trials, cut): (usize, &[Trial<'_>], &Cut<'_>),
+) {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let tried_above = trials.iter().filter(|trial| trial.older.is_some()).count();
+    let first = lacking + cut.down.len() + trials.len();
+    let at_first = AtOnce { surge: number(tried_above), down: number(first - tried_above) };
+    let at_worst = at_worst(rolling, guide, at_first, cut);
+    guide.tell(draft, rolling, (first, cut), at_worst);
+    guide::check_available(draft, rolling, guide, at_worst);
+}
+
+/// One group after the other: what is out of service already, then the batches. Answers what the last one has to be over.
+fn take_turns<'a>(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'a>,
+    guide: &Guide,
+    (cut, mut gate): (Cut<'a>, Vec<Need>),
+    in_place: &mut Vec<Placed<'a>>,
+) -> Vec<Need> {
+    let Cut { down, batches, left } = cut;
+    let goes_on = !left.is_empty();
+    if !down.is_empty() {
+        let place = Place { mark: guide.mark((false, true), batches.is_empty(), goes_on), ends: true };
+        gate = narrowed(draft, &down, gate);
+        gate = one_group(draft, rolling, guide, down, (&gate, false, place), (in_place, &mut Vec::new()));
+    }
+    let count = batches.len();
+    for (n, batch) in batches.into_iter().enumerate() {
+        let rounds = batch.rounds.len();
+        let mut passed = Vec::new();
+        for (m, round) in batch.rounds.into_iter().enumerate() {
+            let ends = m + 1 == rounds;
+            let mark = guide.mark((batch.canary, ends), ends && n + 1 == count, goes_on);
+            gate = narrowed(draft, &round, gate);
+            let placed = (&mut *in_place, &mut passed);
+            gate = one_group(draft, rolling, guide, round, (&gate, true, Place { mark, ends }), placed);
+        }
+    }
+    for work in left {
+        course::keep_image_of(draft, work.row);
+    }
+    gate
+}
+
+/// The same needs, as one where they are many.
+fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<Need> {
+    let Some(first) = group.first().filter(|_| gate.len() > MOST_NEEDS) else { return gate };
+    vec![Need::Success(draft.step(NewStep {
+        needs: gate,
+        does: Do::Record,
+        targets: vec![known(first.row, Effect::Nothing)],
+        expect: Vec::new(),
+        settle: at_once(),
+        holds: Vec::new(),
+    }))]
+}
+
+/// A slot that changes while it serves.
+fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>) -> Placed<'a> {
+    let mut needs = work.ready.clone();
+    if work.diff.takes(Takes::Resize) {
+        draft.dues.single("ResetInstancesType", 1);
+        needs = vec![Need::Success(power::resize(draft, rolling, &work, needs, &Parts::new()))];
+    }
+    note_change(draft, rolling, &work, Action::Update);
+    let (hostname, power) = (work.diff.hostname.clone(), work.diff.power);
+    Placed { work, after: None, needs, parts: Parts::new(), hostname, power }
+}
