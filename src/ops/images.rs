@@ -21,7 +21,7 @@ use crate::plan::{Options, PlanInput};
 pub struct Images {
     /// The tree.
     pub tree: Tree,
-    /// How many slots each fleet has in the state.
+    /// How many instances each fleet has in the state.
     pub fleets: BTreeMap<Name, u32>,
     /// What time it is in the cloud, or here where nobody looked.
     pub now_ms: Millis,

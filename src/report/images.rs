@@ -34,7 +34,7 @@ pub struct ImagesOpts {
     pub looked: bool,
 }
 
-/// How many slots each fleet has.
+/// How many instances each fleet has: while one takes the place of another, a slot has two.
 pub type Fleets = BTreeMap<Name, u32>;
 
 /// The tree as text.
@@ -209,7 +209,8 @@ impl Shown<'_> {
         page.wrap(indent, indent + INDENT * 2, &line);
         for (name, count) in fleets {
             let of = self.fleets.get(name).copied().unwrap_or(*count);
-            let line = Line::new().text(format!("fleet.{name}")).add(Ink::Faint, format!(": {count} of {of} slots"));
+            let line =
+                Line::new().text(format!("fleet.{name}")).add(Ink::Faint, format!(": {count} of {of} instances"));
             page.wrap(indent + INDENT, indent + INDENT * 2, &line);
         }
         if !accounts.is_empty() {
@@ -322,10 +323,10 @@ fn version(branch: &Branch, edition: &Edition, fleets: &Fleets, opts: &ImagesOpt
 
 fn place(place: &Place, fleets: &Fleets) -> Node {
     let Place { region, id, lacks, size_gib, going, fleets: used, accounts } = place;
-    let slots = used.iter().map(|(name, count)| {
+    let instances = used.iter().map(|(name, count)| {
         object! {
             "fleet" => format!("fleet.{name}"),
-            "slots" => *count,
+            "instances" => *count,
             "of" => fleets.get(name).copied().unwrap_or(*count),
         }
     });
@@ -335,7 +336,7 @@ fn place(place: &Place, fleets: &Fleets) -> Node {
         "lacks" => lacks.map(Lack::word),
         "size_gib" => *size_gib,
         "going" => *going,
-        "fleets" => Node::list(slots),
+        "fleets" => Node::list(instances),
         "accounts" => Node::list(accounts.iter().map(Uin::as_str)),
     }
 }

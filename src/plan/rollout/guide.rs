@@ -158,20 +158,15 @@ impl Guide {
             return guide;
         }
         let changed = works.iter().find(|work| !course::is_made_as(work.row, &rolling.specs));
-        let goes_on = known.filter(|row| row.phase == Phase::Running || row.phase == Phase::Paused);
-        if changed.is_none() && goes_on.is_none() && !follows {
+        if changed.is_none() && runs.is_none() && !follows {
             // Slots that broke are made anew: that is no rollout.
             return guide;
         }
-        let row = goes_on.map_or_else(
-            || begun(draft, rolling, changed.map(|work| work.row)),
-            |row| Rollout {
-                phase: Phase::Running,
-                why: String::new(),
-                changed_ms: draft.input.as_of_ms,
-                ..row.clone()
-            },
-        );
+        let changed_ms = draft.input.as_of_ms;
+        let row = match runs {
+            Some(row) => Rollout { why: String::new(), changed_ms, ..row.clone() },
+            None => begun(draft, rolling, changed.map(|work| work.row)),
+        };
         guide.failed = Some(if guide.may_go_back(draft, rolling, &row) { Phase::TakenBack } else { Phase::Stopped });
         guide.row = Some(row);
         guide

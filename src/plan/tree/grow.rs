@@ -134,8 +134,8 @@ fn asked(draft: &mut Draft<'_>) -> BTreeMap<Name, Asked> {
 
 /// Who uses what.
 struct Uses<'a> {
-    /// How many slots of a fleet run from an image in a region.
-    slots: BTreeMap<(&'a ImageUse, &'a Region), BTreeMap<&'a Name, u32>>,
+    /// How many instances of a fleet run from an image in a region.
+    running: BTreeMap<(&'a ImageUse, &'a Region), BTreeMap<&'a Name, u32>>,
     /// The accounts that a copy is shared with.
     accounts: BTreeMap<(&'a Region, &'a CloudId), BTreeSet<Uin>>,
     /// Fleets that the next plan leaves with what they run from.
@@ -145,11 +145,11 @@ struct Uses<'a> {
 impl<'a> Uses<'a> {
     fn of(input: &PlanInput<'a>) -> Self {
         let PlanInput { desired, recorded, .. } = input;
-        let mut uses = Self { slots: BTreeMap::new(), accounts: BTreeMap::new(), held: BTreeSet::new() };
+        let mut uses = Self { running: BTreeMap::new(), accounts: BTreeMap::new(), held: BTreeSet::new() };
         for row in &recorded.objects {
             match row.spec.as_ref() {
                 ObjectSpec::Slot(spec) => {
-                    let fleets = uses.slots.entry((&spec.image, &row.region)).or_default();
+                    let fleets = uses.running.entry((&spec.image, &row.region)).or_default();
                     *fleets.entry(&row.addr.block.name).or_default() += 1;
                 }
                 ObjectSpec::Share(ShareCopySpec { accounts }) => {
@@ -172,13 +172,13 @@ impl<'a> Uses<'a> {
     }
 
     fn fleets(&self, image: &ImageUse, region: &Region) -> BTreeMap<Name, u32> {
-        let fleets = self.slots.get(&(image, region)).into_iter().flatten();
+        let fleets = self.running.get(&(image, region)).into_iter().flatten();
         fleets.map(|(name, count)| ((*name).clone(), *count)).collect()
     }
 
     /// Whether something runs from an image that the next plan leaves with it.
     fn stays(&self, image: &ImageUse) -> bool {
-        self.slots
+        self.running
             .iter()
             .filter(|((of, _), _)| *of == image)
             .any(|(_, fleets)| fleets.keys().any(|fleet| self.held.contains(*fleet)))
@@ -221,7 +221,7 @@ fn found(draft: &Draft<'_>, name: &Name, image: &Image, uses: &Uses<'_>, seen: O
     }
     let fleets: BTreeSet<&Name> =
         draft.input.desired.fleets.iter().filter(|(_, fleet)| fleet.image == *name).map(|(fleet, _)| fleet).collect();
-    for ((use_, region), of) in &uses.slots {
+    for ((use_, region), of) in &uses.running {
         let id = match use_ {
             ImageUse::Found { id } => Some(id.clone()),
             ImageUse::Promoted { .. } => None,
@@ -267,7 +267,7 @@ fn managed(
         }
     }
     // Copies that somebody deleted leave their instances behind.
-    for (use_, _) in uses.slots.keys() {
+    for (use_, _) in uses.running.keys() {
         if let ImageUse::Made { image, version, generation } = use_
             && image == name
         {
@@ -366,7 +366,7 @@ fn edition(
         })
         .collect();
     let known: BTreeSet<Region> = copies.iter().map(|copy| copy.region.clone()).collect();
-    for ((of, region), _) in uses.slots.iter().filter(|((of, region), _)| *of == use_ && !known.contains(*region)) {
+    for ((of, region), _) in uses.running.iter().filter(|((of, region), _)| *of == use_ && !known.contains(*region)) {
         copies.push(Place {
             region: (*region).clone(),
             id: None,

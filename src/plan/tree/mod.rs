@@ -127,7 +127,7 @@ pub struct Place {
     pub size_gib: Option<u32>,
     /// Whether the next plan deletes it, though not the whole version.
     pub going: bool,
-    /// How many slots run from it, by fleet.
+    /// How many instances run from it, by fleet.
     pub fleets: BTreeMap<Name, u32>,
     /// The accounts that it is shared with.
     pub accounts: BTreeSet<Uin>,

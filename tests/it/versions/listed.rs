@@ -49,7 +49,7 @@ fn the_same_as_json() {
     let states: Vec<&Value> = versions.iter().map(|version| &version["states"]).collect();
     assert_eq!(states, [&serde_json::json!(["current"]), &serde_json::json!(["kept"])]);
     let home = &versions[0]["copies"][0];
-    assert_eq!((&home["region"], &home["fleets"][0]["slots"]), (&GZ.into(), &3.into()));
+    assert_eq!((&home["region"], &home["fleets"][0]["instances"]), (&GZ.into(), &3.into()));
     assert_eq!(home["accounts"].as_array().map(Vec::len), Some(2));
     assert!(home["size_gib"].as_u64().is_some_and(|size| size > 0));
 }

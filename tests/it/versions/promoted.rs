@@ -149,7 +149,7 @@ fn environments_of_one_account_need_no_share() {
     rig.run("-e prod-b plan --detailed-exitcode --refresh=false").expect(Exit::Done);
     let tree = rig.run("-e prod-a images").expect(Exit::Done).out;
     says(&tree, "image.web promoted from shop/staging/image.web");
-    says(&tree, "fleet.front: 2 of 2 slots");
+    says(&tree, "fleet.front: 2 of 2 instances");
 }
 
 #[test]
