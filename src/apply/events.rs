@@ -274,6 +274,9 @@ impl Outcome {
     pub fn and(mut self, next: Self) -> Self {
         let Self { done, failed, refused, skipped, in_doubt, interrupted, store, stuck, paused, stopped, taken_back } =
             next;
+        // What was left out at first, and done then, was not left out.
+        let addrs: BTreeSet<&Addr> = done.iter().map(|(_, addr)| addr).collect();
+        self.skipped.retain(|(addr, _)| !addrs.contains(addr));
         self.done.extend(done);
         self.failed.extend(failed);
         self.refused.extend(refused);

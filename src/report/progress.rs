@@ -435,6 +435,11 @@ pub fn outcome(outcome: &Outcome, took: &str, next: Next<'_>, style: Style) -> S
     if *interrupted {
         let text = format!("Interrupted. What is under way in the cloud is written down; `{again}` goes on from here.");
         page.wrap(0, HANG, &Line::new().text(text));
+    } else if !(stopped.is_empty() && taken_back.is_empty()) {
+        let text = format!(
+            "Next: put right what failed, then `{again}`; the very same is rolled out again with `--retry` only."
+        );
+        page.wrap(0, HANG, &Line::new().text(text));
     } else if !whole {
         let text = format!("Next: put right what failed, then `{again}`; it goes on from here.");
         page.wrap(0, HANG, &Line::new().text(text));

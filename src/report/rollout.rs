@@ -118,7 +118,7 @@ fn one(page: &mut Page, told: &Told<'_>, command: &dyn Fn(&str) -> String, now_m
     field("to", to.to_string());
     field("started", words::time(*started_ms));
     if changed_ms != started_ms {
-        field("since", format!("{} ({})", words::time(*changed_ms), words::span(now_ms.saturating_sub(*changed_ms))));
+        field("since", format!("{}, {}", words::time(*changed_ms), words::ago(now_ms.saturating_sub(*changed_ms))));
     }
     if !why.is_empty() {
         field("why", why.clone());

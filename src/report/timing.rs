@@ -75,7 +75,7 @@ impl Timing {
         self.follow_on(now_ms, plan);
     }
 
-    /// Another plan is carried out after it, in the same apply: what took the time is told of that one, the calls are told
+    /// The way back is carried out after it, in the same apply: what took the time is told of that one, the calls are told
     /// of both.
     pub fn follow_on(&mut self, now_ms: Millis, plan: &Plan) {
         self.plan_began_ms = now_ms;
@@ -158,7 +158,13 @@ impl Timing {
         longest.sort_by_key(|link| std::cmp::Reverse(link.took_ms));
         longest.truncate(MOST_STEPS);
         longest.sort_by_key(|link| (link.began_ms, link.step));
-        let heading = format!("What took the time ({}):", words::span(total_ms));
+        let heading = match self.plan_began_ms - self.began_ms {
+            0 => format!("What took the time ({}):", words::span(total_ms)),
+            before_ms => {
+                let (part, whole) = (words::span(total_ms), words::span(total_ms + before_ms));
+                format!("What took the time on the way back ({part} of {whole}):")
+            }
+        };
         page.wrap(0, 2, &Line::new().add(Ink::Strong, heading));
         let spans: Vec<String> = longest.iter().map(|link| words::span(link.took_ms)).collect();
         let column = spans.iter().map(String::len).max().unwrap_or(0);

@@ -260,6 +260,11 @@ pub(super) fn span(ms: Millis) -> String {
     }
 }
 
+/// How long ago something was: `10 s ago`.
+pub(super) fn ago(ms: Millis) -> String {
+    if ms < 1000 { "just now".to_owned() } else { format!("{} ago", span(ms / 1000 * 1000)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +282,9 @@ mod tests {
             (7_380_000, "2 h 3 min"),
         ] {
             assert_eq!(span(ms), text);
+        }
+        for (ms, text) in [(-5, "just now"), (999, "just now"), (2500, "2 s ago"), (65_400, "1 min 5 s ago")] {
+            assert_eq!(ago(ms), text);
         }
     }
 

@@ -542,9 +542,13 @@ impl<'p> Engine<'p> {
             }
         };
         if let Some(row) = &mut course.row {
+            // A way back that goes well is still that way, for the same reason.
+            let as_before = well && phase.is_none_or(|phase| phase == row.phase);
             row.phase = phase.unwrap_or(row.phase);
             row.canary_passed |= well && planned.passed.is_some_and(|mark| mark.canary_passed);
-            row.why.clone_from(&why);
+            if !as_before {
+                row.why.clone_from(&why);
+            }
             self.write_row(now, &fleet);
         }
         self.mark_gate(id, well, clause(&fleet, phase));

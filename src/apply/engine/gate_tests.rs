@@ -474,6 +474,26 @@ fn what_never_came_has_failed() {
     assert_eq!((ran.row().phase, ran.describes.len()), (Phase::Stopped, 0));
 }
 
+#[test]
+fn why_a_rollout_goes_back_is_known_when_it_is_back() {
+    let way_back = |tune: &dyn Fn(&mut Gate)| {
+        let mut plan = plan(2, &|gate| {
+            (gate.passed, gate.failed) = (None, None);
+            tune(gate);
+        });
+        let row = &mut plan.rollouts[0].row;
+        (row.phase, row.why) = (Phase::TakenBack, "fleet.web[0] was ill".to_owned());
+        plan
+    };
+    let ran = run(&way_back(&|_| {}), &World::default());
+    assert!(ran.outcome.whole(), "{:?}", ran.outcome);
+    assert_eq!((ran.row().phase, ran.row().why.as_str()), (Phase::TakenBack, "fleet.web[0] was ill"));
+    // What goes wrong on the way is the latest that is known.
+    let sick = |_: Millis, n: u32| if n == 1 { Err("no".to_owned()) } else { Ok(()) };
+    let ran = run(&way_back(&|gate| gate.health.check = http()), &World { probe: Box::new(sick), ..World::default() });
+    assert_eq!(ran.row().why, "fleet.web[1]#2 was not healthy within 60 s: no");
+}
+
 /// What an old instance runs from is needed for as long as that runs.
 #[test]
 fn what_asks_for_the_whole_waits_for_slots_that_may_fail_too() {

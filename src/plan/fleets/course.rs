@@ -230,10 +230,9 @@ pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout) {
             "was aborted",
             format!("to go on: fleetwright rollout resume {name}; to go back: fleetwright rollout rollback {name}"),
         ),
-        Phase::TakenBack => (
-            "was taken back",
-            "change what it rolls out, or try again with --retry: until then it stays away".to_owned(),
-        ),
+        Phase::TakenBack => {
+            ("was taken back", "change what it rolls out, or try the same again with --retry".to_owned())
+        }
     };
     let mut note =
         Diagnostic::warning(codes::ROLLOUT_HELD, format!("the rollout of {} to fleet.{name} {what}", row.to))

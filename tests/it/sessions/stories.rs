@@ -151,3 +151,22 @@ fn orphans() {
         at.enter("plan", Exit::Done);
     });
 }
+
+/// A new version that somebody looks at behind the canary, and one that turns out to be bad and is taken back.
+#[test]
+fn rollout() {
+    play("rollout", |at| {
+        at.settle();
+        at.tell("provision.sh says something new.");
+        at.rig.edit(SCRIPT, "hello from the shop", "hello again");
+        at.enter_and("apply", "yes\n", Exit::Waiting);
+        at.enter("rollout status", Exit::Done);
+        at.enter_and("rollout promote web", "yes\n", Exit::Done);
+        at.tell("The next version answers with errors.");
+        at.rig.edit(SCRIPT, "poweroff\n", "# sim: baked http status=500\npoweroff\n");
+        at.enter_and("apply", "yes\n", Exit::Partly);
+        at.enter("rollout status", Exit::Done);
+        at.enter("apply", Exit::Done);
+        at.enter("images", Exit::Done);
+    });
+}
