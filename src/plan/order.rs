@@ -104,7 +104,7 @@ pub(super) fn renumber(steps: Vec<Step>, changes: &mut [Change]) -> Vec<Step> {
 fn renamed(mut step: Step, rename: &dyn Fn(StepId) -> StepId) -> Step {
     step.id = rename(step.id);
     for need in &mut step.needs {
-        *need = need.of(rename(need.step()));
+        *need = need.on(rename(need.step()));
     }
     step.needs.sort_unstable();
     if let Do::Call(call) = &mut step.does {

@@ -87,7 +87,7 @@ impl Need {
 
     /// The same need of another step.
     #[must_use]
-    pub fn of(self, step: StepId) -> Self {
+    pub fn on(self, step: StepId) -> Self {
         match self {
             Self::Success(_) => Self::Success(step),
             Self::Whole(_) => Self::Whole(step),

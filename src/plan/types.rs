@@ -121,6 +121,7 @@ pub struct RolloutPlan {
     /// How many slots wait for somebody to say that it goes on.
     pub left: u32,
     /// Where its slots are.
+    #[serde(default)]
     pub zones: Vec<RolledZone>,
     /// How many instances the fleet is to have.
     pub count: u32,

@@ -381,6 +381,29 @@ fn a_rollout_that_formats_disks() {
     insta::assert_snapshot!("reset_back_120", shown(&state, NOON + 96_000, 120, false));
 }
 
+/// What is done to slots beside the rollout leads none of them anywhere.
+#[test]
+fn what_waits_behind_a_pause_is_old_whatever_is_done_to_it() {
+    let plan = samples::reset();
+    let all = slots(0..6);
+    let events = [
+        (0, started(7, "ModifyInstancesAttribute", all.clone())),
+        (1_000, settled(7, "ModifyInstancesAttribute", &all)),
+        (1_000, done(7, "ModifyInstancesAttribute", all, 1_000)),
+        (
+            1_000,
+            Progress::Failed {
+                step: StepId(8),
+                action: "TagResources",
+                targets: with_ids(&slots(2..5)),
+                why: "no".into(),
+            },
+        ),
+    ];
+    let text = shown(&after(&plan, NOON, &events), NOON + 2_000, 80, false);
+    assert!(text.contains("ap-guangzhou-3: 1 new, 3 old · ap-guangzhou-4: 1 new, 3 old"), "{text}");
+}
+
 #[test]
 fn a_rollout_as_lines() {
     let mut out = String::new();

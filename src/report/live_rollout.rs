@@ -9,7 +9,7 @@ use crate::model::Millis;
 use crate::model::addr::{Addr, Block};
 use crate::model::ids::Zone;
 use crate::model::rollout::{Phase, Rollout};
-use crate::plan::{Do, Plan, RolledZone, RolloutPlan};
+use crate::plan::{Do, Plan, RolledZone, RolloutPlan, Step};
 
 use super::words;
 
@@ -40,8 +40,18 @@ struct Slot {
     /// In which zone, by its place in the list.
     zone: usize,
     is: Is,
-    /// Whether a gate says that it is good; else it is when it is made.
-    watched: bool,
+    by: By,
+}
+
+/// By what a slot gets there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    /// A gate says that it is good.
+    Gate,
+    /// It is there when this step has made it.
+    Step(StepId),
+    /// Nothing of this plan leads it there.
+    Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,10 +106,19 @@ enum Looked {
 impl LiveRollout {
     /// All of a plan, in the order of the fleets.
     pub(super) fn of(plan: &Plan) -> Vec<Self> {
-        plan.rollouts.iter().map(|rollout| Self::one(plan, rollout)).collect()
+        let mut steps: BTreeMap<&Block, Vec<&Step>> =
+            plan.rollouts.iter().map(|rollout| (&rollout.row.block, Vec::new())).collect();
+        for step in &plan.steps {
+            let block = step.targets.first().map(|target| &target.addr.block);
+            if let Some(steps) = block.and_then(|block| steps.get_mut(block)) {
+                steps.push(step);
+            }
+        }
+        let steps_of = |block: &Block| steps.get(block).map_or(&[][..], Vec::as_slice);
+        plan.rollouts.iter().map(|rollout| Self::one(rollout, steps_of(&rollout.row.block))).collect()
     }
 
-    fn one(plan: &Plan, rollout: &RolloutPlan) -> Self {
+    fn one(rollout: &RolloutPlan, steps: &[&Step]) -> Self {
         let RolloutPlan {
             row,
             strategy: _,
@@ -137,14 +156,14 @@ impl LiveRollout {
         };
         for (at, RolledZone { zone, there, to_come }) in zones.iter().enumerate() {
             live.zones.push((zone.clone(), Tally { old: to_come.len(), new: *there as usize, failed: 0 }));
-            live.slots.extend(to_come.iter().map(|slot| (*slot, Slot { zone: at, is: Is::Old, watched: false })));
+            live.slots.extend(to_come.iter().map(|slot| (*slot, Slot { zone: at, is: Is::Old, by: By::Nothing })));
         }
-        live.watch(plan, *first as usize, batches);
+        live.watch(steps, *first as usize, batches);
         live
     }
 
-    /// Finds the gates of the plan, and what they look at.
-    fn watch(&mut self, plan: &Plan, first: usize, batches: &[u32]) {
+    /// Finds the gates among the steps of the fleet, and what gets there by which step.
+    fn watch(&mut self, steps: &[&Step], first: usize, batches: &[u32]) {
         // How many slots have passed a gate when a batch is over.
         let ends = batches.iter().scan(first, |sum, batch| {
             *sum += *batch as usize;
@@ -152,21 +171,23 @@ impl LiveRollout {
         });
         let ends: Vec<usize> = ends.collect();
         let mut met = 0;
-        for step in &plan.steps {
-            let Do::Gate(gate) = &step.does else { continue };
-            if gate.fleet != self.fleet {
-                continue;
-            }
+        for step in steps {
+            let is_gate = matches!(step.does, Do::Gate(_));
             for target in &step.targets {
-                let slot = target.addr.slot.and_then(|slot| self.slots.get_mut(&slot));
+                let Some(slot) = target.addr.slot.and_then(|slot| self.slots.get_mut(&slot)) else { continue };
                 // What passed before is looked at again with the rest of its batch.
-                if let Some(slot) = slot.filter(|slot| !slot.watched) {
-                    slot.watched = true;
+                if is_gate && slot.by != By::Gate {
+                    slot.by = By::Gate;
                     met += 1;
+                } else if slot.by != By::Gate && target.effect.makes().is_some() {
+                    slot.by = By::Step(step.id);
                 }
             }
+            if !is_gate {
+                continue;
+            }
             let last = ends.len().saturating_sub(1);
-            let batch = if met <= first {
+            let batch = if met <= first && first > 0 {
                 Batch::First
             } else {
                 Batch::Nth(ends.iter().position(|end| *end >= met).unwrap_or(last))
@@ -180,10 +201,13 @@ impl LiveRollout {
         let gate = self.gates.contains_key(&step);
         for addr in addrs.filter(|addr| addr.block == self.fleet) {
             let Some(slot) = addr.slot.and_then(|slot| self.slots.get_mut(&slot)) else { continue };
-            let becomes = match (well, gate || !slot.watched) {
-                (true, true) => Is::New,
-                (true, false) => continue,
-                (false, _) => Is::Failed,
+            let becomes = match (slot.by, well) {
+                (By::Gate, true) if gate => Is::New,
+                (By::Step(by), true) if by == step => Is::New,
+                (By::Step(by), false) if by == step => Is::Failed,
+                // What is there is there, also where its old instance does not go.
+                (By::Gate, false) if gate || slot.is != Is::New => Is::Failed,
+                (By::Gate | By::Step(_) | By::Nothing, _) => continue,
             };
             if let Some((_, tally)) = self.zones.get_mut(slot.zone) {
                 *tally.of(slot.is) -= 1;
@@ -233,8 +257,8 @@ impl LiveRollout {
         format!("{batch}, {new} of {} {}{failed}", self.count, self.words().0)
     }
 
-    /// `ap-guangzhou-3: 5 new, 4 old · ap-guangzhou-4: 6 old`; `3: 5 new, 4 old · 4: 6 old` where `short`, as all zones of
-    /// a fleet are in its region.
+    /// `ap-guangzhou-3: 5 new, 4 old · ap-guangzhou-4: 6 old`; where `short`, `zones 3: 5 new, 4 old · 4: 6 old`, as all
+    /// zones of a fleet are in its region.
     pub(super) fn by_zone(&self, short: bool) -> String {
         let (new_word, old_word) = self.words();
         let told = self.zones.iter().map(|(zone, tally)| {

@@ -14,7 +14,7 @@ use fleetwright::model::recorded::Recorded;
 use fleetwright::model::rollout::Phase;
 use fleetwright::model::spec::ObjectSpec;
 use fleetwright::model::update::{Pause, Update};
-use fleetwright::plan::{Do, Plan, RolloutPlan, Scope, Step};
+use fleetwright::plan::{Do, Plan, RolloutPlan, Scope, Step, Upgrade};
 use proptest::prelude::*;
 
 use crate::world::{World, desired};
@@ -382,21 +382,7 @@ fn what_is_lacking_is_looked_at_before_another_one_goes() {
 /// A run is killed when the last old instance is gone, and its successor not there yet.
 #[test]
 fn the_last_of_a_rollout_is_looked_at_before_that_is_done() {
-    let update = "strategy: replace, max_unavailable: 1, min_ready: 10s".to_owned();
-    let shop = Shop { count: 3, script: 1, update };
-    let killed = || {
-        let mut world = first(&shop).expect("a world");
-        let next = Shop { script: 2, ..shop.clone() };
-        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-        let of_web = plan.steps.iter().filter(|step| is_of_web(step));
-        let launches =
-            of_web.filter(|step| matches!(&step.does, Do::Call(call) if call.body.action() == "RunInstances"));
-        let last = launches.map(|step| step.id).max().expect("a launch");
-        world.apply_until(&plan, 0, last.0 as usize, &mut |_, _| true);
-        world.see_everything();
-        (world, next)
-    };
-    let (mut world, next) = killed();
+    let (mut world, next) = two_of_three(ONE_BY_ONE);
     assert_eq!(runs(&world.recorded), (vec!["image.web@v2".to_owned(); 2], 0));
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     assert_eq!(plan.rollouts.first().expect("a rollout").first, 1);
@@ -406,7 +392,7 @@ fn the_last_of_a_rollout_is_looked_at_before_that_is_done() {
     world.see_everything();
     assert!(world.plan(&desired(&next.yaml())).expect("a plan").is_empty());
     // It is not healthy.
-    let (mut world, next) = killed();
+    let (mut world, next) = two_of_three(ONE_BY_ONE);
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
     assert_eq!(world.recorded.rollouts[&web()].phase, Phase::Stopped);
@@ -439,6 +425,109 @@ fn what_is_left_of_a_rollout_to_something_else_is_one_to_what_the_config_asks_fo
         world.see_everything();
         assert!(world.plan(&desired(&other.yaml())).expect("a plan").is_empty());
     }
+}
+
+/// The fleet in the middle of a rollout: two of three slots are there, the third one's instance is gone, and its successor
+/// was never made.
+fn two_of_three(update: &str) -> (World, Shop) {
+    let shop = Shop { count: 3, script: 1, update: update.to_owned() };
+    let mut world = first(&shop).expect("a world");
+    let next = Shop { script: 2, ..shop };
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    let launches = plan.steps.iter().filter(|step| is_of_web(step));
+    let launches = launches.filter(|step| matches!(&step.does, Do::Call(call) if call.body.action() == "RunInstances"));
+    let last = launches.map(|step| step.id).max().expect("a launch");
+    world.apply_until(&plan, 0, last.0 as usize, &mut |_, _| true);
+    world.see_everything();
+    (world, next)
+}
+
+const ONE_BY_ONE: &str = "strategy: replace, max_unavailable: 1, min_ready: 10s";
+
+#[test]
+fn what_is_tried_again_ends_also_where_only_something_is_lacking() {
+    for phase in [Phase::Stopped, Phase::Aborted] {
+        let (mut world, next) = two_of_three(ONE_BY_ONE);
+        world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = phase;
+        world.asked.retry = Upgrade::All;
+        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+        assert_eq!(plan.rollouts.first().expect("a rollout").first, 1, "it is looked at");
+        world.apply(&plan);
+        assert_eq!(world.recorded.rollouts[&web()].phase, Phase::Done);
+        world.see_everything();
+        world.asked.retry = Upgrade::None;
+        assert!(world.plan(&desired(&next.yaml())).expect("a plan").is_empty());
+    }
+}
+
+/// Somebody deletes an instance that was there already.
+#[test]
+fn what_is_gone_is_to_come_again() {
+    let (mut world, next) = two_of_three(ONE_BY_ONE);
+    let row = world.recorded.objects.iter().find(|row| row.addr == Addr::slot(web(), 0)).expect("a slot");
+    let id = row.cloud_id.instance().expect("an instance").clone();
+    for region in world.observed.by_region.values_mut().filter(|region| region.instances.contains_key(&id)) {
+        region.instances.insert(id.clone(), Seen::Absent { asked_ms: world.observed.cloud_ms });
+    }
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    let to_come: Vec<u32> = told_by_zone(&plan).into_iter().flat_map(|(_, _, to_come)| to_come).collect();
+    assert!(to_come.contains(&0) && to_come.len() == 2, "{to_come:?}");
+    tells_of_all_slots(&world, &plan, &next).expect("all slots");
+    let rollout = plan.rollouts.first().expect("a rollout");
+    assert_eq!((rollout.first, rollout.least_available, rollout.count), (2, 1, 3));
+}
+
+/// Another generation of a slot is the same slot.
+#[test]
+fn a_slot_that_is_named_with_its_generation_is_left_out_as_well() {
+    let (mut world, next) = two_of_three(ONE_BY_ONE);
+    let rows = world.recorded.objects.iter().filter(|row| row.addr.block == web());
+    let named = rows.map(|row| row.full_addr()).next().expect("a slot");
+    assert!(named.to_string().ends_with("#2"), "{named}");
+    let third = Shop { script: 3, ..next };
+    world.asked.scope = Scope::Exclude(BTreeSet::from([named]));
+    let plan = world.plan(&desired(&third.yaml())).expect("a plan");
+    world.apply(&plan);
+    assert_eq!(world.recorded.rollouts[&web()].phase, Phase::Running, "a slot is left");
+}
+
+/// The config goes back to what still runs, before the rollout to something else did anything.
+#[test]
+fn a_rollout_to_something_else_ends_with_a_repair() {
+    let shop = Shop { count: 3, script: 1, update: ONE_BY_ONE.to_owned() };
+    let mut world = first(&shop).expect("a world");
+    let next = Shop { script: 2, ..shop.clone() };
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    world.apply_until(&plan, 0, 0, &mut |_, _| true);
+    world.see_everything();
+    assert_eq!(world.recorded.rollouts[&web()].phase, Phase::Running);
+    world.asked.replace = BTreeSet::from([Addr::slot(web(), 1)]);
+    let plan = world.plan(&desired(&shop.yaml())).expect("a plan");
+    world.apply(&plan);
+    let row = &world.recorded.rollouts[&web()];
+    assert_eq!((row.phase, row.to.to_string()), (Phase::Done, "image.web@v1".to_owned()));
+    world.see_everything();
+    world.asked.replace.clear();
+    assert!(world.plan(&desired(&shop.yaml())).expect("a plan").is_empty());
+}
+
+/// Instances keep what is to be ignored, and are where the rollout leads all the same.
+#[test]
+fn what_is_ignored_keeps_no_slot_from_being_there() {
+    let shop = Shop {
+        count: 2,
+        script: 1,
+        update: "strategy: reset, max_unavailable: 1, canary: 1, pause: after_canary".to_owned(),
+    };
+    let mut world = first(&shop).expect("a world");
+    let next = Shop { script: 2, ..shop };
+    let yaml = next.yaml().replace("type: S5.MEDIUM4, login", "ignore_changes: [type], type: S5.LARGE8, login");
+    let plan = world.plan(&desired(&yaml)).expect("a plan");
+    world.apply(&plan);
+    world.see_everything();
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    let plan = world.plan(&desired(&yaml)).expect("a plan");
+    assert_eq!(told_by_zone(&plan), [("ap-guangzhou-3", 1, vec![]), ("ap-guangzhou-4", 0, vec![1])]);
 }
 
 /// A plan that is limited to some slots does not end what the others are still to follow.

@@ -526,7 +526,7 @@ fn what_was_never_tried_has_not_failed() {
             }
         }
         for need in &mut step.needs {
-            *need = need.of(StepId(need.step().0 + 1));
+            *need = need.on(StepId(need.step().0 + 1));
         }
     }
     for n in [1, 2] {

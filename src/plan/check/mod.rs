@@ -116,7 +116,7 @@ fn users_first(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepId>], w
         for (End { step: end, handed: _ }, user) in late {
             wrong.push(format!("{step} deletes {image} without waiting for {end}, which moves {}", user.addr));
         }
-        let needs = plan.steps.get(step.0 as usize).map_or(&[][..], |step| &step.needs);
+        let needs: BTreeSet<&Need> = plan.steps.get(step.0 as usize).iter().flat_map(|step| &step.needs).collect();
         for (End { step: end, handed: _ }, user) in in_time.into_iter().filter(|(end, _)| end.handed) {
             if !needs.contains(&Need::Whole(end)) {
                 wrong.push(format!("{step} deletes {image} also where {end} leaves {} running from it", user.addr));
@@ -148,7 +148,7 @@ fn makes_room(plan: &Plan, waits: &[BTreeSet<StepId>], step: StepId, region: &Re
 #[derive(Clone, Copy)]
 struct End {
     step: StepId,
-    /// Whether a gate hands the instance on, so that the step may leave it out and succeed all the same.
+    /// Whether another step hands the instance on, so that this one may leave it out and succeed all the same.
     handed: bool,
 }
 

@@ -4,13 +4,15 @@
 //! is made of the state's memory of it: the image and the machine as they were, with what changes in place as the config
 //! has it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, codes};
+use crate::diff;
 use crate::model::addr::{Block, Kind};
+use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Desired, Fleet};
 use crate::model::digest::{Digest, SecretRef, context};
 use crate::model::ids::{ImageId, Name, PlacementGroupId, Region, SubnetId, VpcId, Zone};
@@ -33,7 +35,7 @@ pub(in crate::plan) struct Course<'a> {
     pub(in crate::plan) target: Digest,
     /// The rollout to that target, where there is or was one.
     pub(in crate::plan) row: Option<&'a Rollout>,
-    /// The rollout to another target before, where there is one.
+    /// The rollout before it, where there is one: to another target, or to this one, which is tried again.
     pub(in crate::plan) other: Option<&'a Rollout>,
     /// Which slots are held.
     pub(in crate::plan) hold: Hold,
@@ -75,9 +77,25 @@ impl<'a> Course<'a> {
         );
         let recorded = draft.input.recorded.rollouts.get(block);
         let retried = draft.input.options.asked.retry.has(block);
-        let row = recorded.filter(|row| row.target == target && !(retried && row.phase.hold() != Hold::None));
-        let other = recorded.filter(|row| row.target != target);
+        let again = |row: &Rollout| retried && row.phase.hold() != Hold::None;
+        let row = recorded.filter(|row| row.target == target && !again(row));
+        let other = recorded.filter(|_| row.is_none());
         Self { target, row, other, hold: row.map_or(Hold::None, |row| row.phase.hold()) }
+    }
+
+    /// The rollout that is under way to this very target.
+    pub(in crate::plan) fn running(&self) -> Option<&'a Rollout> {
+        self.row.filter(|row| row.phase == Phase::Running)
+    }
+
+    /// Whether the state has a rollout of which something may be left that nobody holds back.
+    pub(in crate::plan) fn is_open(&self) -> bool {
+        let half_way = |row: &Rollout| match row.phase {
+            Phase::Running | Phase::Paused => true,
+            Phase::Stopped | Phase::Aborted | Phase::TakenBack => row.target == self.target,
+            Phase::Done => false,
+        };
+        self.running().is_some() || self.other.is_some_and(half_way)
     }
 
     /// Whether every slot goes back to what ran before.
@@ -100,12 +118,21 @@ pub(in crate::plan) fn same_target(one: &SlotSpec, other: &SlotSpec) -> bool {
         && one.placement_group == other.placement_group
 }
 
-/// Whether an instance is made as this says.
-pub(in crate::plan) fn is_made_as(row: &Object, specs: &BTreeMap<Zone, Arc<ObjectSpec>>) -> bool {
+/// Whether an instance is made as this says, but for what is to be ignored.
+pub(in crate::plan) fn is_made_as(
+    row: &Object,
+    specs: &BTreeMap<Zone, Arc<ObjectSpec>>,
+    ignore: &BTreeSet<FleetAttr>,
+) -> bool {
     // They differ by their subnets only.
     let wanted = row.zone.as_ref().and_then(|zone| specs.get(zone)).or_else(|| specs.values().next());
     match (row.spec.as_ref(), wanted.map(Arc::as_ref)) {
-        (ObjectSpec::Slot(recorded), Some(ObjectSpec::Slot(wanted))) => same_target(recorded, wanted),
+        (ObjectSpec::Slot(recorded), Some(ObjectSpec::Slot(wanted))) if ignore.is_empty() => {
+            same_target(recorded, wanted)
+        }
+        (ObjectSpec::Slot(recorded), Some(ObjectSpec::Slot(wanted))) => {
+            same_target(recorded, &diff::keeping(wanted, recorded, ignore))
+        }
         _ => false,
     }
 }

@@ -169,9 +169,9 @@ fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -
     rows.sort_by_key(|row| std::cmp::Reverse(row.generation));
     let there = |row: &Object| matches!(now(draft, row), Now::Live(_) | Now::UnderWay(_));
     let reached = |row: &Object| {
-        rolling.reached.as_ref().is_some_and(|reached| !row.is_on_trial() && course::is_made_as(row, &reached.specs))
+        rolling.reached.as_ref().is_some_and(|reached| !row.is_on_trial() && rolling.is_made_as(row, &reached.specs))
     };
-    let fits = |row: &Object| course::is_made_as(row, &rolling.specs) || reached(row);
+    let fits = |row: &Object| rolling.is_made(row) || reached(row);
     let find = |wanted: &dyn Fn(&Object) -> bool| rows.iter().position(|row| there(row) && wanted(row));
     let proven = find(&|row| fits(row) && !row.is_on_trial());
     let tried = find(&|row| fits(row) && rolling.reached.is_none()).filter(|_| proven.is_none());
@@ -344,16 +344,23 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         };
         draft.slots.insert(source, at);
     }
-    let (Some(seen), ObjectSpec::Slot(recorded)) = (seen, row.spec.as_ref()) else {
-        rolling.awaited.extend(ready);
+    let ObjectSpec::Slot(recorded) = row.spec.as_ref() else { return };
+    let tried = recorded.on_trial && rolling.course.hold != Hold::Rest;
+    let Some(seen) = seen else {
+        if tried {
+            let older = rolling.older.remove(&slot);
+            rolling.trials.push(Trial { row, older, ready });
+        } else {
+            rolling.awaited.extend(ready);
+        }
         return;
     };
-    let reached = rolling.reached.as_ref().filter(|reached| course::is_made_as(row, &reached.specs));
+    let reached = rolling.reached.as_ref().filter(|reached| rolling.is_made_as(row, &reached.specs));
     let specs = reached.map_or(&rolling.specs, |reached| &reached.specs);
     let Some(config) = specs.get(to.as_ref().map_or(zone, |(zone, _)| zone)) else { return };
     let ObjectSpec::Slot(spec) = config.as_ref() else { return };
     // Where nothing is known that could be gone back to, what a rollout holds is left alone.
-    let held = rolling.reached.is_some() && reached.is_none() && !course::is_made_as(row, &rolling.specs);
+    let held = rolling.reached.is_some() && reached.is_none() && !rolling.is_made(row);
     let mut other = held.then(|| SlotSpec { hostname: recorded.hostname.clone(), ..course::as_made(recorded, spec) });
     // Its type can be changed once it has been reset.
     if diff::reset_failed(seen) && spec.instance_type != seen.instance_type {
@@ -422,7 +429,7 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
             rolling.trials.push(Trial { row, older, ready: work.ready.clone() });
         }
         rolling.work.push(work);
-    } else if recorded.on_trial && rolling.course.hold != Hold::Rest {
+    } else if tried {
         let older = rolling.older.remove(&slot);
         rolling.trials.push(Trial { row, older, ready });
     } else if ready.is_empty() && row.status.is_unsettled() {

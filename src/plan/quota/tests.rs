@@ -242,7 +242,7 @@ proptest! {
                 let mut step = steps[*n].clone();
                 step.id = to(step.id);
                 for need in &mut step.needs {
-                    *need = need.of(to(need.step()));
+                    *need = need.on(to(need.step()));
                 }
                 if let Do::Call(call) = &mut step.does {
                     call.body.renumber(&to);

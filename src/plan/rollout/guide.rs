@@ -65,8 +65,8 @@ impl Cut<'_> {
         let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
         let worked: BTreeSet<u32> = self.down.iter().chain(batches).chain(&self.left).map(|work| work.slot).collect();
         let is_there = |slot: &Located<'_>| {
-            let good = |row: &Object| !row.is_on_trial() && course::is_made_as(row, &rolling.specs);
-            !worked.contains(&slot.slot) && slot.row.is_some_and(good)
+            let good = |row: &Object| !row.is_on_trial() && rolling.is_made(row);
+            !worked.contains(&slot.slot) && !rolling.lacking.contains(&slot.slot) && slot.row.is_some_and(good)
         };
         let mut zones: BTreeMap<&Zone, (u32, BTreeSet<u32>)> = BTreeMap::new();
         for slot in &rolling.slots {
@@ -132,21 +132,23 @@ impl Guide {
         }
         let guided = !off && (is_guided(&fleet.update) || fleet.health.is_some());
         let back = rolling.course.goes_back();
-        let left_out = |slot: &Located<'_>| !draft.plans(&Addr::slot(rolling.block.clone(), slot.slot));
+        let left_out = |slot: &Located<'_>| match slot.row {
+            Some(row) => !draft.plans_row(row),
+            None => !draft.plans(&Addr::slot(rolling.block.clone(), slot.slot)),
+        };
         let partial = !draft.covers_everything() && rolling.slots.iter().any(left_out);
         let mut guide = Self { at_once, guided, row: None, failed: None, back, ends: false, partial };
-        let Course { row: known, other, hold, target: _ } = &rolling.course;
-        let runs = known.filter(|row| row.phase == Phase::Running);
-        // Half-way to something else, the fleet is under way all the same.
-        let open = runs.or(other.filter(|row| matches!(row.phase, Phase::Running | Phase::Paused)));
+        let Course { row: known, hold, .. } = &rolling.course;
+        let (runs, open) = (rolling.course.running(), rolling.course.is_open());
         // What a rollout that is under way lacks is looked at like the rest of it.
-        let follows = guided && open.is_some() && lacking > 0;
-        if works.is_empty() && trials.is_empty() && !follows {
-            guide.ends = open.is_some() && !partial && rolling.is_at_target(draft);
+        let idle = works.is_empty() && trials.is_empty() && !(guided && lacking > 0);
+        if open && (idle || !guided) {
+            let there = lacking > 0 || !draft.objects_of(&rolling.block).is_empty();
+            guide.ends = there && !partial && (!idle || rolling.is_at_target(draft));
             guide.row = guide.ends.then(|| runs.cloned().unwrap_or_else(|| begun(draft, rolling, None)));
             return guide;
         }
-        if !guided {
+        if idle || !guided {
             return guide;
         }
         if *hold == Hold::Rest {
@@ -154,11 +156,12 @@ impl Guide {
             return guide;
         }
         if guide.back {
-            guide.row = known.cloned();
+            // What breaks when all is back is made anew as well.
+            guide.row = known.filter(|_| !works.is_empty() || !trials.is_empty()).cloned();
             return guide;
         }
-        let changed = works.iter().find(|work| !course::is_made_as(work.row, &rolling.specs));
-        if changed.is_none() && runs.is_none() && !follows {
+        let changed = works.iter().find(|work| !rolling.is_made(work.row));
+        if changed.is_none() && !open {
             // Slots that broke are made anew: that is no rollout.
             return guide;
         }
@@ -254,7 +257,7 @@ impl Guide {
     /// What the gate behind a round makes of the row. `last`: nothing comes after it in the plan; `left`: but something
     /// would, if somebody said so.
     pub(super) fn mark(&self, batch: (bool, bool), last: bool, left: bool) -> Option<Mark> {
-        let row = self.row.as_ref().filter(|_| !self.back)?;
+        let row = self.row.as_ref().filter(|_| !self.back && !self.ends)?;
         let (canary, ends) = batch;
         let passed = row.canary_passed || (canary && ends);
         match (last, left) {

@@ -50,7 +50,7 @@ pub(super) struct Located<'a> {
     pub(super) slot: u32,
     /// Where it is or, where it moves or is new, is to be.
     pub(super) zone: Zone,
-    /// What the state has of its newest instance that counts.
+    /// What the state has of its instance that counts, which may be gone.
     pub(super) row: Option<&'a Object>,
 }
 
@@ -168,6 +168,8 @@ pub(super) struct Rolling<'a> {
     pub(super) work: Vec<Work<'a>>,
     /// All slots that the fleet is to have.
     pub(super) slots: Vec<Located<'a>>,
+    /// Those of them whose instances are to be made.
+    lacking: BTreeSet<u32>,
     /// Steps by which the cloud ceases to protect what is replaced.
     unprotected: BTreeMap<u32, Output>,
     /// What is launched for a fleet that is to be off.
@@ -231,6 +233,7 @@ impl<'a> Rolling<'a> {
             awaited: BTreeSet::new(),
             work: Vec::new(),
             slots: Vec::new(),
+            lacking: BTreeSet::new(),
             unprotected: BTreeMap::new(),
             launched: Vec::new(),
             course,
@@ -265,8 +268,20 @@ impl<'a> Rolling<'a> {
     /// Whether all instances that stay run what the config asks for, and have been seen to be good.
     fn is_at_target(&self, draft: &Draft<'_>) -> bool {
         let going: BTreeSet<_> = draft.going.iter().map(|going| &going.row.cloud_id).collect();
-        let mut stay = draft.objects_of(&self.block).into_iter().filter(|row| !going.contains(&row.cloud_id));
-        stay.all(|row| !row.is_on_trial() && course::is_made_as(row, &self.specs))
+        let lost = |row: &Object| row.addr.slot.is_some_and(|slot| self.lacking.contains(&slot));
+        let rows = draft.objects_of(&self.block).into_iter();
+        let mut stay = rows.filter(|row| !going.contains(&row.cloud_id) && !lost(row));
+        stay.all(|row| !row.is_on_trial() && self.is_made(row))
+    }
+
+    /// Whether an instance is made as it should be, but for what is to be ignored.
+    pub(super) fn is_made(&self, row: &Object) -> bool {
+        self.is_made_as(row, &self.specs)
+    }
+
+    /// Whether an instance is made as these specs say, but for what is to be ignored.
+    pub(super) fn is_made_as(&self, row: &Object, specs: &BTreeMap<Zone, Arc<ObjectSpec>>) -> bool {
+        course::is_made_as(row, specs, &self.fleet.ignore_changes)
     }
 
     /// From now on, what takes the place of something is on trial.

@@ -35,6 +35,7 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let Sorted { known_already, disruptive, mut gentle } = sorted(draft, &mut rolling);
     let trials = std::mem::take(&mut rolling.trials);
     let creations = std::mem::take(&mut rolling.creations);
+    rolling.lacking = creations.iter().map(|creation| creation.slot).collect();
     let guide = Guide::of(draft, &rolling, &disruptive, &trials, creations.len());
     let (lacking, mut gate) = make(draft, &mut rolling, &guide, creations, (&disruptive, &gentle, &trials));
     let cut = groups(draft, &rolling, &guide, disruptive);
@@ -108,7 +109,7 @@ fn make(
         gate.extend(gone.into_iter().map(Need::Success));
     }
     let looked_at = (guide.tries() && (disrupted || guide.goes_on())).then(|| {
-        let last = !disrupted && trials.is_empty();
+        let last = !disrupted && trials.is_empty() && gentle.iter().all(|work| rolling.is_made(work.row));
         Place { mark: guide.mark((false, true), last, false), ends: true }
     });
     let lacking = if looked_at.is_some() { repairs.len() } else { 0 };
@@ -132,8 +133,10 @@ fn tell(
     let first = lacking + cut.down.len() + trials.len();
     let at_first = AtOnce { surge: number(tried_above), down: number(first - tried_above) };
     let at_worst = at_worst(rolling, guide, at_first, cut);
-    guide.tell(draft, rolling, (first, cut), at_worst);
+    // What is out of service before the plan begins is no reason to refuse it.
     guide::check_available(draft, rolling, guide, at_worst);
+    let told = AtOnce { surge: at_worst.surge.max(at_first.surge), down: at_worst.down.max(at_first.down) };
+    guide.tell(draft, rolling, (first, cut), told);
 }
 
 /// One group after the other: what is out of service already, then the batches. Answers what the last one has to be over.
@@ -145,9 +148,9 @@ fn take_turns<'a>(
     in_place: &mut Vec<Placed<'a>>,
 ) -> Vec<Need> {
     let Cut { down, batches, left } = cut;
-    let goes_on = !left.is_empty();
+    let waits = !left.is_empty();
     if !down.is_empty() {
-        let place = Place { mark: guide.mark((false, true), batches.is_empty(), goes_on), ends: true };
+        let place = Place { mark: guide.mark((false, true), batches.is_empty(), waits), ends: true };
         gate = narrowed(draft, &down, gate);
         gate = one_group(draft, rolling, guide, down, (&gate, false, place), (in_place, &mut Vec::new()));
     }
@@ -157,7 +160,7 @@ fn take_turns<'a>(
         let mut passed = Vec::new();
         for (m, round) in batch.rounds.into_iter().enumerate() {
             let ends = m + 1 == rounds;
-            let mark = guide.mark((batch.canary, ends), ends && n + 1 == count, goes_on);
+            let mark = guide.mark((batch.canary, ends), ends && n + 1 == count, waits);
             gate = narrowed(draft, &round, gate);
             let placed = (&mut *in_place, &mut passed);
             gate = one_group(draft, rolling, guide, round, (&gate, true, Place { mark, ends }), placed);
