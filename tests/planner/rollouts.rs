@@ -427,6 +427,28 @@ fn what_is_left_of_a_rollout_to_something_else_is_one_to_what_the_config_asks_fo
     }
 }
 
+/// A run is killed while it looks at the canary: what is looked at anew is the canary.
+#[test]
+fn a_canary_that_was_not_seen_to_its_end_is_the_canary() {
+    for (pause, left) in [("none", 0), ("after_canary", 4), ("every_batch", 4)] {
+        let update = format!("strategy: replace, max_surge: 1, canary: 1, pause: {pause}, bake: 1m");
+        let shop = Shop { count: 5, script: 1, update };
+        let mut world = first(&shop).expect("a world");
+        let next = Shop { script: 2, ..shop };
+        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+        let gate = plan.steps.iter().find(|step| matches!(step.does, Do::Gate(_))).expect("a gate").id;
+        world.apply_until(&plan, 0, gate.0 as usize, &mut |_, _| true);
+        world.see_everything();
+        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+        let rollout = plan.rollouts.first().expect("a rollout");
+        assert_eq!((rollout.first, rollout.canary, rollout.left), (1, false, left));
+        world.apply(&plan);
+        let row = &world.recorded.rollouts[&web()];
+        assert_eq!((row.phase, row.canary_passed), (if left > 0 { Phase::Paused } else { Phase::Done }, true));
+        assert_eq!(runs(&world.recorded).0.iter().filter(|of| *of == "image.web@v2").count() as u32, 5 - left);
+    }
+}
+
 /// The fleet in the middle of a rollout: two of three slots are there, the third one's instance is gone, and its successor
 /// was never made.
 fn two_of_three(update: &str) -> (World, Shop) {

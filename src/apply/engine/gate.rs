@@ -13,12 +13,10 @@
 //! not journalled: what outlives the process is the row of the rollout, and that an instance is no longer on trial. A gate
 //! that is met again begins anew.
 
-use std::sync::Arc;
-
 use super::course::{Course, clause, reasons};
 use super::op::Phase as OpPhase;
 use super::protocol::{Probe, ProbeId};
-use super::step::{became, full_addr};
+use super::step::full_addr;
 use super::watch::{Group, WatchKey};
 use super::{Command, Engine};
 use crate::apply::events::{GateNews, Outcome, Progress};
@@ -29,9 +27,8 @@ use crate::model::ids::{CloudId, InstanceId};
 use crate::model::observed::{Instance, InstanceState};
 use crate::model::recorded::OpId;
 use crate::model::rollout::Phase;
-use crate::model::spec::ObjectSpec;
-use crate::plan::{Do, Effect, Gate, Step, Target};
-use crate::store::{OpState, TargetOutcome};
+use crate::plan::{Do, Gate, Step, Target};
+use crate::store::OpState;
 
 /// The longest that a probe may take.
 const MOST_PROBE_MS: Millis = 10_000;
@@ -427,15 +424,23 @@ impl<'p> Engine<'p> {
         self.weigh(now, op);
     }
 
-    /// An instance is as it should be: it hands out what may go for it.
+    /// An instance is as it should be.
     fn gate_passes(&mut self, id: OpId, n: usize) {
         let Some(gate) = self.gates.get_mut(&id) else { return };
         let Some(one) = gate.instances.get_mut(n) else { return };
         (one.at, one.good, one.bad) = (At::Passed, 0, 0);
-        let frees = &gate.gate.frees;
+        let planned = gate.gate;
+        // What has to bake stays on trial until it has: an apply that is killed meanwhile has seen nothing.
+        if planned.bake_ms == 0 {
+            self.let_pass(planned, id, n);
+        }
+    }
+
+    /// An instance is off its trial, and hands out what may go for it.
+    fn let_pass(&mut self, planned: &Gate, id: OpId, n: usize) {
         self.target_done(id, n);
         if let Some((step, index, freed)) = self.freed_by(id, n)
-            && let Some(instance) = frees.get(index as usize).cloned().flatten()
+            && let Some(instance) = planned.frees.get(index as usize).cloned().flatten()
         {
             self.outputs.insert((step, freed), instance);
         }
@@ -455,41 +460,11 @@ impl<'p> Engine<'p> {
         let Some(target) = op.record.step.targets.get(n).cloned() else { return };
         let Some(gate) = self.gates.get_mut(&id) else { return };
         let Some(one) = gate.instances.get_mut(n) else { return };
-        let had_passed = one.at == At::Passed;
         one.at = At::Failed;
         gate.failures.push(format!("{} {why}", full_addr(&target)));
         let fleet = gate.gate.fleet.clone();
-        if had_passed {
-            self.take_back(id, n, &target);
-        }
         self.target_failed(id, n, why);
         self.slots_failed(now, &fleet, std::iter::once(&target));
-    }
-
-    /// What had passed did not stay healthy: it is on trial again, and hands nothing out.
-    fn take_back(&mut self, id: OpId, n: usize, target: &Target) {
-        let freed = self.freed_by(id, n);
-        let Some(op) = self.ops.get_mut(&id) else { return };
-        if let Some(outcome) = op.record.outcomes.get_mut(n)
-            && matches!(outcome, Some(TargetOutcome::Done))
-        {
-            *outcome = None;
-            op.pending += 1;
-        }
-        if let Some((step, index, freed)) = freed
-            && let Some(state) = self.steps.get_mut(step.0 as usize)
-        {
-            state.done.remove(&index);
-            self.outputs.remove(&(step, index));
-            self.outputs.remove(&(step, freed));
-        }
-        if let Effect::Become(spec) = &target.effect
-            && let ObjectSpec::Slot(slot) = spec.as_ref()
-        {
-            let mut slot = slot.clone();
-            slot.on_trial = true;
-            self.write(became(target, Some(Arc::new(ObjectSpec::Slot(slot))), None));
-        }
     }
 
     /// Where all that a gate waits for is known, it goes on: it bakes, and then it passes; or it has failed.
@@ -521,6 +496,11 @@ impl<'p> Engine<'p> {
         self.probes.retain(|_, (op, _)| *op != id);
         self.forget_watches(id);
         let planned = gate.gate;
+        for n in (0..gate.instances.len()).filter(|_| planned.bake_ms > 0) {
+            if gate.instances.get(n).is_some_and(|one| one.at == At::Passed) {
+                self.let_pass(planned, id, n);
+            }
+        }
         let fleet = planned.fleet.clone();
         let course = self.courses.entry(fleet.clone()).or_insert_with(Course::none);
         // What is at its end does not wait.

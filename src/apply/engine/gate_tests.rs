@@ -659,6 +659,18 @@ fn a_stop_leaves_a_gate_at_once_and_nothing_behind() {
     }
 }
 
+/// What it saw by then is nothing: the next apply looks anew, and the old ones are there until it has.
+#[test]
+fn what_bakes_is_on_trial_until_it_has() {
+    let bakes = |gate: &mut Gate| (gate.min_ready_ms, gate.bake_ms) = (0, 60 * S);
+    let killed = World { outside: vec![(30 * S, Event::Stop(Urgency::Now))], ..World::default() };
+    let ran = run(&plan(2, &bakes), &killed);
+    assert!(ran.news().iter().any(|(_, news)| matches!(news, GateNews::Baking { .. })), "{:?}", ran.news());
+    assert!(ran.off_trial().is_empty() && ran.terminated.is_empty());
+    let ran = run(&plan(2, &bakes), &World::default());
+    assert_eq!((ran.off_trial().len(), ran.terminated.len()), (2, 2));
+}
+
 #[test]
 fn two_gates_of_a_region_look_together() {
     let one = plan(1, &|_| {});

@@ -35,6 +35,10 @@ pub(super) struct Guide {
     pub(super) ends: bool,
     /// Whether the plan leaves slots out, as it is limited to others.
     partial: bool,
+    /// Whether what comes before all batches is as much as the canary: then there is no other.
+    pub(super) canary_first: bool,
+    /// Whether a batch was cut short, and its rest is looked at.
+    tried: bool,
 }
 
 /// A batch: what is done together, in rounds of as many as may be worked on at once.
@@ -137,7 +141,9 @@ impl Guide {
             None => !draft.plans(&Addr::slot(rolling.block.clone(), slot.slot)),
         };
         let partial = !draft.covers_everything() && rolling.slots.iter().any(left_out);
-        let mut guide = Self { at_once, guided, row: None, failed: None, back, ends: false, partial };
+        let tried = !trials.is_empty();
+        let mut guide =
+            Self { at_once, guided, row: None, failed: None, back, ends: false, partial, canary_first: false, tried };
         let Course { row: known, hold, .. } = &rolling.course;
         let (runs, open) = (rolling.course.running(), rolling.course.is_open());
         // What a rollout that is under way lacks is looked at like the rest of it.
@@ -171,6 +177,8 @@ impl Guide {
             None => begun(draft, rolling, changed.map(|work| work.row)),
         };
         guide.failed = Some(if guide.may_go_back(draft, rolling, &row) { Phase::TakenBack } else { Phase::Stopped });
+        let canary = fleet.update.canary.map_or(0, |canary| canary.up(fleet.count) as usize);
+        guide.canary_first = canary > 0 && !row.canary_passed && trials.len() + lacking >= canary;
         guide.row = Some(row);
         guide
     }
@@ -233,7 +241,8 @@ impl Guide {
         let mut batches = Vec::new();
         let row = self.row.as_ref().filter(|_| !self.back);
         let canary = update.canary.map_or(0, |canary| canary.up(count) as usize);
-        if canary > 0 && row.is_some_and(|row| !row.canary_passed) && canary < works.len() {
+        let is_due = canary > 0 && !self.canary_first && row.is_some_and(|row| !row.canary_passed);
+        if is_due && canary < works.len() {
             let (first, rest) = spread(works, canary);
             works = rest;
             batches.push(Batch { rounds: rounds_of(rolling, first, together), canary: true });
@@ -245,6 +254,8 @@ impl Guide {
         let pauses = row.filter(|row| !row.promoted).map_or(Pause::None, |_| update.pause);
         let first_is_canary = batches.first().is_some_and(|batch| batch.canary);
         let now = match pauses {
+            Pause::EveryBatch | Pause::AfterCanary if self.canary_first => 0,
+            Pause::EveryBatch if self.tried => 0,
             Pause::EveryBatch => 1,
             Pause::AfterCanary if first_is_canary => 1,
             Pause::AfterCanary | Pause::None => batches.len(),

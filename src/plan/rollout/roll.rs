@@ -37,12 +37,20 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let creations = std::mem::take(&mut rolling.creations);
     rolling.lacking = creations.iter().map(|creation| creation.slot).collect();
     let guide = Guide::of(draft, &rolling, &disruptive, &trials, creations.len());
-    let (lacking, mut gate) = make(draft, &mut rolling, &guide, creations, (&disruptive, &gentle, &trials));
+    let disrupted = !disruptive.is_empty();
     let cut = groups(draft, &rolling, &guide, disruptive);
+    let nothing_more = cut.down.is_empty() && cut.batches.is_empty();
+    let looked_at = (guide.tries() && (disrupted || guide.goes_on())).then(|| {
+        let last = nothing_more && trials.is_empty() && gentle.iter().all(|work| rolling.is_made(work.row));
+        let canary = guide.canary_first && trials.is_empty();
+        Place { mark: guide.mark((canary, true), last, !cut.left.is_empty()), ends: true }
+    });
+    let lacking = if looked_at.is_some() { creations.len() } else { 0 };
+    let mut gate = make(draft, &mut rolling, &guide, creations, (disrupted, looked_at, &gentle));
     tell(draft, &rolling, &guide, (lacking, &trials, &cut));
     if !trials.is_empty() {
-        let last = cut.down.is_empty() && cut.batches.is_empty();
-        let place = Place { mark: guide.mark((false, true), last, !cut.left.is_empty()), ends: true };
+        let mark = guide.mark((guide.canary_first, true), nothing_more, !cut.left.is_empty());
+        let place = Place { mark, ends: true };
         gate = try_again(draft, &rolling, &guide, &trials, gate, place);
         for work in &mut gentle {
             if trials.iter().any(|trial| trial.row.addr == work.row.addr) {
@@ -78,16 +86,15 @@ fn sorted<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>) -> Sorted<'a> {
 
 /// Launches what the fleet lacks. That comes first where something waits for it, else all is launched together: before any
 /// slot is taken out of service it lacks none, for what an interrupted run took away is as new as what was never there.
-/// Answers how many a gate looks at, and what has to be over before anything else goes.
+/// `looked_at`: by which gate. Answers what has to be over before anything else goes.
 fn make(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'_>,
     guide: &Guide,
     creations: Vec<Creation>,
-    (disruptive, gentle, trials): (&[Work<'_>], &[Work<'_>], &[Trial<'_>]),
-) -> (usize, Vec<Need>) {
+    (disrupted, looked_at, gentle): (bool, Option<Place>, &[Work<'_>]),
+) -> Vec<Need> {
     let before: Vec<Need> = rolling.before_creation.iter().copied().collect();
-    let disrupted = !disruptive.is_empty();
     let first = |creation: &Creation| disrupted || guide.goes_on() || (!before.is_empty() && creation.repair);
     let (repairs, others): (Vec<Creation>, Vec<Creation>) = creations.into_iter().partition(first);
     for (creations, kind) in [(&repairs, Launch::Repair), (&others, Launch::New)] {
@@ -108,17 +115,12 @@ fn make(
         let gone = if surplus { replace::terminate_first(draft, &rolling.block) } else { Vec::new() };
         gate.extend(gone.into_iter().map(Need::Success));
     }
-    let looked_at = (guide.tries() && (disrupted || guide.goes_on())).then(|| {
-        let last = !disrupted && trials.is_empty() && gentle.iter().all(|work| rolling.is_made(work.row));
-        Place { mark: guide.mark((false, true), last, false), ends: true }
-    });
-    let lacking = if looked_at.is_some() { repairs.len() } else { 0 };
     gate.extend(make_lacking(draft, rolling, guide, repairs, (&before, looked_at)));
     let launched = launch(draft, rolling, others, &[], Purpose::New);
     if guide.ends {
         gate.extend(launched.into_iter().map(Need::Success));
     }
-    (lacking, gate)
+    gate
 }
 
 /// Tells what is rolled out, and refuses it where too few would serve.

@@ -203,6 +203,9 @@ impl<'s> RollTeller<'s> {
         // Which of them go that are too many, their numbers say; and what somebody switched off stays off.
         let stay = well.saturating_sub(before.saturating_sub(count));
         let away = most(Way::away) + idle(rig);
+        // Nobody knows of those that no gate had to look at, as the fleet was new, that they are not well: any may go.
+        let blind = self.sick && before.min(count) > well + away;
+        let stay = if blind { stay.saturating_sub(away) } else { stay };
         let bounds = Bounds {
             fewest: stay.min(before.min(count).saturating_sub(away)),
             most: there(rig).max(before.max(count) + most(Way::surge)),
@@ -311,6 +314,8 @@ impl<'s> RollTeller<'s> {
                 Exit::Partly | Exit::Failed if turn > 6 && self.sick => {
                     let version = self.next_version(Turns::Well);
                     self.change_to(Fleet { version, ..self.fleet.clone() });
+                    // Nobody goes back again to what was not well.
+                    answer = "promote";
                 }
                 Exit::Partly | Exit::Failed => {}
                 // What ran before may be gone where there is no room to keep it.
