@@ -142,7 +142,9 @@ fn way_back(
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, true)?;
     let scope = Scope::Target(fleets.iter().cloned().map(Addr::of).collect());
     let options = PlanOptions { asked: Asked { scope, ..Asked::default() }, ..PlanOptions::default() };
-    let planned = plan_with(site, &options, stored, config, connected)?;
+    let mut planned = plan_with(site, &options, stored, config, connected)?;
+    // That it is about these fleets only is what was approved: nobody asked for a part.
+    planned.plan.notes.retain(|note| note.code != codes::PARTIAL_PLAN);
     watcher.taken_back(&planned, fleets);
     if planned.plan.is_empty() {
         return Ok(Outcome::default());

@@ -107,3 +107,9 @@ pub fn break_lock(site: &Site, fence: Fence) -> Result<bool, Problem> {
         None => Ok(false),
     }
 }
+
+/// Whether nobody holds the lock any more, though the state says so: its time is over, or its process is. Of a process on
+/// another machine nobody can tell whether it lives.
+pub(super) fn is_over(site: &Site, lease: &Lease) -> bool {
+    lease.until_ms <= site.clock.now_ms() || (lease.holder.host == site.holder.host && (site.is_dead)(&lease.holder))
+}

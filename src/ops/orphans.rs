@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::apply::{Held, wrapped};
 use super::connect::connect;
 use super::load::{Config, files, fresh, load, state, store_problem};
-use super::lock::{Waiter, interrupted, lease};
+use super::lock::{Waiter, interrupted, is_over, lease};
 use super::observe::observe;
 use super::{Problem, Site};
 use crate::apply::events::Outcome;
@@ -75,12 +75,7 @@ pub fn look_for_orphans(site: &Site) -> Result<Looked, Problem> {
         Some(mut store) => crate::store::Store::load(&mut store).map_err(|fault| store_problem(site, &fault))?,
         None => looked.stored,
     };
-    let now_ms = site.clock.now_ms();
-    // Of a process on another machine nobody can tell whether it lives.
-    let is_over = |lease: &Lease| {
-        lease.until_ms <= now_ms || (lease.holder.host == site.holder.host && (site.is_dead)(&lease.holder))
-    };
-    let holder = lease(site)?.filter(|lease| !is_over(lease));
+    let holder = lease(site)?.filter(|lease| !is_over(site, lease));
     Ok(Looked { under_way: under_way(&stored), stored, holder, ..looked })
 }
 

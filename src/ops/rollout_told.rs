@@ -1,6 +1,7 @@
 //! How far rollouts are, as the state knows.
 
 use super::load::store_problem;
+use super::lock::is_over;
 use super::rollout::{fleet_named, no_state, row_of, way_back};
 use super::{Problem, Site};
 use crate::model::rollout::{Rollout, ZoneTally};
@@ -37,7 +38,7 @@ pub fn rollouts(site: &Site, fleet: Option<&str>) -> Result<Vec<RolloutTold>, Pr
     };
     let recorded = store.load().map_err(fault)?.recorded;
     let wishes = store.pauses().map_err(fault)?;
-    let lease = store.lease().map_err(fault)?.filter(|lease| lease.until_ms > site.clock.now_ms());
+    let lease = store.lease().map_err(fault)?.filter(|lease| !is_over(site, lease));
     if let Some(block) = &only {
         row_of(site, &recorded, block)?;
     }

@@ -167,6 +167,8 @@ pub enum Reason {
     ResetFailed,
     /// A rollout made or changed it, and has still to see that it is healthy.
     OnTrial,
+    /// The rollout that it is of is taken back.
+    TakenBack,
     /// Another instance of the slot takes its place when that is known to be good.
     Succeeded,
     /// The cloud has it so already; only the state learns it.

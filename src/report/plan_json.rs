@@ -248,6 +248,7 @@ fn reason(reason: &Reason) -> Node {
         | Reason::Undeclared
         | Reason::ResetFailed
         | Reason::OnTrial
+        | Reason::TakenBack
         | Reason::Succeeded
         | Reason::Halted
         | Reason::Builds

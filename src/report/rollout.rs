@@ -154,6 +154,9 @@ fn state(row: &Rollout, zones: &[ZoneTally]) -> (Ink, String) {
         Phase::Done => (Ink::Add, "done".to_owned()),
         Phase::Stopped => (Ink::Lose, format!("stopped, {there} of {all} slots are there")),
         Phase::Aborted => (Ink::Lose, format!("aborted, {there} of {all} slots are there")),
+        Phase::TakenBack if back < all => {
+            (Ink::Change, format!("goes back, {back} of {all} slots run what ran before"))
+        }
         Phase::TakenBack => (Ink::Lose, format!("taken back, {back} of {all} slots run what ran before")),
     }
 }
@@ -184,7 +187,7 @@ fn table_of(row: &Rollout, zones: &[ZoneTally], style: Style) -> String {
 
 /// What to type next, one thing a line.
 fn next(told: &Told<'_>, command: &dyn Fn(&str) -> String) -> Vec<String> {
-    let Told { row, zones: _, wish, lease, way_back } = *told;
+    let Told { row, zones, wish, lease, way_back } = *told;
     let name = &row.block.name;
     let verb = |verb: &str| command(&format!("rollout {verb} {name}"));
     let retry = format!("to roll the same out once more: {}", command(&format!("apply --retry={}", row.block)));
@@ -208,9 +211,10 @@ fn next(told: &Told<'_>, command: &dyn Fn(&str) -> String) -> Vec<String> {
         Phase::Paused => vec![resume, promote],
         Phase::Done => Vec::new(),
         Phase::Stopped | Phase::Aborted => vec![resume],
-        Phase::TakenBack => {
-            vec!["the same is not rolled out again; what the config asks for next is".to_owned(), retry]
+        Phase::TakenBack if zones.iter().any(|zone| zone.at_target + zone.on_trial + zone.failed > 0) => {
+            vec![format!("to carry that out: {}", command("apply")), retry]
         }
+        Phase::TakenBack => vec!["the same is not rolled out again by itself".to_owned(), retry],
     };
     if row.phase != Phase::TakenBack {
         lines.extend(back);

@@ -449,6 +449,47 @@ fn a_canary_that_was_not_seen_to_its_end_is_the_canary() {
     }
 }
 
+const HOOKS: &str = "strategy: replace, max_surge: 3, min_ready: 10s, hooks: { before_stop: { command: [./out.sh] }, after_ready: { command: [./in.sh] } }";
+
+/// What a plan does to the fleet, in words, hooks and gates too.
+fn deeds(plan: &Plan) -> Vec<&'static str> {
+    let word = |step: &Step| match &step.does {
+        Do::Call(call) => Some(call.body.action()),
+        Do::Gate(_) => Some("a gate"),
+        Do::Hook(hook) => Some(hook.moment.word()),
+        Do::Await { .. } | Do::Record => None,
+    };
+    plan.steps.iter().filter(|step| is_of_web(step)).filter_map(word).collect()
+}
+
+/// A run is cut short behind its gate, and before one of its hooks has succeeded: none is left out.
+#[test]
+fn no_hook_is_left_out_after_a_run_that_was_cut_short() {
+    let shop = Shop { count: 3, script: 1, update: HOOKS.to_owned() };
+    let next = Shop { script: 2, ..shop.clone() };
+    let cut_before = |moment: &str| {
+        let mut world = first(&shop).expect("a world");
+        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+        assert_eq!(
+            deeds(&plan),
+            ["RunInstances", "RunInstances", "a gate", "after_ready", "before_stop", "TerminateInstances"]
+        );
+        let hook = |step: &&Step| matches!(&step.does, Do::Hook(hook) if hook.moment.word() == moment);
+        let at = plan.steps.iter().find(hook).expect("a hook").id;
+        world.apply_until(&plan, 0, at.0 as usize, &mut |_, _| true);
+        world.see_everything();
+        let rest = world.plan(&desired(&next.yaml())).expect("a plan");
+        let deeds: Vec<&str> = deeds(&rest);
+        world.apply(&rest);
+        world.see_everything();
+        assert_eq!(runs(&world.recorded), (vec!["image.web@v2".to_owned(); 3], 0));
+        assert!(world.plan(&desired(&next.yaml())).expect("a plan").is_empty());
+        deeds
+    };
+    assert_eq!(cut_before("after_ready"), ["a gate", "after_ready", "before_stop", "TerminateInstances"]);
+    assert_eq!(cut_before("before_stop"), ["before_stop", "TerminateInstances"]);
+}
+
 /// The fleet in the middle of a rollout: two of three slots are there, the third one's instance is gone, and its successor
 /// was never made.
 fn two_of_three(update: &str) -> (World, Shop) {

@@ -77,7 +77,9 @@ impl<'a> Course<'a> {
         );
         let recorded = draft.input.recorded.rollouts.get(block);
         let retried = draft.input.options.asked.retry.has(block);
-        let again = |row: &Rollout| retried && row.phase.hold() != Hold::None;
+        // What waits for somebody did not fail.
+        let failed = |phase: Phase| matches!(phase, Phase::Stopped | Phase::Aborted | Phase::TakenBack);
+        let again = |row: &Rollout| retried && failed(row.phase);
         let row = recorded.filter(|row| row.target == target && !again(row));
         let other = recorded.filter(|_| row.is_none());
         Self { target, row, other, hold: row.map_or(Hold::None, |row| row.phase.hold()) }
@@ -258,7 +260,7 @@ pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout) {
             format!("to go on: fleetwright rollout resume {name}; to go back: fleetwright rollout rollback {name}"),
         ),
         Phase::TakenBack => {
-            ("was taken back", "change what it rolls out, or try the same again with --retry".to_owned())
+            ("is taken back", "change what it rolls out, or try the same again with --retry".to_owned())
         }
     };
     let mut note =

@@ -79,7 +79,8 @@ pub(super) fn fleet<'a>(draft: &mut Draft<'a>, name: &'a Name, fleet: &'a Fleet)
         rolling.older.extend(until.map(|older| (slot, older)));
         for row in others {
             if draft.plans_row(row) {
-                go(draft, row, Reason::NotInConfig, Some(fleet.protect));
+                go(draft, row, Reason::Succeeded, Some(fleet.protect));
+                rolling.surplus.insert(row.cloud_id.clone());
             }
         }
     }

@@ -14,12 +14,13 @@ use crate::diff::Takes;
 use crate::model::addr::Addr;
 use crate::model::desired::Strategy;
 use crate::model::ids::Zone;
+use crate::model::observed::InstanceState;
 use crate::model::recorded::Object;
 use crate::model::spec::Power;
 use crate::model::update::Moment;
 use crate::plan::draft::{Draft, detail};
 use crate::plan::fleets::charge_type;
-use crate::plan::types::{Action, Need, Reason};
+use crate::plan::types::{Action, Effect, Need, Reason, Target};
 
 /// Makes what a fleet lacks. `looked_at`: by a gate, for instances that serve go after that, or it is the last of a rollout;
 /// what nobody has seen yet is not in service. Answers what has to be over before what follows.
@@ -57,7 +58,8 @@ pub(super) fn make_lacking(
 }
 
 /// The gate for some instances, and the hook for those that pass it; others have passed one before, and are only looked at
-/// with them. Answers the gate, and what has to be over before what follows.
+/// with them. Where there is such a hook, it ends their trial: what nobody told of them is not in service. Answers the gate,
+/// and what has to be over before what follows.
 fn seen(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
@@ -65,12 +67,19 @@ fn seen(
     (mut watched, mut earlier): (Vec<Watched>, Vec<Watched>),
     (conditions, place): (Vec<Need>, Place),
 ) -> (StepId, Vec<Need>) {
-    let names: Vec<(Addr, u32)> = watched.iter().map(|each| (each.addr.clone(), each.generation)).collect();
+    let told = rolling.fleet.update.hooks.after_ready.is_some();
+    let of_hook = |each: &mut Watched| {
+        let spec = if told { each.spec.take() } else { None };
+        (each.addr.clone(), each.generation, spec)
+    };
+    let ready: Vec<_> = watched.iter_mut().map(of_hook).collect();
     watched.append(&mut earlier);
     let step = gate(draft, rolling, guide, watched, conditions, place);
-    let ready = names.iter().zip(0..);
-    let ready = ready.map(|((addr, n), target)| hooked(addr, *n, Arg::Output { step, target })).collect();
-    let told = hook(draft, rolling, Moment::AfterReady, ready, vec![Need::Success(step)]);
+    let ready = ready.into_iter().zip(0..).map(|((addr, generation, spec), target)| Target {
+        effect: spec.map_or(Effect::Nothing, Effect::Become),
+        ..hooked(&addr, generation, Arg::Output { step, target })
+    });
+    let told = hook(draft, rolling, Moment::AfterReady, ready.collect(), vec![Need::Success(step)]);
     let over = std::iter::once(step).chain(told).map(Need::Success).collect();
     (step, over)
 }
@@ -192,13 +201,13 @@ pub(super) fn one_group<'a>(
             let id = Arg::Output { step, target };
             Watched { addr, generation, id, spec: None, frees: None }
         }));
+        // What is still to be done in place is done to what is in service.
+        for placed in in_place.iter_mut().skip(first_placed) {
+            placed.needs.clone_from(&over);
+        }
         lasts = over;
         let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
         lasts = let_go(draft, rolling, (step, many), &older, lasts);
-        // What is still to be done in place is done to what has passed.
-        for placed in in_place.iter_mut().skip(first_placed) {
-            placed.needs = vec![Need::Success(step)];
-        }
     }
     lasts.sort_unstable();
     lasts.dedup();
@@ -238,6 +247,31 @@ fn let_go(
     needs
 }
 
+/// Runs the hook for instances that go as another one of their slot counts, where they were in service: a run was killed, or
+/// the hook failed, before they went.
+pub(super) fn take_leave(draft: &mut Draft<'_>, rolling: &Rolling<'_>) {
+    if rolling.surplus.is_empty() || rolling.fleet.update.hooks.before_stop.is_none() {
+        return;
+    }
+    let serves = |row: &Object| {
+        let seen = row.cloud_id.instance().and_then(|id| draft.input.observed.instance_there(&row.region, id));
+        rolling.surplus.contains(&row.cloud_id)
+            && !row.is_on_trial()
+            && seen.is_some_and(|seen| seen.state == InstanceState::Running)
+    };
+    let mine: Vec<usize> = (0..draft.going.len()).filter(|n| serves(draft.going[*n].row)).collect();
+    let of = |n: &usize| {
+        let row = draft.going[*n].row;
+        hooked(&row.addr, row.generation, Arg::Known(row.cloud_id.clone()))
+    };
+    let targets = mine.iter().map(of).collect();
+    let needs = mine.iter().flat_map(|n| draft.going[*n].needs.iter().copied()).collect();
+    let Some(step) = hook(draft, rolling, Moment::BeforeStop, targets, needs) else { return };
+    for n in mine {
+        draft.going[n].needs.push(Need::Success(step));
+    }
+}
+
 /// Looks at what is on trial from before; where another instance serves in its place, that one goes then.
 pub(super) fn try_again(
     draft: &mut Draft<'_>,
@@ -253,12 +287,13 @@ pub(super) fn try_again(
         let shown = detail(vec![Reason::OnTrial], Vec::new());
         draft.change(trial.row.full_addr(), Action::Await, Some(trial.row.cloud_id.clone()), &trial.row.name, &shown);
     }
-    let step = gate(draft, rolling, guide, trials.iter().map(gate::watched).collect(), needs, place);
+    let watched = trials.iter().map(gate::watched).collect();
+    let (step, over) = seen(draft, rolling, guide, (watched, Vec::new()), (needs, place));
     let older: Vec<(usize, &Object)> =
         trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.older?))).collect();
     for (_, row) in &older {
         let detail = detail(vec![Reason::Succeeded], Vec::new());
         draft.change(row.full_addr(), Action::Delete, Some(row.cloud_id.clone()), &row.name, &detail);
     }
-    let_go(draft, rolling, (step, trials.len()), &older, vec![Need::Success(step)])
+    let_go(draft, rolling, (step, trials.len()), &older, over)
 }

@@ -17,6 +17,7 @@ use crate::model::spec::{Login, ObjectSpec, Power};
 use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
 use crate::plan::draft::Draft;
 use crate::plan::fleets::course::{self, Course};
+use crate::plan::revoked::Revoked;
 use crate::plan::types::{Mark, RolledZone, RolloutPlan};
 
 /// How one fleet's change is guided.
@@ -64,6 +65,24 @@ pub(super) struct Cut<'a> {
 }
 
 impl Cut<'_> {
+    /// What is done to its slots, and why, where the config does not say so.
+    fn strategy(&self, rolling: &Rolling<'_>) -> (Strategy, String) {
+        let chosen = rolling.chosen.clone().unwrap_or((rolling.fleet.update.strategy, String::new()));
+        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
+        let works: Vec<&Work<'_>> = self.down.iter().chain(batches).chain(&self.left).collect();
+        let replaced = works.iter().filter(|work| rolling.strategy(work) == Some(Strategy::Replace)).count();
+        match (chosen.0, replaced) {
+            (Strategy::Replace | Strategy::Auto, _) | (Strategy::Reset, 0) => chosen,
+            (Strategy::Reset, all) if all == works.len() => {
+                (Strategy::Replace, "a reset does not change what is to change".to_owned())
+            }
+            (Strategy::Reset, some) => {
+                let why = format!("but for {some}, which are made anew: a reset does not change what is to change");
+                (Strategy::Reset, why)
+            }
+        }
+    }
+
     /// Where the slots of the fleet are, and which of them have still to get to the rollout's target.
     fn zones(&self, rolling: &Rolling<'_>) -> Vec<RolledZone> {
         let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
@@ -192,6 +211,9 @@ impl Guide {
             Some(ObjectSpec::Slot(old)) if !course::can_be_made_again(old, rolling.fleet) => {
                 "user data changes as well, and is kept nowhere but in its file"
             }
+            Some(ObjectSpec::Slot(old)) if Revoked::of(draft.input).path(&old.image).is_some() => {
+                "the version that it runs from is revoked"
+            }
             Some(_) => match course::before(draft, row, &rolling.lineup(), &rolling.fleet.region) {
                 Some(_) => return true,
                 None => "the image that it runs from is not there any more",
@@ -300,7 +322,7 @@ impl Guide {
     ) {
         let Some(row) = &self.row else { return };
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (strategy, why) = rolling.chosen.clone().unwrap_or((rolling.fleet.update.strategy, String::new()));
+        let (strategy, why) = cut.strategy(rolling);
         let count = rolling.fleet.count;
         draft.rollouts.push(RolloutPlan {
             row: row.clone(),

@@ -25,7 +25,7 @@ use crate::diff::{Attr, SlotDiff, Takes};
 use crate::model::addr::Block;
 use crate::model::attrs::FleetAttr;
 use crate::model::desired::{Fleet, Strategy};
-use crate::model::ids::{Name, Zone};
+use crate::model::ids::{CloudId, Name, Zone};
 use crate::model::observed::Instance;
 use crate::model::recorded::Object;
 use crate::model::spec::{ImageUse, ObjectSpec, Power, SlotSpec};
@@ -159,6 +159,8 @@ pub(super) struct Rolling<'a> {
     /// Slots that images are captured from, and whether they may be off.
     pub(super) sources: BTreeMap<u32, bool>,
     pub(super) creations: Vec<Creation>,
+    /// Instances that go, as another one of their slot counts.
+    pub(super) surplus: BTreeSet<CloudId>,
     /// What must be over before anything is made.
     pub(super) before_creation: BTreeSet<Need>,
     /// The images of ours that its instances run from, or will.
@@ -229,6 +231,7 @@ impl<'a> Rolling<'a> {
             sources: sources(desired, name),
             images,
             creations: Vec::new(),
+            surplus: BTreeSet::new(),
             before_creation: BTreeSet::new(),
             awaited: BTreeSet::new(),
             work: Vec::new(),
@@ -378,7 +381,8 @@ fn note_change(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, work: &Work<'_>
     }
     if rolling.has_new_version(work) {
         changed.retain(|name| name != "image");
-        reasons.push(Reason::NewVersion { inputs: Vec::new() });
+        let back = rolling.course.goes_back();
+        reasons.push(if back { Reason::TakenBack } else { Reason::NewVersion { inputs: Vec::new() } });
     }
     if !changed.is_empty() {
         reasons.push(Reason::Changed { attrs: changed });

@@ -2,7 +2,7 @@
 //! batch all else; what takes nobody out of service at any time.
 
 use super::gate::{self, Place};
-use super::group::{make_lacking, one_group, try_again};
+use super::group::{self, make_lacking, one_group, try_again};
 use super::groups::{at_worst, groups};
 use super::guide::{self, Cut, Guide};
 use super::launch::{self, Purpose, launch};
@@ -37,6 +37,7 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let creations = std::mem::take(&mut rolling.creations);
     rolling.lacking = creations.iter().map(|creation| creation.slot).collect();
     let guide = Guide::of(draft, &rolling, &disruptive, &trials, creations.len());
+    group::take_leave(draft, &rolling);
     let disrupted = !disruptive.is_empty();
     let cut = groups(draft, &rolling, &guide, disruptive);
     let nothing_more = cut.down.is_empty() && cut.batches.is_empty();

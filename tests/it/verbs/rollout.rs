@@ -373,8 +373,12 @@ fn a_run_ends_as_its_rollout_does() {
 #[test]
 fn going_on_asks_first_and_changes_nothing_before() {
     let rig = fleet();
-    rolling(&rig, Phase::Paused);
+    let paused = rolling(&rig, Phase::Paused);
     rig.edit("shop.yaml", "count: 5", "count: 6");
+    // The very one that the config asks for.
+    let planned = rig.json("plan --json");
+    let target = planned["rollouts"][0]["target"].as_str().expect("a target").parse().expect("a digest");
+    put(&rig, &Rollout { target, ..paused });
     let before = row(&rig);
     says(&rig.run("rollout resume web").expect(Exit::Failed).err, "fleetwright rollout resume web --auto-approve");
     let declined = typed(&rig, "rollout rollback web", "no\n").expect(Exit::Failed);
