@@ -209,7 +209,11 @@ fn next(told: &Told<'_>, command: &dyn Fn(&str) -> String) -> Vec<String> {
             None => vec![format!("nobody is carrying it out; {resume}")],
         },
         Phase::Paused => vec![resume, promote],
-        Phase::Done => Vec::new(),
+        Phase::Done => {
+            let failed = row.failed.iter().next().filter(|_| zones.iter().any(|zone| zone.failed > 0));
+            let anew = |slot: &u32| command(&format!("apply --replace={}[{slot}]", row.block));
+            failed.map(|slot| format!("to have what failed made anew: {}", anew(slot))).into_iter().collect()
+        }
         Phase::Stopped | Phase::Aborted => vec![resume],
         Phase::TakenBack if zones.iter().any(|zone| zone.at_target + zone.on_trial + zone.failed > 0) => {
             vec![format!("to carry that out: {}", command("apply")), retry]

@@ -73,7 +73,7 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::UnderWay => "the cloud is not done with it yet".to_owned(),
         Reason::Undeclared => "added by somebody else, and cancelled as asked".to_owned(),
         Reason::ResetFailed => "the last reset failed".to_owned(),
-        Reason::OnTrial => "a rollout has still to see that it is healthy".to_owned(),
+        Reason::OnTrial => "a rollout has still to see that it is healthy; --replace makes it anew".to_owned(),
         Reason::TakenBack => "its rollout is taken back".to_owned(),
         Reason::Succeeded => "another instance of its slot takes its place".to_owned(),
         Reason::Already => "the cloud stays as it is, and only the state learns it".to_owned(),

@@ -5,6 +5,7 @@ mod check;
 mod gone;
 mod large;
 mod prices;
+mod rolled;
 mod rollouts;
 mod small;
 mod world;

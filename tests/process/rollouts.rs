@@ -65,6 +65,8 @@ fn paused_killed_and_resumed_by_other_processes() {
     second.signal(Signal::KILL);
     second.end();
     assert_eq!(status(&place).0, "running");
+    let told = place.expect("rollout status web", 0);
+    assert!(told.contains("nobody is carrying it out"), "the lock of a process that is dead is nobody's: {told}");
     assert!(instances(&place).len() >= 6);
 
     let last = place.run(APPLY);
