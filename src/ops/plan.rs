@@ -204,10 +204,15 @@ fn makes_something(plan: &Plan) -> bool {
 /// Operations that another run left: an apply settles them first, and plans anew.
 fn in_doubt(stored: &Stored) -> Option<Diagnostic> {
     let open = stored.open.len();
-    (open > 0).then(|| {
-        Diagnostic::note(codes::IN_DOUBT, format!("{open} operations of an interrupted run are still open"))
-            .help("`fleetwright apply` settles them first, and plans anew")
-    })
+    let what = match open {
+        0 => return None,
+        1 => "1 operation of another run is still open".to_owned(),
+        open => format!("{open} operations of another run are still open"),
+    };
+    Some(
+        Diagnostic::note(codes::IN_DOUBT, what)
+            .help("where nobody carries them out any more, `fleetwright apply` settles them first, and plans anew"),
+    )
 }
 
 /// Reads back the user data that a plan changes: of one slot a fleet, for all of a fleet are alike.

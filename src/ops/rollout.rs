@@ -287,7 +287,7 @@ fn verb_status(site: &Site, block: &Block) -> String {
 /// up, only the cloud knows.
 pub(super) fn way_back(recorded: &Recorded, row: &Rollout) -> Result<(), String> {
     let Some(before) = row.before() else {
-        return Err("the state does not know what ran before: it was the first".to_owned());
+        return Err("the state knows of nothing that ran before and is known to work".to_owned());
     };
     let content = |spec: &SlotSpec| spec.user_data.as_ref().map(|secret| secret.digest);
     let gone = before.user_data.is_some()

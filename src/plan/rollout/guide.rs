@@ -207,28 +207,32 @@ impl Guide {
         if rolling.fleet.update.on_failure != OnFailure::Rollback {
             return false;
         }
-        let why = match row.before.as_deref() {
-            Some(ObjectSpec::Slot(old)) if !course::can_be_made_again(old, rolling.fleet) => {
-                "user data changes as well, and is kept nowhere but in its file"
-            }
+        let (why, help) = match row.before.as_deref() {
+            Some(ObjectSpec::Slot(old)) if !course::can_be_made_again(old, rolling.fleet) => (
+                "user data changes as well, and is kept nowhere but in its file",
+                Some("change the image alone, and all else before or after it"),
+            ),
             Some(ObjectSpec::Slot(old)) if Revoked::of(draft.input).path(&old.image).is_some() => {
-                "the version that it runs from is revoked"
+                ("the version that it runs from is revoked", None)
             }
             Some(_) => match course::before(draft, row, &rolling.lineup(), &rolling.fleet.region) {
                 Some(_) => return true,
-                None => "the image that it runs from is not there any more",
+                None => (
+                    "the image that it runs from is not there any more",
+                    Some("have older versions stay with the image's `keep`"),
+                ),
             },
-            None => "it has been there already: nothing else is known to work",
+            None => ("it has been there already: nothing else is known to work", None),
         };
-        draft.notes.push(
-            Diagnostic::warning(
-                codes::STOPS_ONLY,
-                format!("fleet.{} would stop, and not go back, if this fails", rolling.name),
-            )
-            .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("on_failure"))
-            .why(why)
-            .help("change the image alone, and all else before or after it"),
+        let mut note = Diagnostic::warning(
+            codes::STOPS_ONLY,
+            format!("fleet.{} would stop, and not go back, if this fails", rolling.name),
         );
+        note = note.at(Desired::path(Kind::Fleet, rolling.name).key("update").key("on_failure")).why(why);
+        draft.notes.push(match help {
+            Some(help) => note.help(help),
+            None => note,
+        });
         false
     }
 
@@ -487,6 +491,10 @@ pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guid
     let spare = fleet.count.saturating_sub(least);
     let help = match (spare, least > fleet.count) {
         (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
+        (0, false) if fleet.update.strategy == Strategy::Reset => {
+            "set `strategy: replace` with `max_unavailable: 0` and `max_surge: 1`: a reset takes each instance out of service"
+                .to_owned()
+        }
         (0, false) => {
             "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there"
                 .to_owned()
