@@ -13,6 +13,13 @@ use fleetwright::plan::{Action, Do, Plan, Scope, Step, Upgrade};
 use crate::rollouts::{Shop, first, is_of_web, running, runs, tells_of_all_slots, web};
 use crate::world::{World, desired};
 
+/// A fleet after its first apply, and the same with another version of its image.
+fn about_to_roll(count: u32, update: &str) -> (World, Shop) {
+    let shop = Shop { count, script: 1, update: update.to_owned() };
+    let world = first(&shop).expect("a world");
+    (world, Shop { script: 2, ..shop })
+}
+
 #[test]
 fn a_canary_is_one_of_each_zone_and_a_plan_ends_at_a_pause() {
     let update = "strategy: replace, max_unavailable: 2, canary: 2, pause: after_canary, min_ready: 10s";
@@ -51,10 +58,7 @@ fn told_by_zone(plan: &Plan) -> Vec<(&str, u32, Vec<u32>)> {
 
 #[test]
 fn slots_that_are_reset_are_told_by_zone() {
-    let update = "strategy: reset, max_unavailable: 1, batch: 2, min_ready: 10s".to_owned();
-    let shop = Shop { count: 5, script: 1, update };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
+    let (mut world, next) = about_to_roll(5, "strategy: reset, max_unavailable: 1, batch: 2, min_ready: 10s");
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     assert_eq!(told_by_zone(&plan), [("ap-guangzhou-3", 0, vec![0, 2, 4]), ("ap-guangzhou-4", 0, vec![1, 3])]);
     let mut gates = 0;
@@ -70,14 +74,13 @@ fn slots_that_are_reset_are_told_by_zone() {
 
 /// The fleet after its first apply without one of its instances, as a run leaves it that is cut short.
 fn one_is_lacking(update: &str) -> (World, Shop) {
-    let shop = Shop { count: 4, script: 1, update: update.to_owned() };
-    let mut world = first(&shop).expect("a world");
+    let (mut world, next) = about_to_roll(4, update);
     let at = world.recorded.objects.iter().position(|row| row.addr.block == web()).expect("a slot");
     let id = world.recorded.objects.remove(at).cloud_id.instance().expect("an instance").clone();
     for region in world.observed.by_region.values_mut() {
         region.instances.remove(&id);
     }
-    (world, Shop { script: 2, ..shop })
+    (world, next)
 }
 
 #[test]
@@ -173,10 +176,7 @@ fn a_canary_that_was_not_seen_to_its_end_is_the_canary() {
 
 #[test]
 fn what_is_revoked_is_not_gone_back_to() {
-    let update = "strategy: replace, max_surge: 1, on_failure: rollback".to_owned();
-    let shop = Shop { count: 2, script: 1, update };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
+    let (mut world, next) = about_to_roll(2, "strategy: replace, max_surge: 1, on_failure: rollback");
     let fails = |plan: &Plan| {
         let failed =
             plan.steps.iter().filter_map(|step| if let Do::Gate(gate) = &step.does { gate.failed } else { None });
@@ -193,10 +193,7 @@ fn what_is_revoked_is_not_gone_back_to() {
 /// What waits for somebody did not fail.
 #[test]
 fn a_pause_is_nothing_to_try_again() {
-    let update = "strategy: replace, max_surge: 1, canary: 1, pause: after_canary".to_owned();
-    let shop = Shop { count: 3, script: 1, update };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
+    let (mut world, next) = about_to_roll(3, "strategy: replace, max_surge: 1, canary: 1, pause: after_canary");
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     world.apply(&plan);
     world.see_everything();
@@ -267,9 +264,7 @@ fn no_hook_is_left_out_after_a_run_that_was_cut_short() {
 /// The fleet in the middle of a rollout: two of three slots are there, the third one's instance is gone, and its successor
 /// was never made.
 fn two_of_three(update: &str) -> (World, Shop) {
-    let shop = Shop { count: 3, script: 1, update: update.to_owned() };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
+    let (mut world, next) = about_to_roll(3, update);
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     let launches = plan.steps.iter().filter(|step| is_of_web(step));
     let launches = launches.filter(|step| matches!(&step.does, Do::Call(call) if call.body.action() == "RunInstances"));
@@ -370,10 +365,7 @@ fn what_is_ignored_keeps_no_slot_from_being_there() {
 /// A plan that is limited to some slots does not end what the others are still to follow.
 #[test]
 fn a_rollout_of_which_a_plan_leaves_slots_out_goes_on() {
-    let update = "strategy: replace, max_unavailable: 1, min_ready: 10s".to_owned();
-    let shop = Shop { count: 3, script: 1, update };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
+    let (mut world, next) = about_to_roll(3, ONE_BY_ONE);
     world.asked.scope = Scope::Target(BTreeSet::from([Addr::slot(web(), 1)]));
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
     assert_eq!(told_by_zone(&plan), [("ap-guangzhou-3", 0, vec![0, 2]), ("ap-guangzhou-4", 0, vec![1])]);

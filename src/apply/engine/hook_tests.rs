@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::gate_tests::{S, World, call, fleet, old_id, plan, run, step, target};
+use super::gate_rig::{S, World, call, fleet, old_id, plan, run, step, target};
 use super::*;
 use crate::cloud::call::Arg;
 use crate::model::ids::CloudId;

@@ -15,6 +15,8 @@ mod doubt;
 mod facts;
 mod gate;
 #[cfg(test)]
+mod gate_rig;
+#[cfg(test)]
 mod gate_tests;
 mod hook;
 #[cfg(test)]

@@ -64,16 +64,20 @@ pub(super) struct Cut<'a> {
     pub(super) left: Vec<Work<'a>>,
 }
 
-impl Cut<'_> {
+impl<'a> Cut<'a> {
+    /// All slots that it is about, in no order.
+    fn works(&self) -> impl Iterator<Item = &Work<'a>> {
+        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
+        self.down.iter().chain(batches).chain(&self.left)
+    }
+
     /// What is done to its slots, and why, where the config does not say so.
     fn strategy(&self, rolling: &Rolling<'_>) -> (Strategy, String) {
         let chosen = rolling.chosen.clone().unwrap_or((rolling.fleet.update.strategy, String::new()));
-        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
-        let works: Vec<&Work<'_>> = self.down.iter().chain(batches).chain(&self.left).collect();
-        let replaced = works.iter().filter(|work| rolling.strategy(work) == Some(Strategy::Replace)).count();
+        let replaced = self.works().filter(|work| rolling.strategy(work) == Some(Strategy::Replace)).count();
         match (chosen.0, replaced) {
             (Strategy::Replace | Strategy::Auto, _) | (Strategy::Reset, 0) => chosen,
-            (Strategy::Reset, all) if all == works.len() => {
+            (Strategy::Reset, all) if all == self.works().count() => {
                 (Strategy::Replace, "a reset does not change what is to change".to_owned())
             }
             (Strategy::Reset, some) => {
@@ -85,8 +89,7 @@ impl Cut<'_> {
 
     /// Where the slots of the fleet are, and which of them have still to get to the rollout's target.
     fn zones(&self, rolling: &Rolling<'_>) -> Vec<RolledZone> {
-        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
-        let worked: BTreeSet<u32> = self.down.iter().chain(batches).chain(&self.left).map(|work| work.slot).collect();
+        let worked: BTreeSet<u32> = self.works().map(|work| work.slot).collect();
         let is_there = |slot: &Located<'_>| {
             let good = |row: &Object| !row.is_on_trial() && rolling.is_made(row);
             !worked.contains(&slot.slot) && !rolling.lacking.contains(&slot.slot) && slot.row.is_some_and(good)
