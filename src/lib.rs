@@ -15,6 +15,7 @@ pub mod apply;
 pub mod cli;
 pub mod cloud;
 pub mod config;
+mod database;
 pub mod diagnostic;
 pub mod diff;
 pub mod graph;

@@ -113,6 +113,13 @@ pub fn open_problem_of(site: &Site, path: &Path, error: &OpenError, otherwise: &
                 .help(format!("check the owner and the permissions of {file} and of the directory that it is in")),
         );
     }
+    if matches!(error, OpenError::Busy { .. }) {
+        return Problem::of(
+            Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
+                .why("it changes for one at a time, and each is through in a moment; nothing was changed")
+                .help(format!("look for who has {file} open (`fuser {file}`), and try again")),
+        );
+    }
     Problem::of(
         Diagnostic::error(codes::CLOUD, format!("the embedded cloud cannot be opened: {why}"))
             .why(format!("all that it holds is in {file}; nothing was changed"))

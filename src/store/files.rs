@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::StoreFault;
@@ -36,26 +36,6 @@ pub(super) fn is_there(path: &Path, shown: &str) -> Result<bool, StoreFault> {
         Ok(_) => Err(StoreFault::NotAState(shown.to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(false),
         Err(error) => Err(of_reading(shown, &error)),
-    }
-}
-
-/// An empty file of a name that nobody else has, beside a state that is about to be made.
-pub(super) fn claim_beside(path: &Path) -> std::io::Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut n = 0;
-    loop {
-        let beside = path.with_file_name(format!(".{name}.new-{n}"));
-        match fs::OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && n < 1000 => n += 1,
-            claimed => return claimed.map(|_| beside),
-        }
-    }
-}
-
-/// So that a file that was just put into its place is still there after a power failure, where that can be asked for.
-pub(super) fn sync_directory(path: &Path) {
-    if let Some(directory) = path.parent().and_then(|parent| fs::File::open(parent).ok()) {
-        drop(directory.sync_all());
     }
 }
 

@@ -4,14 +4,13 @@
 //! do not wait for the writer. Beside the file lie `-wal` and `-shm` while somebody has it open to write.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::{Res, Trouble, of_io, of_reading};
-use super::files::{Stamp, claim_beside, immutable, is_there, sync_directory};
+use super::files::{Stamp, immutable, is_there};
 use super::migrate::{self, Found, MIGRATIONS, OLDEST_READ};
 use super::packed::Packed;
 use super::rows::{counter, lease, lineage};
@@ -20,6 +19,7 @@ use super::{
     DurationRow, Fence, Holder, Lease, NewRun, OpRow, PauseWish, Pruned, Record, RunOutcome, RunRow, RunTold, Store,
     StoreFault, Stored, history, lock, pauses, read,
 };
+use crate::database;
 use crate::model::Millis;
 use crate::model::digest::Digest;
 use crate::model::ids::Lineage;
@@ -66,30 +66,17 @@ impl SqliteStore {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| of_io(&shown, &error))?;
         }
-        // It is made beside its place, and put there when it is whole.
-        let beside = claim_beside(path).map_err(|error| of_io(&shown, &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let made = Connection::open_with_flags(&beside, flags)
-            .map_err(Trouble::from)
-            .and_then(|conn| initialise(conn, &shown, lineage))
-            .map(drop)
-            .map_err(|trouble| trouble.at(&shown, true));
-        let placed = made.and_then(|()| match fs::hard_link(&beside, path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(there()),
-            // Not every file system knows links.
-            Err(_) if !fs::exists(path).unwrap_or(true) => {
-                fs::rename(&beside, path).map_err(|error| of_io(&shown, &error))
-            }
-            Err(error) => Err(of_io(&shown, &error)),
-            Ok(()) => Ok(()),
-        });
-        for ending in ["", "-wal", "-shm", "-journal"] {
-            let mut name = beside.as_os_str().to_owned();
-            name.push(ending);
-            drop(fs::remove_file(name));
+        let make = |beside: &Path| {
+            Connection::open_with_flags(beside, flags)
+                .map_err(Trouble::from)
+                .and_then(|conn| initialise(conn, &shown, lineage))
+                .map(drop)
+                .map_err(|trouble| trouble.at(&shown, true))
+        };
+        if !database::put_whole(path, make, |error| of_io(&shown, &error))? {
+            return Err(there());
         }
-        placed?;
-        sync_directory(path);
         Self::open(path)?.ok_or_else(|| StoreFault::Io(format!("{shown}: it was made, and is gone again")))
     }
 

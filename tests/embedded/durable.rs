@@ -4,7 +4,8 @@ use fleetwright::cloud::clock::{Clock, VirtualClock};
 use fleetwright::cloud::cvm::transport::Transport;
 use fleetwright::cloud::embedded::{Embedded, Loopback, OpenError, Settings};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 
 use crate::world::{GZ, START, World, answer, base, code, instant, merged, quick, texts, uin, with};
 
@@ -39,7 +40,7 @@ fn two_processes_may_share_a_file() {
     let other = two.launch(1, json!({}))[0].clone();
     assert_ne!(id, other);
     assert_eq!(one.must("DescribeInstances", json!({}))["TotalCount"], 2);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let world = World::of(Embedded::open(Some(&path), instant()).expect("the same cloud"));
@@ -50,6 +51,26 @@ fn two_processes_may_share_a_file() {
         }
     });
     assert_eq!(one.must("DescribeInstances", json!({}))["TotalCount"], 42);
+}
+
+/// SQLite has nobody wait who turns a file to its write-ahead log while others look at it.
+#[test]
+fn many_may_make_a_file_at_once() {
+    const MANY: usize = 8;
+    for round in 0..50 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (file, start) = (dir.path().join("cloud.db"), Barrier::new(MANY));
+        thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                Embedded::open(Some(&file), Settings::default()).map(drop)
+            };
+            let opened: Vec<_> = (0..MANY).map(|_| scope.spawn(open)).collect();
+            for thread in opened {
+                thread.join().expect("no panic").unwrap_or_else(|why| panic!("round {round}: {why}"));
+            }
+        });
+    }
 }
 
 #[test]

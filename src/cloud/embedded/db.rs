@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use super::fixtures;
 use super::ids::{self, Kind};
 use super::instances::Spec;
 use super::refusal::Done;
+use crate::database;
 use crate::model::Millis;
 
 /// What makes the schema: each step makes the next version out of the one before. Only append.
@@ -64,6 +65,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process has held the file for longer than anybody waits for it.
+    #[error("{}: another process holds it", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be looked at, or not be removed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -81,22 +88,42 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             OpenError::Denied { path: shown.clone() }
         }
+        Some(ErrorCode::DatabaseBusy) => OpenError::Busy { path: shown.clone() },
         Some(ErrorCode::NotADatabase) => {
             OpenError::NotACloud { path: shown.clone(), why: "it is no SQLite database".to_owned() }
         }
         _ => OpenError::Sqlite { path: shown.clone(), source },
     };
-    if let Some(path) = path {
-        expect_file(path)?;
+    let db = match path {
+        Some(path) => {
+            if !is_there(path)? {
+                // To turn a fresh file to its log takes all of it, and SQLite does not wait for others who look at it.
+                let make = |beside: &Path| {
+                    Connection::open(beside).map_err(fault).and_then(|db| prepare(db, &shown, seed, fault)).map(drop)
+                };
+                database::put_whole(path, make, |error| of_io(path, error))?;
+            }
+            Connection::open(path).map_err(fault)?
+        }
+        None => Connection::open_in_memory().map_err(fault)?,
+    };
+    // SQLite would open a file that cannot be written to read it, and make others beside it for that.
+    if db.is_readonly("main").map_err(fault)? {
+        return Err(OpenError::Denied { path: shown });
     }
-    let mut db = match path {
-        Some(path) => Connection::open_with_flags(path, OpenFlags::default()),
-        None => Connection::open_in_memory(),
-    }
-    .map_err(fault)?;
+    prepare(db, &shown, seed, fault)
+}
+
+/// What holds for every connection, and what the file has to have in it.
+fn prepare(
+    mut db: Connection,
+    shown: &Path,
+    seed: u64,
+    fault: impl Copy + Fn(rusqlite::Error) -> OpenError,
+) -> Result<Connection, OpenError> {
     db.busy_timeout(BUSY).map_err(fault)?;
     db.set_prepared_statement_cache_capacity(128);
-    check(&db, &shown, fault)?;
+    check(&db, shown, fault)?;
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     debug_assert!(mode == "wal" || mode == "memory", "{mode}");
     // A killed process loses nothing in this mode; only a power cut may take the last transactions, never the order.
@@ -106,7 +133,7 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
     )
     .map_err(fault)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-    check(&tx, &shown, fault)?;
+    check(&tx, shown, fault)?;
     let version = pragma(&tx, "user_version").map_err(fault)?;
     if version < SCHEMA {
         make(&tx, version, seed).map_err(fault)?;
@@ -115,21 +142,21 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
     Ok(db)
 }
 
-/// Refuses what bears the file's name and is none: a pipe might be waited on for ever, and a link that leads nowhere is
-/// no place for a new one.
-fn expect_file(path: &Path) -> Result<(), OpenError> {
+/// Whether there is a file. What bears its name and is none is refused: a pipe might be waited on for ever, and a link that
+/// leads nowhere is no place for a new one. The file itself is left to SQLite: were it opened in any other way, closing it
+/// would take away the locks on it of the whole process, as POSIX has it.
+fn is_there(path: &Path) -> Result<bool, OpenError> {
     match std::fs::metadata(path) {
-        // SQLite would open a file that cannot be written to read it, and make others beside it for that.
-        Ok(meta) if meta.is_file() => match std::fs::OpenOptions::new().read(true).write(true).open(path) {
-            Ok(_) => Ok(()),
-            Err(error) if is_denied(&error) => Err(OpenError::Denied { path: path.to_path_buf() }),
-            Err(source) => Err(OpenError::Io { path: path.to_path_buf(), source }),
-        },
+        Ok(meta) if meta.is_file() => Ok(true),
         Ok(_) => Err(OpenError::NotACloud { path: path.to_path_buf(), why: "it is not a file".to_owned() }),
-        Err(error) if is_denied(&error) => Err(OpenError::Denied { path: path.to_path_buf() }),
-        Err(_) if std::fs::symlink_metadata(path).is_err() => Ok(()),
-        Err(source) => Err(OpenError::Io { path: path.to_path_buf(), source }),
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => Ok(false),
+        Err(error) => Err(of_io(path, error)),
     }
+}
+
+fn of_io(path: &Path, source: std::io::Error) -> OpenError {
+    let path = path.to_path_buf();
+    if is_denied(&source) { OpenError::Denied { path } } else { OpenError::Io { path, source } }
 }
 
 fn is_denied(error: &std::io::Error) -> bool {
@@ -137,9 +164,14 @@ fn is_denied(error: &std::io::Error) -> bool {
 }
 
 fn check(db: &Connection, shown: &Path, fault: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
-    let version = pragma(db, "user_version").map_err(&fault)?;
-    let application = pragma(db, "application_id").map_err(&fault)?;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&fault)?;
+    // By one statement, so that nobody makes it between two of these.
+    let found = db.query_row(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
+         FROM pragma_user_version, pragma_application_id",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    );
+    let (version, application, tables): (i64, i64, i64) = found.map_err(&fault)?;
     let fresh = version == 0 && application == 0 && tables == 0;
     if !fresh && application != APPLICATION {
         return Err(OpenError::NotACloud {
