@@ -84,7 +84,9 @@ pub(super) enum Launch {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Rollout {
     /// Those that were out of service before.
-    Down,
+    Off,
+    /// Those that run, and that no gate has seen.
+    Unseen,
     /// Those that serve.
     Serving,
 }

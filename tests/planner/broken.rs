@@ -13,7 +13,8 @@ use fleetwright::model::update::{Health, Hook, HookRun, Moment};
 use fleetwright::plan::{Do, Effect, Fact, Gate, HookStep, Need, Plan, Step};
 
 use crate::check::{found, of_action, planted, replaced};
-use crate::world::World;
+use crate::rollouts::{Shop, first as first_world, web};
+use crate::world::{World, desired};
 
 const NOWHERE: &str = "nowhere!";
 
@@ -263,6 +264,27 @@ fn more_out_of_service_than_is_allowed() {
             step.needs.retain(|need| !launches.contains(&need.step()));
         }
     });
+}
+
+/// A slot whose gate fails would be taken for one that is good.
+#[test]
+fn what_is_taken_for_good_whatever_its_gate_sees() {
+    let shop = Shop { tagged: true, ..Shop::new(2, "strategy: reset, max_unavailable: 1, min_ready: 10s") };
+    let mut world = first_world(&shop).expect("a world");
+    let wanted = desired(&Shop { script: 2, ..shop }.yaml());
+    let mut plan = world.plan(&wanted).expect("a plan");
+    for step in of_action(&mut plan, "TagResources") {
+        let rows = || world.recorded.objects.iter().filter(|row| row.addr.block == web());
+        for (row, target) in rows().zip(&mut step.targets) {
+            target.id = Some(Arg::Known(row.cloud_id.clone()));
+        }
+        let Body::TagResources { resources, .. } = &mut call(step).body else { panic!("a call for tags") };
+        for (row, resource) in rows().zip(resources) {
+            resource.id = Arg::Known(row.cloud_id.clone());
+        }
+    }
+    let found = found(&world, &wanted, &plan);
+    assert!(found.iter().any(|message| message.contains("for good, whatever its gate sees")), "{found:#?}");
 }
 
 #[test]

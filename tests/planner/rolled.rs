@@ -2,20 +2,24 @@
 //! says of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fleetwright::diagnostic::codes;
 use fleetwright::model::addr::Addr;
-use fleetwright::model::observed::Seen;
-use fleetwright::model::rollout::Phase;
+use fleetwright::model::observed::{Instance, InstanceState, LatestOperation, OperationState, Seen};
+use fleetwright::model::recorded::Object;
+use fleetwright::model::rollout::{Phase, Rollout};
+use fleetwright::model::spec::ObjectSpec;
 use fleetwright::model::update::{Pause, Strategy};
 use fleetwright::plan::{Action, Do, Plan, Scope, Step, Upgrade};
 
+use crate::check::put_on_trial;
 use crate::rollouts::{Shop, first, is_of_web, running, runs, tells_of_all_slots, web};
 use crate::world::{World, desired};
 
 /// A fleet after its first apply, and the same with another version of its image.
 fn about_to_roll(count: u32, update: &str) -> (World, Shop) {
-    let shop = Shop { count, script: 1, update: update.to_owned() };
+    let shop = Shop::new(count, update);
     let world = first(&shop).expect("a world");
     (world, Shop { script: 2, ..shop })
 }
@@ -23,7 +27,7 @@ fn about_to_roll(count: u32, update: &str) -> (World, Shop) {
 #[test]
 fn a_canary_is_one_of_each_zone_and_a_plan_ends_at_a_pause() {
     let update = "strategy: replace, max_unavailable: 2, canary: 2, pause: after_canary, min_ready: 10s";
-    let shop = Shop { count: 6, script: 1, update: update.to_owned() };
+    let shop = Shop::new(6, update);
     assert_eq!(shop.update().pause, Pause::AfterCanary);
     let mut world = first(&shop).expect("a world");
     let next = Shop { script: 2, ..shop };
@@ -128,7 +132,7 @@ fn the_last_of_a_rollout_is_looked_at_before_that_is_done() {
 fn what_is_left_of_a_rollout_to_something_else_is_one_to_what_the_config_asks_for() {
     for (update, looked_at) in [("strategy: replace, max_unavailable: 3, batch: 3", 1), ("strategy: replace", 0)] {
         let guided = "strategy: replace, max_unavailable: 3, batch: 3".to_owned();
-        let shop = Shop { count: 3, script: 1, update: guided };
+        let shop = Shop::new(3, guided);
         let mut world = first(&shop).expect("a world");
         let next = Shop { script: 2, ..shop.clone() };
         let plan = world.plan(&desired(&next.yaml())).expect("a plan");
@@ -157,7 +161,7 @@ fn what_is_left_of_a_rollout_to_something_else_is_one_to_what_the_config_asks_fo
 fn a_canary_that_was_not_seen_to_its_end_is_the_canary() {
     for (pause, left) in [("none", 0), ("after_canary", 4), ("every_batch", 4)] {
         let update = format!("strategy: replace, max_surge: 1, canary: 1, pause: {pause}, bake: 1m");
-        let shop = Shop { count: 5, script: 1, update };
+        let shop = Shop::new(5, update);
         let mut world = first(&shop).expect("a world");
         let next = Shop { script: 2, ..shop };
         let plan = world.plan(&desired(&next.yaml())).expect("a plan");
@@ -206,7 +210,7 @@ fn a_pause_is_nothing_to_try_again() {
 #[test]
 fn where_a_reset_does_not_do_the_plan_says_so() {
     let update = "strategy: reset, max_unavailable: 1, min_ready: 10s".to_owned();
-    let shop = Shop { count: 2, script: 1, update };
+    let shop = Shop::new(2, update);
     let mut world = first(&shop).expect("a world");
     let disks = |shop: &Shop| shop.yaml().replace("login:", "data_disks: [{ type: CLOUD_PREMIUM, size: 100 }], login:");
     let plan = world.plan(&desired(&disks(&Shop { script: 2, ..shop.clone() }))).expect("a plan");
@@ -236,7 +240,7 @@ fn deeds(plan: &Plan) -> Vec<&'static str> {
 /// A run is cut short behind its gate, and before one of its hooks has succeeded: none is left out.
 #[test]
 fn no_hook_is_left_out_after_a_run_that_was_cut_short() {
-    let shop = Shop { count: 3, script: 1, update: HOOKS.to_owned() };
+    let shop = Shop::new(3, HOOKS);
     let next = Shop { script: 2, ..shop.clone() };
     let cut_before = |moment: &str| {
         let mut world = first(&shop).expect("a world");
@@ -326,7 +330,7 @@ fn a_slot_that_is_named_with_its_generation_is_left_out_as_well() {
 /// The config goes back to what still runs, before the rollout to something else did anything.
 #[test]
 fn a_rollout_to_something_else_ends_with_a_repair() {
-    let shop = Shop { count: 3, script: 1, update: ONE_BY_ONE.to_owned() };
+    let shop = Shop::new(3, ONE_BY_ONE);
     let mut world = first(&shop).expect("a world");
     let next = Shop { script: 2, ..shop.clone() };
     let plan = world.plan(&desired(&next.yaml())).expect("a plan");
@@ -346,11 +350,7 @@ fn a_rollout_to_something_else_ends_with_a_repair() {
 /// Instances keep what is to be ignored, and are where the rollout leads all the same.
 #[test]
 fn what_is_ignored_keeps_no_slot_from_being_there() {
-    let shop = Shop {
-        count: 2,
-        script: 1,
-        update: "strategy: reset, max_unavailable: 1, canary: 1, pause: after_canary".to_owned(),
-    };
+    let shop = Shop::new(2, "strategy: reset, max_unavailable: 1, canary: 1, pause: after_canary");
     let mut world = first(&shop).expect("a world");
     let next = Shop { script: 2, ..shop };
     let yaml = next.yaml().replace("type: S5.MEDIUM4, login", "ignore_changes: [type], type: S5.LARGE8, login");
@@ -384,11 +384,7 @@ fn a_rollout_of_which_a_plan_leaves_slots_out_goes_on() {
 
 #[test]
 fn what_may_fail_is_out_of_service_too() {
-    let update = |more: &str| Shop {
-        count: 10,
-        script: 1,
-        update: format!("strategy: replace, max_unavailable: 2, max_failures: 1{more}"),
-    };
+    let update = |more: &str| Shop::new(10, format!("strategy: replace, max_unavailable: 2, max_failures: 1{more}"));
     let bounds = |more: &str| {
         let shop = update(more);
         let mut world = first(&shop).expect("a world");
@@ -411,4 +407,159 @@ fn what_may_fail_is_out_of_service_too() {
     assert!(message.contains("would have 7 instances in service, and is to have 8"), "{message}");
     assert_eq!(help, "set `max_unavailable: 1`, or less");
     assert_eq!(refused(", min_available: 9").1, "set `max_failures: 0`");
+}
+
+/// The fleet, with so many of its slots as a rollout leaves them that was cut short: they run, and no gate has seen them.
+fn unseen(slots: u32, update: &str) -> (World, Shop) {
+    let (mut world, next) = about_to_roll(5, update);
+    let first = |row: &&mut Object| row.addr.block == web() && row.addr.slot.is_some_and(|slot| slot < slots);
+    world.recorded.objects.iter_mut().filter(first).for_each(put_on_trial);
+    (world, next)
+}
+
+/// The fleet's instances, as the cloud shows them.
+fn seen(world: &mut World) -> impl Iterator<Item = &mut Instance> {
+    let all = world.observed.by_region.values_mut().flat_map(|region| region.instances.values_mut());
+    let there = all.filter_map(|seen| match seen {
+        Seen::Present(one) => Some(one.as_mut()),
+        Seen::Absent { .. } => None,
+    });
+    there.filter(|one| one.name.starts_with("shop-default-web-"))
+}
+
+/// In turn, the slots that are taken away by one call each.
+fn taken_away(plan: &Plan) -> Vec<Vec<u32>> {
+    let takes = |step: &&Step| {
+        let Do::Call(call) = &step.does else { return false };
+        is_of_web(step) && matches!(call.body.action(), "TerminateInstances" | "ResetInstance")
+    };
+    let slots = |step: &Step| step.targets.iter().filter_map(|target| target.addr.slot).collect();
+    plan.steps.iter().filter(takes).map(slots).collect()
+}
+
+#[test]
+fn what_runs_and_was_not_seen_comes_first_and_not_all_at_once() {
+    for update in [ONE_BY_ONE, "strategy: reset, max_unavailable: 1, min_ready: 10s, order: slots"] {
+        let (mut world, next) = unseen(3, update);
+        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+        let taken = taken_away(&plan);
+        assert!(taken.iter().all(|slots| slots.len() == 1), "{taken:?}");
+        let (unseen, serving) = taken.split_at(3);
+        assert_eq!(unseen.iter().flatten().collect::<BTreeSet<_>>(), BTreeSet::from([&0, &1, &2]), "{taken:?}");
+        assert_eq!(serving.len(), 2);
+        let rollout = plan.rollouts.first().expect("a rollout");
+        assert_eq!((rollout.first, rollout.batches.as_slice(), rollout.least_available), (3, &[1, 1][..], 2));
+        // The gate of the first one is not passed.
+        world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
+        world.see_everything();
+        assert_eq!(running(&world, "shop-default-web-"), 5);
+    }
+    // Those that are off are missed by nobody.
+    let (mut world, next) = unseen(3, ONE_BY_ONE);
+    for one in seen(&mut world).take(2) {
+        one.state = InstanceState::Stopped;
+    }
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(taken_away(&plan).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
+}
+
+#[test]
+fn what_was_not_seen_goes_after_its_successor_is_there_where_none_may_be_missing() {
+    let (mut world, next) = unseen(5, "strategy: replace, max_unavailable: 0, max_surge: 1, min_ready: 10s");
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(deeds(&plan)[..3], ["RunInstances", "a gate", "TerminateInstances"]);
+    let mut least = u32::MAX as usize;
+    world.apply_until(&plan, 0, usize::MAX, &mut |world, _| {
+        least = least.min(running(world, "shop-default-web-"));
+        true
+    });
+    assert_eq!(least, 5);
+}
+
+/// Nobody was told that it is in service, so nobody is told that it leaves.
+#[test]
+fn what_was_not_seen_takes_no_leave() {
+    let (mut world, next) = unseen(1, HOOKS);
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    let leaving =
+        plan.steps.iter().filter(|step| matches!(&step.does, Do::Hook(hook) if hook.moment.word() == "before_stop"));
+    let leaving: BTreeSet<u32> = leaving.flat_map(|step| &step.targets).filter_map(|target| target.addr.slot).collect();
+    assert_eq!(leaving, BTreeSet::from([1, 2, 3, 4]));
+}
+
+/// What changes in place behind a gate is not taken for good where the gate is not passed.
+#[test]
+fn a_slot_that_fails_stays_on_trial_whatever_else_changes() {
+    let update = "strategy: reset, max_unavailable: 5, min_ready: 10s";
+    let shop = Shop { tagged: true, ..Shop::new(5, update) };
+    let mut world = first(&shop).expect("a world");
+    let next = Shop { script: 2, ..shop };
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    let deeds = deeds(&plan);
+    assert_eq!(deeds.last(), Some(&"TagResources"), "{deeds:?}");
+    world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
+    assert_eq!(runs(&world.recorded), (vec!["image.web@v2".to_owned(); 5], 5));
+    // They are looked at once more, and fail again.
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    world.see_everything();
+    let again = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(self::deeds(&again), ["a gate", "TagResources"]);
+    world.apply_until(&again, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
+    assert_eq!(runs(&world.recorded).1, 5);
+    // Somebody else was faster with the tags: only the state has to learn them.
+    for one in seen(&mut world) {
+        Arc::make_mut(&mut one.tags).insert("round".to_owned(), "2".to_owned());
+    }
+    for row in world.recorded.objects.iter_mut().filter(|row| row.addr.block == web()) {
+        let ObjectSpec::Slot(spec) = Arc::make_mut(&mut row.spec) else { continue };
+        spec.tags.insert("round".to_owned(), "1".to_owned());
+    }
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    let learnt = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(self::deeds(&learnt), ["a gate"]);
+    let records = learnt.steps.iter().filter(|step| matches!(step.does, Do::Record)).count();
+    assert_eq!(records, 1);
+    world.apply_until(&learnt, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
+    assert_eq!(runs(&world.recorded).1, 5);
+    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
+    world.apply(&learnt);
+    assert_eq!(runs(&world.recorded).1, 0);
+}
+
+/// The cloud does nothing to an instance whose reset failed before it is reset, and that is what the rollout holds.
+#[test]
+fn what_a_failed_reset_left_is_left_alone_while_its_rollout_is_stopped() {
+    let update = "strategy: reset, max_unavailable: 1, min_ready: 10s";
+    let (mut world, next) = about_to_roll(1, update);
+    let before = world.plan(&desired(&next.yaml())).expect("a plan").rollouts.first().expect("a rollout").row.clone();
+    world.recorded.rollouts.insert(web(), Rollout { phase: Phase::Stopped, before: None, ..before });
+    for one in seen(&mut world) {
+        one.name = "mine".to_owned();
+        one.state = InstanceState::Stopped;
+        let (name, state) = ("ResetInstance".into(), OperationState::Failed);
+        one.latest = Some(LatestOperation { name, state, request_id: None, error: None });
+    }
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert!(deeds(&plan).is_empty(), "{:?}", deeds(&plan));
+    let held = plan.notes.iter().find(|note| note.code == codes::ROLLOUT_HELD).expect("a warning");
+    assert_eq!(held.help.as_deref(), Some("change what it rolls out, or try again with --retry"));
+}
+
+/// Somebody switched the old instance of a slot off, and no gate has seen the new one: that one runs, and may serve.
+#[test]
+fn of_two_of_a_slot_the_one_that_runs_is_replaced_and_not_let_go_before() {
+    let update = "strategy: replace, max_unavailable: 0, max_surge: 1, min_ready: 10s";
+    let (mut world, next) = about_to_roll(1, update);
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    let gate = plan.steps.iter().find(|step| matches!(step.does, Do::Gate(_))).expect("a gate").id;
+    world.apply_until(&plan, 0, gate.0 as usize, &mut |_, _| true);
+    world.see_everything();
+    seen(&mut world).next().expect("the old one").state = InstanceState::Stopped;
+    let third = Shop { script: 3, ..next };
+    let plan = world.plan(&desired(&third.yaml())).expect("a plan");
+    world.apply_until(&plan, 0, usize::MAX, &mut |world, step| {
+        assert!(running(world, "shop-default-web-") > 0, "{step:?}");
+        true
+    });
+    assert_eq!(runs(&world.recorded), (vec!["image.web@v3".to_owned()], 0));
 }

@@ -9,7 +9,7 @@ use fleetwright::cloud::call::Body;
 use fleetwright::model::addr::Block;
 use fleetwright::model::ids::{Name, Zone};
 use fleetwright::model::limits::Limits;
-use fleetwright::model::observed::Seen;
+use fleetwright::model::observed::{Instance, InstanceState, Seen};
 use fleetwright::model::recorded::Recorded;
 use fleetwright::model::rollout::Phase;
 use fleetwright::model::spec::ObjectSpec;
@@ -24,10 +24,16 @@ use crate::world::{World, desired};
 pub(crate) struct Shop {
     pub(crate) count: u32,
     pub(crate) script: u32,
+    /// Whether its tags change with the script.
+    pub(crate) tagged: bool,
     pub(crate) update: String,
 }
 
 impl Shop {
+    pub(crate) fn new(count: u32, update: impl Into<String>) -> Self {
+        Self { count, script: 1, tagged: false, update: update.into() }
+    }
+
     pub(crate) fn yaml(&self) -> String {
         let mut yaml = String::from("project: shop\ncloud: { provider: embedded, region: ap-guangzhou }\nimages:\n");
         writeln!(yaml, "  ubuntu: {{ public: {{ name: Ubuntu }} }}").expect("a text");
@@ -46,8 +52,11 @@ impl Shop {
         .expect("a text");
         writeln!(
             yaml,
-            "  web: {{ image: web, count: {}, zones: [ap-guangzhou-3, ap-guangzhou-4], {place}, update: {{ {} }} }}",
-            self.count, self.update
+            "  web: {{ image: web, count: {}, zones: [ap-guangzhou-3, ap-guangzhou-4], {place}, tags: {{ round: \"{}\" }}, \
+             update: {{ {} }} }}",
+            self.count,
+            if self.tagged { self.script } else { 1 },
+            self.update
         )
         .expect("a text");
         yaml
@@ -90,7 +99,7 @@ fn update() -> impl Strategy<Value = String> {
 }
 
 fn shop() -> impl Strategy<Value = Shop> {
-    (1_u32..8, update()).prop_map(|(count, update)| Shop { count, script: 1, update })
+    (1_u32..8, any::<bool>(), update()).prop_map(|(count, tagged, update)| Shop { tagged, ..Shop::new(count, update) })
 }
 
 /// How many instances of the fleet are out of service within a step.
@@ -106,7 +115,8 @@ pub(crate) fn web() -> Block {
 /// How many instances run whose names begin so.
 pub(crate) fn running(world: &World, prefix: &str) -> usize {
     let listed = world.observed.by_region.values().flat_map(|region| region.instances.values());
-    listed.filter(|seen| matches!(seen, Seen::Present(one) if one.name.starts_with(prefix))).count()
+    let runs = |one: &Instance| one.name.starts_with(prefix) && one.state == InstanceState::Running;
+    listed.filter(|seen| matches!(seen, Seen::Present(one) if runs(one))).count()
 }
 
 /// Whether the step is about the fleet.
@@ -256,6 +266,20 @@ proptest! {
         let (versions, trials) = runs(&world.recorded);
         prop_assert_eq!(trials, 0, "{}", next.yaml());
         prop_assert_eq!(versions, vec!["image.web@v2".to_owned(); next.count as usize], "{}", next.yaml());
+    }
+
+    #[test]
+    fn one_that_is_cut_short_may_be_followed_by_another(shop in shop(), turn in 0_u64..50, steps in 0_usize..60) {
+        let mut world = first(&shop)?;
+        let next = Shop { script: 2, ..shop };
+        let plan = world.plan(&desired(&next.yaml()));
+        let plan = plan.map_err(|faults| TestCaseError::fail(format!("{faults:#?}\n{}", next.yaml())))?;
+        carry_out(&mut world, &plan, &next, (turn, steps, None))?;
+        let third = Shop { script: 3, ..next };
+        to_the_end(&mut world, &third, turn)?;
+        let (versions, trials) = runs(&world.recorded);
+        prop_assert_eq!(trials, 0, "{}", third.yaml());
+        prop_assert_eq!(versions, vec!["image.web@v3".to_owned(); third.count as usize], "{}", third.yaml());
     }
 
     #[test]

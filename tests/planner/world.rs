@@ -122,18 +122,21 @@ impl World {
         }
     }
 
-    /// Looks at every recorded instance, and finds each as it should be.
+    /// Looks at every recorded instance, and finds each as it should be, with the tags that were put on it.
     pub(crate) fn see_everything(&mut self) {
         for row in &self.recorded.objects {
             let (Some(id), Some(zone), Some(from)) = (row.cloud_id.instance(), &row.zone, &row.made_from) else {
                 continue;
             };
-            let tags = BTreeMap::from([(
-                naming::TAG_KEY.to_owned(),
-                naming::tag_value(&Name::new("shop"), &Name::new("default"), &row.addr.block),
-            )]);
-            let seen = Seen::Present(Box::new(instance(id, &row.name, zone, from, &tags)));
             let region = self.observed.by_region.entry(row.region.clone()).or_default();
+            let tags = match region.instances.get(id) {
+                Some(Seen::Present(there)) => there.tags.as_ref().clone(),
+                Some(Seen::Absent { .. }) | None => BTreeMap::from([(
+                    naming::TAG_KEY.to_owned(),
+                    naming::tag_value(&Name::new("shop"), &Name::new("default"), &row.addr.block),
+                )]),
+            };
+            let seen = Seen::Present(Box::new(instance(id, &row.name, zone, from, &tags)));
             region.instances.insert(id.clone(), seen);
         }
     }
@@ -279,12 +282,21 @@ impl World {
             Body::TagResources { resources, tags } => {
                 for resource in resources {
                     let id = match &resource.id {
-                        Arg::Known(id) => id.clone(),
-                        Arg::Output { step, target } => handed[&(*step, *target)].clone(),
+                        Arg::Known(id) => id,
+                        Arg::Output { step, target } => match handed.get(&(*step, *target)) {
+                            Some(id) => id,
+                            // It did not come about, and is left out.
+                            None => continue,
+                        },
                     };
                     let region = self.region(&resource.region);
                     let image = id.image().and_then(|id| region.custom_images.as_mut()?.get_mut(id));
-                    image.expect("only images are tagged here").tags.extend(tags.clone());
+                    let instance = id.instance().and_then(|id| region.instances.get_mut(id));
+                    match (image, instance) {
+                        (Some(image), _) => image.tags.extend(tags.clone()),
+                        (None, Some(Seen::Present(one))) => Arc::make_mut(&mut one.tags).extend(tags.clone()),
+                        (None, _) => panic!("{id} is not there"),
+                    }
                 }
                 Vec::new()
             }

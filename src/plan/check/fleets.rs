@@ -26,12 +26,21 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Whether what a step is about does not serve: it was seen switched off, or no gate has seen it yet. Its id may be told
-    /// by an earlier step: the state has it.
-    fn is_out(&self, target: &Target) -> bool {
-        let Some(id) = self.ids.get(&(&target.addr, target.generation)) else { return false };
+    /// The instance that a step is about. Its id may be told by an earlier step: the state has it.
+    fn id(&self, target: &Target) -> Option<&InstanceId> {
+        self.ids.get(&(&target.addr, target.generation)).copied()
+    }
+
+    /// Whether it was seen switched off.
+    fn is_off(&self, target: &Target) -> bool {
         let off = |seen: &&Instance| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping);
-        self.seen.get(*id).is_some_and(off) || self.recorded.get(*id).is_some_and(|row| row.is_on_trial())
+        self.id(target).and_then(|id| self.seen.get(id)).is_some_and(off)
+    }
+
+    /// Whether it does not count as one that serves: it is off, or no gate has seen it yet.
+    fn is_out(&self, target: &Target) -> bool {
+        let tried = |id| self.recorded.get(id).is_some_and(|row| row.is_on_trial());
+        self.is_off(target) || self.id(target).is_some_and(tried)
     }
 }
 
@@ -56,6 +65,7 @@ pub(super) fn fleets(plan: &Plan, input: &PlanInput<'_>, waits: &[BTreeSet<StepI
     ended_once(plan, &known, wrong);
     in_their_zones(plan, input, wrong);
     available(plan, input, waits, &known, wrong);
+    seen_first(plan, input, wrong);
 }
 
 /// Slots of which there are several instances, with how many of them serve. They stand together in a state.
@@ -207,7 +217,7 @@ fn in_their_zones(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
 struct Outage {
     from: StepId,
     to: StepId,
-    /// Whether it served before: nobody misses one that was off already.
+    /// Whether it may have served before: nobody misses one that was off already.
     served: bool,
 }
 
@@ -271,7 +281,9 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
                 let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
                 outage.from = outage.from.min(step.id);
                 outage.to = outage.to.max(step.id);
-                outage.served |= goes && !known.is_out(target);
+                // What no gate has seen may serve all the same, but not beside another one of its slot.
+                let beside = known.several.contains_key(&target.addr);
+                outage.served |= goes && !if beside { known.is_out(target) } else { known.is_off(target) };
             }
             if returns {
                 back.insert(key);
@@ -331,4 +343,61 @@ fn turns(step: &Step, known: &Known<'_>) -> (bool, bool) {
         | Body::UntagResources { .. }
         | Body::Describe(_) => (false, false),
     }
+}
+
+/// What a gate is to see is on trial until it has: whatever else is done to it goes by what the gate hands on, for else a
+/// slot that fails were taken for one that is good.
+fn seen_first(plan: &Plan, input: &PlanInput<'_>, wrong: &mut Vec<String>) {
+    let looks = |step: &Step| matches!(step.does, Do::Gate(_) | Do::Hook(_));
+    let gates = plan.steps.iter().filter(|step| looks(step)).flat_map(|step| &step.targets);
+    let watched: BTreeSet<(&Addr, u32)> =
+        gates.filter(|target| becomes(target) == Some(false)).map(|target| (&target.addr, target.generation)).collect();
+    if watched.is_empty() {
+        return;
+    }
+    let rows = input.recorded.objects.iter().filter(|row| row.is_on_trial());
+    let mut tried: BTreeSet<(&Addr, u32)> = rows.map(|row| (&row.addr, row.generation)).collect();
+    for step in &plan.steps {
+        for target in &step.targets {
+            let key = (&target.addr, target.generation);
+            match becomes(target) {
+                Some(true) => drop(tried.insert(key)),
+                Some(false)
+                    if !looks(step) && watched.contains(&key) && tried.contains(&key) && !seen(plan, target) =>
+                {
+                    wrong.push(format!("{} takes {} for good, whatever its gate sees", step.id, target.addr));
+                }
+                Some(false) | None => {}
+            }
+        }
+    }
+}
+
+/// Whether an instance is on trial by what a step makes of it.
+fn becomes(target: &Target) -> Option<bool> {
+    let spec = match &target.effect {
+        Effect::Become(spec) => spec,
+        Effect::Make(made) => &made.spec,
+        Effect::Nothing | Effect::Remove | Effect::Arrive => return None,
+    };
+    match spec.as_ref() {
+        ObjectSpec::Slot(spec) => Some(spec.on_trial),
+        ObjectSpec::Image(_) | ObjectSpec::Share(_) => None,
+    }
+}
+
+/// Whether a gate hands a target on, be it by what stands between.
+fn seen(plan: &Plan, target: &Target) -> bool {
+    let mut target = target;
+    // What hands it on stands before it, so this comes to an end.
+    let mut before = plan.steps.len();
+    while let Some(Arg::Output { step, target: output }) = target.id {
+        let Some(from) = plan.steps.get(step.0 as usize).filter(|_| (step.0 as usize) < before) else { return false };
+        if matches!(from.does, Do::Gate(_)) {
+            return true;
+        }
+        let Some(handed) = from.targets.get(output as usize) else { return false };
+        (target, before) = (handed, step.0 as usize);
+    }
+    false
 }

@@ -240,7 +240,11 @@ pub(in crate::plan) fn keep_image_of(draft: &mut Draft<'_>, row: &Object) {
 }
 
 /// Says that a rollout holds a fleet back, and what can be done about it.
-pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout) {
+pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout, can_go_back: bool) {
+    let or_back = match can_go_back {
+        true => format!("; to go back: fleetwright rollout rollback {name}"),
+        false => String::new(),
+    };
     let (what, help) = match row.phase {
         Phase::Running | Phase::Done => return,
         Phase::Paused => (
@@ -249,16 +253,8 @@ pub(super) fn tell(draft: &mut Draft<'_>, name: &Name, row: &Rollout) {
                 "to go on: fleetwright rollout resume {name}; to go on to its end: fleetwright rollout promote {name}"
             ),
         ),
-        Phase::Stopped => (
-            "is stopped",
-            format!(
-                "change what it rolls out, or try again with --retry; to go back: fleetwright rollout rollback {name}"
-            ),
-        ),
-        Phase::Aborted => (
-            "was aborted",
-            format!("to go on: fleetwright rollout resume {name}; to go back: fleetwright rollout rollback {name}"),
-        ),
+        Phase::Stopped => ("is stopped", format!("change what it rolls out, or try again with --retry{or_back}")),
+        Phase::Aborted => ("was aborted", format!("to go on: fleetwright rollout resume {name}{or_back}")),
         Phase::TakenBack => {
             ("is taken back", "change what it rolls out, or try the same again with --retry".to_owned())
         }

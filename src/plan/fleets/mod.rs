@@ -137,8 +137,8 @@ fn held<'a>(draft: &mut Draft<'a>, name: &Name, fleet: &Fleet, course: Course<'a
     let Some(row) = course.row.filter(|_| course.hold != Hold::None) else {
         return Some(Held { lineup: target, course, reached: None });
     };
-    course::tell(draft, name, row);
     let before = course::before(draft, row, &target, &fleet.region);
+    course::tell(draft, name, row, before.is_some());
     if let Some(before) = &before {
         course::keep_image(draft, &before.at.use_, &fleet.region);
     }
@@ -164,7 +164,8 @@ struct Standing<'a> {
 }
 
 /// The newest that is as it should be and has been seen to be good counts; else the newest as it should be, while another
-/// one serves; else the newest that was seen to be good; else the newest.
+/// one serves; else the newest that was seen to be good; else the newest. Of those that are not as they should be, one that
+/// runs counts before those that are off.
 fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -> Standing<'a> {
     let mut rows: Vec<&'a Object> = rows.to_vec();
     rows.sort_by_key(|row| std::cmp::Reverse(row.generation));
@@ -174,9 +175,16 @@ fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -
     };
     let fits = |row: &Object| rolling.is_made(row) || reached(row);
     let find = |wanted: &dyn Fn(&Object) -> bool| rows.iter().position(|row| there(row) && wanted(row));
+    let on = |seen: &Instance| diff::power_of(&seen.state) == Some(Power::Running);
+    let runs = |row: &Object| matches!(now(draft, row), Now::Live(seen) if on(seen));
     let proven = find(&|row| fits(row) && !row.is_on_trial());
     let tried = find(&|row| fits(row) && rolling.reached.is_none()).filter(|_| proven.is_none());
-    let place = proven.or(tried).or_else(|| find(&|row| !row.is_on_trial())).or_else(|| find(&|_| true)).unwrap_or(0);
+    let others = || {
+        let seen = |row: &Object| !row.is_on_trial();
+        let up = find(&|row| seen(row) && runs(row)).or_else(|| find(&runs));
+        up.or_else(|| find(&seen)).or_else(|| find(&|_| true))
+    };
+    let place = proven.or(tried).or_else(others).unwrap_or(0);
     let counts = rows.remove(place);
     let until = match tried {
         Some(_) => rows.iter().rposition(|row| there(row)).map(|serving| rows.remove(serving)),
@@ -362,6 +370,11 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     let ObjectSpec::Slot(spec) = config.as_ref() else { return };
     // Where nothing is known that could be gone back to, what a rollout holds is left alone.
     let held = rolling.reached.is_some() && reached.is_none() && !rolling.is_made(row);
+    let asked = draft.input.options.asked.replaces(&row.full_addr());
+    if held && diff::reset_failed(seen) && !asked {
+        // The cloud does nothing to it before it is reset, and that is what the rollout holds.
+        return;
+    }
     let mut other = held.then(|| SlotSpec { hostname: recorded.hostname.clone(), ..course::as_made(recorded, spec) });
     // Its type can be changed once it has been reset.
     if diff::reset_failed(seen) && spec.instance_type != seen.instance_type {
@@ -397,7 +410,6 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     if held {
         diff.leave_as_it_is();
     }
-    let asked = draft.input.options.asked.replaces(&row.full_addr());
     // A builder that switches itself off is left to do so.
     let off = rolling.sources.get(&slot).is_some_and(|stopped| *stopped);
     if off && diff.power == Some(Power::Stopped) {

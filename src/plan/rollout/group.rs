@@ -53,20 +53,27 @@ pub(super) fn make_lacking(
         return Vec::new();
     }
     let conditions = launched.into_iter().map(Need::Over).collect();
-    let (_, over) = seen(draft, rolling, guide, (watched, Vec::new()), (conditions, place));
-    over
+    seen(draft, rolling, guide, (watched, Vec::new()), (conditions, place)).over
+}
+
+/// What instances have passed that were looked at.
+struct Passed {
+    gate: StepId,
+    /// What hands them on, each by its place among them: the gate, or the hook behind it.
+    last: StepId,
+    /// What has to be over before what follows.
+    over: Vec<Need>,
 }
 
 /// The gate for some instances, and the hook for those that pass it; others have passed one before, and are only looked at
-/// with them. Where there is such a hook, it ends their trial: what nobody told of them is not in service. Answers the gate,
-/// and what has to be over before what follows.
+/// with them. Where there is such a hook, it ends their trial: what nobody told of them is not in service.
 fn seen(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     guide: &Guide,
     (mut watched, mut earlier): (Vec<Watched>, Vec<Watched>),
     (conditions, place): (Vec<Need>, Place),
-) -> (StepId, Vec<Need>) {
+) -> Passed {
     let told = rolling.fleet.update.hooks.after_ready.is_some();
     let of_hook = |each: &mut Watched| {
         let spec = if told { each.spec.take() } else { None };
@@ -74,14 +81,14 @@ fn seen(
     };
     let ready: Vec<_> = watched.iter_mut().map(of_hook).collect();
     watched.append(&mut earlier);
-    let step = gate(draft, rolling, guide, watched, conditions, place);
+    let gate = gate(draft, rolling, guide, watched, conditions, place);
     let ready = ready.into_iter().zip(0..).map(|((addr, generation, spec), target)| Target {
         effect: spec.map_or(Effect::Nothing, Effect::Become),
-        ..hooked(&addr, generation, Arg::Output { step, target })
+        ..hooked(&addr, generation, Arg::Output { step: gate, target })
     });
-    let told = hook(draft, rolling, Moment::AfterReady, ready.collect(), vec![Need::Success(step)]);
-    let over = std::iter::once(step).chain(told).map(Need::Success).collect();
-    (step, over)
+    let told = hook(draft, rolling, Moment::AfterReady, ready.collect(), vec![Need::Success(gate)]);
+    let over = std::iter::once(gate).chain(told).map(Need::Success).collect();
+    Passed { gate, last: told.unwrap_or(gate), over }
 }
 
 /// One group that is worked on together; `batch`: what passed the gates of its batch before. Answers what the next group
@@ -99,7 +106,7 @@ pub(super) fn one_group<'a>(
         group.into_iter().partition(|work| rolling.strategy(work) == Some(Strategy::Replace));
     let (above, below) = replaced.split_at(first.min(replaced.len()));
     // Who is told that instances are about to go may have to do something about it first.
-    let going = below.iter().chain(&kept).filter(|work| serving && work.runs());
+    let going = below.iter().chain(&kept).filter(|work| serving && work.serves());
     let targets = going.map(|work| hooked(&work.row.addr, work.row.generation, Arg::Known(work.row.cloud_id.clone())));
     let targets = targets.collect();
     let told = hook(draft, rolling, Moment::BeforeStop, targets, before.to_vec());
@@ -196,18 +203,21 @@ pub(super) fn one_group<'a>(
         // All of the batch bakes, also those of its earlier rounds.
         let earlier = if place.ends && guide.bakes(rolling) { std::mem::take(batch) } else { Vec::new() };
         let many = watched.len() + earlier.len();
-        let (step, over) = seen(draft, rolling, guide, (watched, earlier), (conditions, place));
-        batch.extend(names.into_iter().zip(0..).map(|((addr, generation), target)| {
-            let id = Arg::Output { step, target };
-            Watched { addr, generation, id, spec: None, frees: None }
-        }));
-        // What is still to be done in place is done to what is in service.
+        let Passed { gate, last, over } = seen(draft, rolling, guide, (watched, earlier), (conditions, place));
+        // What is still to be done in place is done to what is in service: a slot that does not pass is left out.
+        let passed: BTreeMap<u32, Output> =
+            names.iter().zip(0..).filter_map(|((addr, _), n)| Some((addr.slot?, (last, n)))).collect();
         for placed in in_place.iter_mut().skip(first_placed) {
             placed.needs.clone_from(&over);
+            placed.after = passed.get(&placed.work.slot).copied().or(placed.after);
         }
+        batch.extend(names.into_iter().zip(0..).map(|((addr, generation), target)| {
+            let id = Arg::Output { step: gate, target };
+            Watched { addr, generation, id, spec: None, frees: None }
+        }));
         lasts = over;
         let older: Vec<(usize, &Object)> = above.iter().enumerate().map(|(n, work)| (n, work.row)).collect();
-        lasts = let_go(draft, rolling, (step, many), &older, lasts);
+        lasts = let_go(draft, rolling, (gate, many), &older, lasts);
     }
     lasts.sort_unstable();
     lasts.dedup();
@@ -230,7 +240,8 @@ fn let_go(
         let (step, target) = freed(n);
         Arg::Output { step, target }
     };
-    let targets = older.iter().map(|(n, row)| hooked(&row.addr, row.generation, arg(*n))).collect();
+    let served = older.iter().filter(|(_, row)| !row.is_on_trial());
+    let targets = served.map(|(n, row)| hooked(&row.addr, row.generation, arg(*n))).collect();
     needs.extend(hook(draft, rolling, Moment::BeforeStop, targets, needs.clone()).map(Need::Success));
     let mut by_charge: BTreeMap<String, Vec<Ending<'_>>> = BTreeMap::new();
     for (n, row) in older {
@@ -272,7 +283,8 @@ pub(super) fn take_leave(draft: &mut Draft<'_>, rolling: &Rolling<'_>) {
     }
 }
 
-/// Looks at what is on trial from before; where another instance serves in its place, that one goes then.
+/// Looks at what is on trial from before; where another instance serves in its place, that one goes then. Answers what has
+/// to be over before what follows, and by what each slot is handed on that passes.
 pub(super) fn try_again(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
@@ -280,7 +292,7 @@ pub(super) fn try_again(
     trials: &[Trial<'_>],
     before: Vec<Need>,
     place: Place,
-) -> Vec<Need> {
+) -> (Vec<Need>, BTreeMap<u32, Output>) {
     let mut needs = before;
     needs.extend(trials.iter().flat_map(|trial| trial.ready.iter().copied()));
     for trial in trials {
@@ -288,12 +300,13 @@ pub(super) fn try_again(
         draft.change(trial.row.full_addr(), Action::Await, Some(trial.row.cloud_id.clone()), &trial.row.name, &shown);
     }
     let watched = trials.iter().map(gate::watched).collect();
-    let (step, over) = seen(draft, rolling, guide, (watched, Vec::new()), (needs, place));
+    let Passed { gate, last, over } = seen(draft, rolling, guide, (watched, Vec::new()), (needs, place));
+    let passed = trials.iter().zip(0..).filter_map(|(trial, n)| Some((trial.row.addr.slot?, (last, n)))).collect();
     let older: Vec<(usize, &Object)> =
         trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.older?))).collect();
     for (_, row) in &older {
         let detail = detail(vec![Reason::Succeeded], Vec::new());
         draft.change(row.full_addr(), Action::Delete, Some(row.cloud_id.clone()), &row.name, &detail);
     }
-    let_go(draft, rolling, (step, trials.len()), &older, over)
+    (let_go(draft, rolling, (gate, trials.len()), &older, over), passed)
 }

@@ -7,7 +7,7 @@ use super::{Rolling, Work, power};
 use crate::diff::Takes;
 use crate::model::desired::Strategy;
 use crate::model::ids::Zone;
-use crate::model::update::AtOnce;
+use crate::model::update::{AtOnce, Order};
 use crate::plan::draft::Draft;
 use crate::plan::floor::Rollout;
 
@@ -16,24 +16,29 @@ pub(super) fn groups<'a>(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'a>,
     guide: &Guide,
-    works: Vec<Work<'a>>,
+    mut works: Vec<Work<'a>>,
 ) -> guide::Cut<'a> {
-    let (mut down, mut serving): (Vec<Work<'a>>, Vec<Work<'a>>) = works.into_iter().partition(|work| !work.serves());
-    if serving.is_empty() {
-        serving = std::mem::take(&mut down);
+    if rolling.fleet.update.order == Order::Slots {
+        works.sort_by_key(|work| work.slot);
     }
-    let together = down.len();
-    note_dues(draft, rolling, &down, (Rollout::Down, together, guide));
+    let (mut serving, others): (Vec<Work<'a>>, Vec<Work<'a>>) = works.into_iter().partition(Work::serves);
+    let (mut unseen, mut off): (Vec<Work<'a>>, Vec<Work<'a>>) = others.into_iter().partition(Work::is_up);
+    if serving.is_empty() {
+        serving = std::mem::take(if unseen.is_empty() { &mut off } else { &mut unseen });
+    }
+    let together = off.len();
     let at_once = usize::try_from(guide.at_once.down.max(1)).unwrap_or(usize::MAX);
+    note_dues(draft, rolling, &off, (Rollout::Off, together, guide));
+    note_dues(draft, rolling, &unseen, (Rollout::Unseen, at_once, guide));
     note_dues(draft, rolling, &serving, (Rollout::Serving, at_once, guide));
     // The order of calls is that of the rounds, also where there is only one.
-    let down = rounds_of(rolling, down, together.max(1)).pop().unwrap_or_default();
-    let cut = guide.cut(rolling, down, serving);
+    let off = rounds_of(rolling, off, together.max(1)).pop().unwrap_or_default();
+    let cut = guide.cut(rolling, (off, unseen), serving);
     if guide.tries() {
-        for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+        for round in cut.rounds() {
             note_round(draft, rolling, round, launched_first(rolling, guide, round));
         }
-        note_round(draft, rolling, &cut.down, 0);
+        note_round(draft, rolling, &cut.off, 0);
     }
     cut
 }
@@ -96,11 +101,11 @@ fn note_round(draft: &mut Draft<'_>, rolling: &Rolling<'_>, round: &[Work<'_>], 
 
 /// How many of a fleet are above its count, and out of service, at the worst moment. A slot that failed before, and may
 /// fail, is out of service still; where its old instance serves on, the new one is above the count. `first`: what comes
-/// before all batches: how many slots that are out of service, and how many whose old instance serves.
+/// before all rounds: how many slots that are out of service, and how many whose old instance serves.
 pub(super) fn at_worst(rolling: &Rolling<'_>, guide: &Guide, first: AtOnce, cut: &guide::Cut<'_>) -> AtOnce {
     let failures = guide.most_failures(rolling);
     let (mut worst, mut before) = (AtOnce { surge: 0, down: 0 }, first);
-    for round in cut.batches.iter().flat_map(|batch| &batch.rounds) {
+    for round in cut.rounds() {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let surge = launched_first(rolling, guide, round);
         let (surge, down) = (number(surge), number(round.len() - surge));

@@ -57,7 +57,9 @@ impl Batch<'_> {
 /// What a plan does of a rollout.
 pub(super) struct Cut<'a> {
     /// What is out of service already, which comes first and together, for none of it is missed.
-    pub(super) down: Vec<Work<'a>>,
+    pub(super) off: Vec<Work<'a>>,
+    /// What runs, and no gate has seen: it may serve, and it may not, so it comes before what does, and not all at once.
+    pub(super) unseen: Vec<Batch<'a>>,
     /// All else, in order.
     pub(super) batches: Vec<Batch<'a>>,
     /// What waits for somebody to say that it goes on.
@@ -67,8 +69,22 @@ pub(super) struct Cut<'a> {
 impl<'a> Cut<'a> {
     /// All slots that it is about, in no order.
     fn works(&self) -> impl Iterator<Item = &Work<'a>> {
-        let batches = self.batches.iter().flat_map(|batch| batch.rounds.iter().flatten());
-        self.down.iter().chain(batches).chain(&self.left)
+        self.off.iter().chain(self.rounds().flatten()).chain(&self.left)
+    }
+
+    /// What is done in batches, in order.
+    pub(super) fn rounds(&self) -> impl Iterator<Item = &Vec<Work<'a>>> {
+        self.unseen.iter().chain(&self.batches).flat_map(|batch| &batch.rounds)
+    }
+
+    /// How many slots come before all that serves.
+    pub(super) fn first(&self) -> (usize, usize) {
+        (self.off.len(), self.unseen.iter().map(Batch::slots).sum())
+    }
+
+    /// Whether the plan takes nothing out of service.
+    pub(super) fn is_empty(&self) -> bool {
+        self.off.is_empty() && self.unseen.is_empty() && self.batches.is_empty()
     }
 
     /// What is done to its slots, and why, where the config does not say so.
@@ -258,28 +274,38 @@ impl Guide {
         usize::try_from(most.max(1)).unwrap_or(usize::MAX)
     }
 
-    /// Cuts what serves into batches, as far as the next pause.
-    pub(super) fn cut<'a>(&self, rolling: &Rolling<'a>, down: Vec<Work<'a>>, mut works: Vec<Work<'a>>) -> Cut<'a> {
-        let update = &rolling.fleet.update;
-        let count = rolling.fleet.count;
+    /// Puts slots into batches as large as the config asks for, none of them the canary.
+    fn batches<'a>(&self, rolling: &Rolling<'a>, works: Vec<Work<'a>>) -> Vec<Batch<'a>> {
         let together = self.together(rolling, &works);
-        let size = update.batch.map_or(together, |batch| batch.up(count).max(1) as usize);
-        if update.order == Order::Slots {
-            works.sort_by_key(|work| work.slot);
-        }
+        let update = &rolling.fleet.update;
+        let size = update.batch.map_or(together, |batch| batch.up(rolling.fleet.count).max(1) as usize);
+        let rounds = |batch: Vec<Work<'a>>| match batch.len() > together {
+            true => rounds_of(rolling, batch, together),
+            false => vec![batch],
+        };
+        let batches = rounds_of(rolling, works, size).into_iter();
+        batches.map(|batch| Batch { rounds: rounds(batch), canary: false }).collect()
+    }
+
+    /// Cuts what serves into batches, as far as the next pause. What is `off` or `unseen` comes before them.
+    pub(super) fn cut<'a>(
+        &self,
+        rolling: &Rolling<'a>,
+        (off, unseen): (Vec<Work<'a>>, Vec<Work<'a>>),
+        mut works: Vec<Work<'a>>,
+    ) -> Cut<'a> {
+        let update = &rolling.fleet.update;
         let mut batches = Vec::new();
         let row = self.row.as_ref().filter(|_| !self.back);
-        let canary = update.canary.map_or(0, |canary| canary.up(count) as usize);
+        let canary = update.canary.map_or(0, |canary| canary.up(rolling.fleet.count) as usize);
         let is_due = canary > 0 && !self.canary_first && row.is_some_and(|row| !row.canary_passed);
         if is_due && canary < works.len() {
+            let together = self.together(rolling, &works);
             let (first, rest) = spread(works, canary);
             works = rest;
             batches.push(Batch { rounds: rounds_of(rolling, first, together), canary: true });
         }
-        for batch in rounds_of(rolling, works, size) {
-            let rounds = if batch.len() > together { rounds_of(rolling, batch, together) } else { vec![batch] };
-            batches.push(Batch { rounds, canary: false });
-        }
+        batches.extend(self.batches(rolling, works));
         let pauses = row.filter(|row| !row.promoted).map_or(Pause::None, |_| update.pause);
         let first_is_canary = batches.first().is_some_and(|batch| batch.canary);
         let now = match pauses {
@@ -291,7 +317,7 @@ impl Guide {
         };
         let left = if now < batches.len() { batches.split_off(now) } else { Vec::new() };
         let left = left.into_iter().flat_map(|batch| batch.rounds).flatten().collect();
-        Cut { down, batches, left }
+        Cut { off, unseen: self.batches(rolling, unseen), batches, left }
     }
 
     /// What the gate behind a round makes of the row. `last`: nothing comes after it in the plan; `left`: but something

@@ -104,7 +104,12 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Whether it serves: it runs, and a rollout has seen that it is healthy, where one is to.
     fn serves(&self) -> bool {
-        self.runs() && !self.halted && !self.row.is_on_trial()
+        self.is_up() && !self.row.is_on_trial()
+    }
+
+    /// Whether it may serve, as far as the cloud knows.
+    fn is_up(&self) -> bool {
+        self.runs() && !self.halted
     }
 
     /// Whether the cloud has all of it already, and only the state has to learn it.

@@ -214,17 +214,39 @@ fn batch(
     draft.step(NewStep { needs, does, targets, expect, settle, holds: Vec::new() })
 }
 
-/// Enters what the cloud has already, and the state does not: somebody else was faster than the config.
-pub(super) fn enter(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, works: Vec<Work<'_>>) {
-    let mut targets = Vec::new();
-    for work in works {
-        note_change(draft, rolling, &work, Action::Update);
-        let spec = rolling.spec_with(&work, &all_in_place());
-        targets.extend(spec.map(|spec| known(work.row, Effect::Become(spec))));
+/// Enters what the cloud has already, and the state does not: somebody else was faster than the config. `passed`: by what
+/// slots are handed on that have to pass something first.
+pub(super) fn enter(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'_>,
+    works: Vec<Work<'_>>,
+    passed: &BTreeMap<u32, Output>,
+) {
+    let (later, now): (Vec<Work<'_>>, Vec<Work<'_>>) =
+        works.into_iter().partition(|work| passed.contains_key(&work.slot));
+    for works in [now, later] {
+        let (mut needs, mut targets) = (BTreeSet::new(), Vec::new());
+        for work in works {
+            note_change(draft, rolling, &work, Action::Update);
+            let Some(spec) = rolling.spec_with(&work, &all_in_place()) else { continue };
+            let mut target = known(work.row, Effect::Become(spec));
+            if let Some((step, target_of)) = passed.get(&work.slot).copied() {
+                needs.insert(Need::Over(step));
+                target.id = Some(Arg::Output { step, target: target_of });
+            }
+            targets.push(target);
+        }
+        if targets.is_empty() {
+            continue;
+        }
+        let needs = needs.into_iter().collect();
+        draft.step(NewStep {
+            needs,
+            does: Do::Record,
+            targets,
+            expect: Vec::new(),
+            settle: at_once(),
+            holds: Vec::new(),
+        });
     }
-    if targets.is_empty() {
-        return;
-    }
-    let needs = Vec::new();
-    draft.step(NewStep { needs, does: Do::Record, targets, expect: Vec::new(), settle: at_once(), holds: Vec::new() });
 }

@@ -1,13 +1,16 @@
-//! In which order a fleet gets there: first what it lacks, then what no gate has seen, what is out of service, and batch by
-//! batch all else; what takes nobody out of service at any time.
+//! In which order a fleet gets there: first what it lacks, then what is on trial and stays, what is out of service, what is
+//! on trial and changes, and batch by batch all else; what takes nobody out of service at any time.
+
+use std::collections::BTreeMap;
 
 use super::gate::{self, Place};
 use super::group::{self, make_lacking, one_group, try_again};
 use super::groups::{at_worst, groups};
 use super::guide::{self, Cut, Guide};
 use super::launch::{self, Purpose, launch};
+use super::replace::{self, Output};
 use super::spec::Parts;
-use super::{Creation, Placed, Rolling, Trial, Work, modify, note_change, power, refused, replace};
+use super::{Creation, Placed, Rolling, Trial, Work, modify, note_change, power, refused};
 use crate::diff::Takes;
 use crate::model::desired::Strategy;
 use crate::model::update::AtOnce;
@@ -40,7 +43,7 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     group::take_leave(draft, &rolling);
     let disrupted = !disruptive.is_empty();
     let cut = groups(draft, &rolling, &guide, disruptive);
-    let nothing_more = cut.down.is_empty() && cut.batches.is_empty();
+    let nothing_more = cut.is_empty();
     let looked_at = (guide.tries() && (disrupted || guide.goes_on())).then(|| {
         let last = nothing_more && trials.is_empty() && gentle.iter().all(|work| rolling.is_made(work.row));
         let canary = guide.canary_first && trials.is_empty();
@@ -49,14 +52,13 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let lacking = if looked_at.is_some() { creations.len() } else { 0 };
     let mut gate = make(draft, &mut rolling, &guide, creations, (disrupted, looked_at, &gentle));
     tell(draft, &rolling, &guide, (lacking, &trials, &cut));
+    let mut passed = BTreeMap::new();
     if !trials.is_empty() {
         let mark = guide.mark((guide.canary_first, true), nothing_more, !cut.left.is_empty());
         let place = Place { mark, ends: true };
-        gate = try_again(draft, &rolling, &guide, &trials, gate, place);
-        for work in &mut gentle {
-            if trials.iter().any(|trial| trial.row.addr == work.row.addr) {
-                work.ready.extend(gate.iter().copied());
-            }
+        (gate, passed) = try_again(draft, &rolling, &guide, &trials, gate, place);
+        for work in gentle.iter_mut().filter(|work| passed.contains_key(&work.slot)) {
+            work.ready.extend(gate.iter().copied());
         }
     }
     let mut in_place: Vec<Placed<'_>> = Vec::new();
@@ -64,9 +66,12 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     if guide.ends {
         gate::end(draft, &rolling, &guide, gate);
     }
-    in_place.extend(gentle.into_iter().map(|work| change(draft, &mut rolling, work)));
+    in_place.extend(gentle.into_iter().map(|work| {
+        let after = passed.get(&work.slot).copied();
+        change(draft, &mut rolling, work, after)
+    }));
     modify::modify(draft, &rolling, in_place);
-    modify::enter(draft, &mut rolling, known_already);
+    modify::enter(draft, &mut rolling, known_already, &passed);
     launch::stop_launched(draft, &mut rolling);
 }
 
@@ -133,16 +138,20 @@ fn tell(
 ) {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let tried_above = trials.iter().filter(|trial| trial.older.is_some()).count();
-    let first = lacking + cut.down.len() + trials.len();
+    let (off, unseen) = cut.first();
+    let first = lacking + off + trials.len();
     let at_first = AtOnce { surge: number(tried_above), down: number(first - tried_above) };
     let at_worst = at_worst(rolling, guide, at_first, cut);
     // What is out of service before the plan begins is no reason to refuse it.
     guide::check_available(draft, rolling, guide, at_worst);
-    let told = AtOnce { surge: at_worst.surge.max(at_first.surge), down: at_worst.down.max(at_first.down) };
-    guide.tell(draft, rolling, (first, cut), told);
+    // None of what nobody has seen yet may serve.
+    let first = first + unseen;
+    let down = at_worst.down.max(number(first - tried_above));
+    guide.tell(draft, rolling, (first, cut), AtOnce { surge: at_worst.surge.max(at_first.surge), down });
 }
 
-/// One group after the other: what is out of service already, then the batches. Answers what the last one has to be over.
+/// One group after the other: what is out of service already, what nobody has seen, then all else. Answers what the last
+/// one has to be over.
 fn take_turns<'a>(
     draft: &mut Draft<'_>,
     rolling: &mut Rolling<'a>,
@@ -150,15 +159,15 @@ fn take_turns<'a>(
     (cut, mut gate): (Cut<'a>, Vec<Need>),
     in_place: &mut Vec<Placed<'a>>,
 ) -> Vec<Need> {
-    let Cut { down, batches, left } = cut;
+    let Cut { off, unseen, batches, left } = cut;
     let waits = !left.is_empty();
-    if !down.is_empty() {
-        let place = Place { mark: guide.mark((false, true), batches.is_empty(), waits), ends: true };
-        gate = narrowed(draft, &down, gate);
-        gate = one_group(draft, rolling, guide, down, (&gate, false, place), (in_place, &mut Vec::new()));
+    let count = unseen.len() + batches.len();
+    if !off.is_empty() {
+        let place = Place { mark: guide.mark((false, true), count == 0, waits), ends: true };
+        gate = narrowed(draft, &off, gate);
+        gate = one_group(draft, rolling, guide, off, (&gate, false, place), (in_place, &mut Vec::new()));
     }
-    let count = batches.len();
-    for (n, batch) in batches.into_iter().enumerate() {
+    for (n, batch) in unseen.into_iter().chain(batches).enumerate() {
         let rounds = batch.rounds.len();
         let mut passed = Vec::new();
         for (m, round) in batch.rounds.into_iter().enumerate() {
@@ -188,8 +197,8 @@ fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<N
     }))]
 }
 
-/// A slot that changes while it serves.
-fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>) -> Placed<'a> {
+/// A slot that changes while it serves. `after`: what hands it on, where it has to pass something first.
+fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>, after: Option<Output>) -> Placed<'a> {
     let mut needs = work.ready.clone();
     if work.diff.takes(Takes::Resize) {
         draft.dues.single("ResetInstancesType", 1);
@@ -197,5 +206,5 @@ fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>) 
     }
     note_change(draft, rolling, &work, Action::Update);
     let (hostname, power) = (work.diff.hostname.clone(), work.diff.power);
-    Placed { work, after: None, needs, parts: Parts::new(), hostname, power }
+    Placed { work, after, needs, parts: Parts::new(), hostname, power }
 }
