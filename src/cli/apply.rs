@@ -19,7 +19,7 @@ pub(super) fn run(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, kind: &K
 
 /// `fleetwright rollout resume`, `promote` and `rollback`: what is said, and the apply of that fleet.
 pub(super) fn rollout(shell: &mut Shell<'_>, site: &Site, args: &ApplyArgs, saying: Saying) -> Result<Exit, Problem> {
-    let scope = Scope::Target(BTreeSet::from([Addr::of(saying.block.clone())]));
+    let scope = Scope::Rollout(BTreeSet::from([Addr::of(saying.block.clone())]));
     let plan = super::plan::options(shell, &args.planning, &KindArgs::default())?;
     let plan = PlanOptions { asked: Asked { scope, ..Asked::default() }, ..plan };
     let again = shell.again(&format!("rollout {} {}", saying.say.word(), saying.block.name), site);

@@ -140,11 +140,9 @@ fn way_back(
         ));
     }
     let connected = connect(site, &config.desired.cloud, Arc::clone(&config.secrets), &stored.taught, true)?;
-    let scope = Scope::Target(fleets.iter().cloned().map(Addr::of).collect());
+    let scope = Scope::Rollout(fleets.iter().cloned().map(Addr::of).collect());
     let options = PlanOptions { asked: Asked { scope, ..Asked::default() }, ..PlanOptions::default() };
-    let mut planned = plan_with(site, &options, stored, config, connected)?;
-    // That it is about these fleets only is what was approved: nobody asked for a part.
-    planned.plan.notes.retain(|note| note.code != codes::PARTIAL_PLAN);
+    let planned = plan_with(site, &options, stored, config, connected)?;
     watcher.taken_back(&planned, fleets);
     if planned.plan.is_empty() {
         return Ok(Outcome::default());

@@ -129,6 +129,9 @@ pub enum Scope {
     Target(BTreeSet<Addr>),
     /// Everything but these things, and what needs them.
     Exclude(BTreeSet<Addr>),
+    /// The rollouts of these fleets, which somebody spoke to or which go back: as [`Self::Target`], but nobody asked for a
+    /// part.
+    Rollout(BTreeSet<Addr>),
 }
 
 impl Scope {
@@ -137,7 +140,7 @@ impl Scope {
     pub fn named(&self) -> Option<(&'static str, &BTreeSet<Addr>)> {
         match self {
             Self::All => None,
-            Self::Target(named) => Some(("--target", named)),
+            Self::Target(named) | Self::Rollout(named) => Some(("--target", named)),
             Self::Exclude(named) => Some(("--exclude", named)),
         }
     }

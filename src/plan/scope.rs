@@ -25,7 +25,7 @@ const NAMED: usize = 6;
 #[derive(Clone, Debug)]
 pub(super) struct Covered<'a> {
     scope: &'a Scope,
-    /// Of [`Scope::Target`] the blocks that are planned as a whole, of [`Scope::Exclude`] those that are left out.
+    /// Of [`Scope::Target`] and [`Scope::Rollout`] the blocks that are planned as a whole, of [`Scope::Exclude`] those that are left out.
     blocks: BTreeSet<Block>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Covered<'a> {
     pub(super) fn closed(scope: &'a Scope, desired: &Desired, recorded: &Recorded, graph: &Blocks) -> Self {
         let blocks = match scope {
             Scope::All => BTreeSet::new(),
-            Scope::Target(named) => with_needs(named, desired, recorded, graph),
+            Scope::Target(named) | Scope::Rollout(named) => with_needs(named, desired, recorded, graph),
             Scope::Exclude(named) => with_dependants(named, desired, graph),
         };
         Self { scope, blocks }
@@ -47,7 +47,7 @@ impl<'a> Covered<'a> {
 
     /// Just what the scope names.
     pub(super) fn named(scope: &'a Scope) -> Self {
-        let (Scope::Target(named) | Scope::Exclude(named)) = scope else { return Self::everything() };
+        let Some((_, named)) = scope.named() else { return Self::everything() };
         Self { scope, blocks: named.iter().filter_map(whole).cloned().collect() }
     }
 
@@ -55,7 +55,9 @@ impl<'a> Covered<'a> {
     pub(super) fn block(&self, block: &Block) -> bool {
         match self.scope {
             Scope::All => true,
-            Scope::Target(named) => self.blocks.contains(block) || named.iter().any(|addr| addr.block == *block),
+            Scope::Target(named) | Scope::Rollout(named) => {
+                self.blocks.contains(block) || named.iter().any(|addr| addr.block == *block)
+            }
             Scope::Exclude(_) => !self.blocks.contains(block),
         }
     }
@@ -64,7 +66,9 @@ impl<'a> Covered<'a> {
     pub(super) fn thing(&self, thing: &Addr) -> bool {
         match self.scope {
             Scope::All => true,
-            Scope::Target(named) => self.blocks.contains(&thing.block) || named.iter().any(|addr| addr.names(thing)),
+            Scope::Target(named) | Scope::Rollout(named) => {
+                self.blocks.contains(&thing.block) || named.iter().any(|addr| addr.names(thing))
+            }
             Scope::Exclude(named) => !self.blocks.contains(&thing.block) && !named.iter().any(|addr| addr.names(thing)),
         }
     }
@@ -212,7 +216,11 @@ pub(super) fn stays(draft: &mut Draft<'_>, copy: &Object, user: &Object) {
 pub(super) fn tell(draft: &mut Draft<'_>) {
     let scope = &draft.input.options.asked.scope;
     let Some((option, named)) = scope.named() else { return };
-    let is_target = matches!(scope, Scope::Target(_));
+    let is_target = match scope {
+        Scope::All | Scope::Rollout(_) => return,
+        Scope::Target(_) => true,
+        Scope::Exclude(_) => false,
+    };
     let PlanInput { desired, recorded, .. } = draft.input;
     for addr in named {
         let version_is_new = || match draft.current.get(&image_of(desired, &addr.block)) {

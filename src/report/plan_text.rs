@@ -111,7 +111,10 @@ fn header(page: &mut Page, plan: &Plan) {
     if plan.from_memory {
         page.plain("Made without looking (--refresh=false): what is ours is taken to be as the state remembers it.");
     }
-    if let Some((option, named)) = plan.scope.named() {
+    if let Scope::Rollout(named) = &plan.scope {
+        let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+        page.plain(&format!("Made for the rollout of {} alone.", named.join(" and ")));
+    } else if let Some((option, named)) = plan.scope.named() {
         let named: Vec<String> = named.iter().map(|addr| format!("{option} {addr}")).collect();
         page.wrap(0, HANG, &Line::new().text(format!("Made for a part only ({}).", named.join(" "))));
     }
