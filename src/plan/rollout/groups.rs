@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guide::{self, Guide, rounds_of};
 use super::{Rolling, Work, power};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::diff::Takes;
-use crate::model::desired::Strategy;
+use crate::model::addr::Kind;
+use crate::model::desired::{Desired, Strategy};
 use crate::model::ids::Zone;
 use crate::model::update::{AtOnce, Order};
 use crate::plan::draft::Draft;
@@ -114,6 +116,41 @@ pub(super) fn at_worst(rolling: &Rolling<'_>, guide: &Guide, first: AtOnce, cut:
         before = AtOnce { surge: before.surge + surge, down: before.down + down };
     }
     worst
+}
+
+/// Refuses a rollout that leaves fewer in service than the config asks for.
+pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guide: &Guide, at_worst: AtOnce) {
+    let fleet = rolling.fleet;
+    let Some(least) = fleet.update.min_available.map(|least| least.up(fleet.count)) else { return };
+    let left = fleet.count.saturating_sub(at_worst.down);
+    if left >= least {
+        return;
+    }
+    let failures = guide.most_failures(rolling);
+    let spare = fleet.count.saturating_sub(least);
+    let help = match (spare, least > fleet.count) {
+        (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
+        (0, false) if fleet.update.strategy == Strategy::Reset => {
+            "set `strategy: replace` with `max_unavailable: 0` and `max_surge: 1`: a reset takes each instance out of service"
+                .to_owned()
+        }
+        (0, false) => {
+            "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there"
+                .to_owned()
+        }
+        (spare, false) if spare > failures => format!("set `max_unavailable: {}`, or less", spare - failures),
+        (_, false) => "set `max_failures: 0`".to_owned(),
+    };
+    let failed = if failures > 0 { ", with those that may fail" } else { "" };
+    draft.faults.push(
+        Diagnostic::error(
+            codes::MIN_AVAILABLE,
+            format!("fleet.{} would have {left} instances in service, and is to have {least}", rolling.name),
+        )
+        .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("min_available"))
+        .why(format!("{} of its {} may be out of service at once{failed}", at_worst.down, fleet.count))
+        .help(help),
+    );
 }
 
 /// How many of a round get their new instance before the one that serves goes.

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Located, Rolling, Trial, Work, rounds};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::diff::Takes;
 use crate::model::addr::{Addr, Kind};
 use crate::model::desired::{Desired, Strategy};
 use crate::model::ids::Zone;
 use crate::model::recorded::Object;
 use crate::model::rollout::{Hold, Phase, Rollout};
-use crate::model::spec::{Login, ObjectSpec, Power};
+use crate::model::spec::{ObjectSpec, Power};
 use crate::model::update::{AtOnce, OnFailure, Order, Pause, Update};
 use crate::plan::draft::Draft;
 use crate::plan::fleets::course::{self, Course};
@@ -466,79 +465,4 @@ fn runs_of<'a>(rolling: &Rolling<'a>, works: Vec<Work<'a>>) -> (Vec<rounds::Run<
     }
     runs.push(switched);
     (runs, others)
-}
-
-/// Which strategy `auto` is for these slots, and why: what keeps more of them where that matters, else what is faster.
-pub(super) fn choose(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work<'_>]) -> (Strategy, String) {
-    let fleet = rolling.fleet;
-    let rebuilt: Vec<&Work<'_>> =
-        works.iter().filter(|work| work.diff.takes(Takes::Rebuild) || work.diff.reset_failed).collect();
-    let slots = rebuilt.len();
-    let AtOnce { surge, down } = fleet.update.at_once(fleet.count);
-    let replace = |why: &str| (Strategy::Replace, why.to_owned());
-    if fleet.update.max_unavailable.is_none() {
-        return replace("an instance is out of service while it is reset, and none may be");
-    }
-    if fleet.login == Login::Unset {
-        return replace("a reset would leave nobody a way to log in");
-    }
-    if rebuilt.iter().any(|work| super::refused::bars_reset(draft, rolling, work)) {
-        return replace("the cloud does not reset these instances to that");
-    }
-    let keeps = |what: &str| (Strategy::Reset, format!("{what}, which new instances would not have"));
-    if rebuilt.iter().any(|work| !work.seen.data_disks.is_empty()) {
-        return keeps("the data disks stay");
-    }
-    if rebuilt.iter().any(|work| work.seen.charge_type == super::power::PREPAID) {
-        return keeps("what was paid for in advance stays");
-    }
-    let pace = draft.input.pace;
-    let rounds = |at_once: u32| slots.div_ceil(usize::try_from(at_once.max(1)).unwrap_or(usize::MAX));
-    let round_ms = if surge > 0 { pace.launch_ms } else { pace.launch_ms + pace.terminate_ms };
-    let (reset_rounds, replace_rounds) = (rounds(down), rounds(surge.saturating_add(down)));
-    let ms = |rounds: usize, each: i64| i64::try_from(rounds).unwrap_or(i64::MAX).saturating_mul(each);
-    let (reset_ms, replace_ms) = (ms(reset_rounds, pace.reset_ms), ms(replace_rounds, round_ms));
-    let told = |calls: usize, ms: i64| format!("{calls} calls and about {} s", ms / 1000);
-    let (reset, replaced) = (told(slots, reset_ms), told(2 * replace_rounds, replace_ms));
-    if reset_ms < replace_ms {
-        (Strategy::Reset, format!("{reset}, where new instances take {replaced}; what is on the system disks is lost"))
-    } else {
-        let lost = "ids and addresses change, and what is on the disks is lost";
-        (Strategy::Replace, format!("{replaced}, where resets take {reset}; {lost}"))
-    }
-}
-
-/// Refuses a rollout that leaves fewer in service than the config asks for.
-pub(super) fn check_available(draft: &mut Draft<'_>, rolling: &Rolling<'_>, guide: &Guide, at_worst: AtOnce) {
-    let fleet = rolling.fleet;
-    let Some(least) = fleet.update.min_available.map(|least| least.up(fleet.count)) else { return };
-    let left = fleet.count.saturating_sub(at_worst.down);
-    if left >= least {
-        return;
-    }
-    let failures = guide.most_failures(rolling);
-    let spare = fleet.count.saturating_sub(least);
-    let help = match (spare, least > fleet.count) {
-        (_, true) => format!("set `count: {least}` or more, or ask for fewer with `min_available`"),
-        (0, false) if fleet.update.strategy == Strategy::Reset => {
-            "set `strategy: replace` with `max_unavailable: 0` and `max_surge: 1`: a reset takes each instance out of service"
-                .to_owned()
-        }
-        (0, false) => {
-            "set `max_unavailable: 0` and `max_surge: 1`: then no instance goes before its replacement is there"
-                .to_owned()
-        }
-        (spare, false) if spare > failures => format!("set `max_unavailable: {}`, or less", spare - failures),
-        (_, false) => "set `max_failures: 0`".to_owned(),
-    };
-    let failed = if failures > 0 { ", with those that may fail" } else { "" };
-    draft.faults.push(
-        Diagnostic::error(
-            codes::MIN_AVAILABLE,
-            format!("fleet.{} would have {left} instances in service, and is to have {least}", rolling.name),
-        )
-        .at(Desired::path(Kind::Fleet, rolling.name).key("update").key("min_available"))
-        .why(format!("{} of its {} may be out of service at once{failed}", at_worst.down, fleet.count))
-        .help(help),
-    );
 }

@@ -1,6 +1,7 @@
 //! How a fleet gets from what it is to what it should be: launches, replacements, resets and changes in place, in
 //! batches as large as the cloud and `max_unavailable` allow.
 
+mod auto;
 mod gate;
 mod group;
 mod groups;

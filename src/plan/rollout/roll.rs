@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use super::gate::{self, Place};
 use super::group::{self, make_lacking, one_group, try_again};
-use super::groups::{at_worst, groups};
-use super::guide::{self, Cut, Guide};
+use super::groups::{at_worst, check_available, groups};
+use super::guide::{Cut, Guide};
 use super::launch::{self, Purpose, launch};
 use super::replace::{self, Output};
 use super::spec::Parts;
-use super::{Creation, Placed, Rolling, Trial, Work, modify, note_change, power, refused};
+use super::{Creation, Placed, Rolling, Trial, Work, auto, modify, note_change, power, refused};
 use crate::diff::Takes;
 use crate::model::desired::Strategy;
 use crate::model::update::AtOnce;
@@ -80,7 +80,7 @@ fn sorted<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>) -> Sorted<'a> {
     let mut work = std::mem::take(&mut rolling.work);
     work.sort_by_key(|work| (rolling.zone_index(&work.zone), work.ordinal));
     if rolling.fleet.update.strategy == Strategy::Auto {
-        rolling.chosen = Some(guide::choose(draft, rolling, &work));
+        rolling.chosen = Some(auto::choose(draft, rolling, &work));
     }
     refused::guarded(draft, rolling, &work);
     refused::login_for_reset(draft, rolling, &work);
@@ -143,7 +143,7 @@ fn tell(
     let at_first = AtOnce { surge: number(tried_above), down: number(first - tried_above) };
     let at_worst = at_worst(rolling, guide, at_first, cut);
     // What is out of service before the plan begins is no reason to refuse it.
-    guide::check_available(draft, rolling, guide, at_worst);
+    check_available(draft, rolling, guide, at_worst);
     // None of what nobody has seen yet may serve.
     let first = first + unseen;
     let down = at_worst.down.max(number(first - tried_above));
