@@ -142,7 +142,10 @@ fn amount(cx: &mut Context<'_>, value: &Value<'_>) -> Option<Amount> {
         return match percent.filter(|percent| *percent <= 100) {
             Some(percent) => Some(Amount::Percent(percent)),
             None => {
-                let fault = value.fault(codes::INVALID_VALUE, cannot_be(value, &scalar.text));
+                let mut fault = value.fault(codes::INVALID_VALUE, cannot_be(value, &scalar.text));
+                if percent.is_some() {
+                    fault = fault.why("a percentage is of the fleet's `count`, and 100% is all of it");
+                }
                 cx.tell(fault.help("write a number of instances, or a percentage such as `25%`"));
                 None
             }
