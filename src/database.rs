@@ -18,7 +18,7 @@ pub(crate) fn put_whole<E>(
     let placed = make(&beside).and_then(|()| match fs::hard_link(&beside, path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        // Not every file system knows links.
+        // Not every file system knows links. Of two that come this far, the later one wins.
         Err(_) if !fs::exists(path).unwrap_or(true) => fs::rename(&beside, path).map(|()| true).map_err(&fault),
         Err(error) => Err(fault(error)),
     });

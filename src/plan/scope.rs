@@ -25,7 +25,8 @@ const NAMED: usize = 6;
 #[derive(Clone, Debug)]
 pub(super) struct Covered<'a> {
     scope: &'a Scope,
-    /// Of [`Scope::Target`] and [`Scope::Rollout`] the blocks that are planned as a whole, of [`Scope::Exclude`] those that are left out.
+    /// Of [`Scope::Target`] and [`Scope::Rollout`] the blocks that are planned as a whole, of [`Scope::Exclude`] those that
+    /// are left out.
     blocks: BTreeSet<Block>,
 }
 

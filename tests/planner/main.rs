@@ -8,4 +8,5 @@ mod prices;
 mod rolled;
 mod rollouts;
 mod small;
+mod trials;
 mod world;

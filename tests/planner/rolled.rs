@@ -2,23 +2,19 @@
 //! says of it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use fleetwright::diagnostic::codes;
 use fleetwright::model::addr::Addr;
-use fleetwright::model::observed::{Instance, InstanceState, LatestOperation, OperationState, Seen};
-use fleetwright::model::recorded::Object;
-use fleetwright::model::rollout::{Phase, Rollout};
-use fleetwright::model::spec::ObjectSpec;
+use fleetwright::model::observed::Seen;
+use fleetwright::model::rollout::Phase;
 use fleetwright::model::update::{Pause, Strategy};
 use fleetwright::plan::{Action, Do, Plan, Scope, Step, Upgrade};
 
-use crate::check::put_on_trial;
 use crate::rollouts::{Shop, first, is_of_web, running, runs, tells_of_all_slots, web};
 use crate::world::{World, desired};
 
 /// A fleet after its first apply, and the same with another version of its image.
-fn about_to_roll(count: u32, update: &str) -> (World, Shop) {
+pub(crate) fn about_to_roll(count: u32, update: &str) -> (World, Shop) {
     let shop = Shop::new(count, update);
     let world = first(&shop).expect("a world");
     (world, Shop { script: 2, ..shop })
@@ -224,10 +220,10 @@ fn where_a_reset_does_not_do_the_plan_says_so() {
     assert_eq!((rollout.strategy, rollout.why.as_str()), (Strategy::Reset, ""));
 }
 
-const HOOKS: &str = "strategy: replace, max_surge: 3, min_ready: 10s, hooks: { before_stop: { command: [./out.sh] }, after_ready: { command: [./in.sh] } }";
+pub(crate) const HOOKS: &str = "strategy: replace, max_surge: 3, min_ready: 10s, hooks: { before_stop: { command: [./out.sh] }, after_ready: { command: [./in.sh] } }";
 
 /// What a plan does to the fleet, in words, hooks and gates too.
-fn deeds(plan: &Plan) -> Vec<&'static str> {
+pub(crate) fn deeds(plan: &Plan) -> Vec<&'static str> {
     let word = |step: &Step| match &step.does {
         Do::Call(call) => Some(call.body.action()),
         Do::Gate(_) => Some("a gate"),
@@ -278,7 +274,7 @@ fn two_of_three(update: &str) -> (World, Shop) {
     (world, next)
 }
 
-const ONE_BY_ONE: &str = "strategy: replace, max_unavailable: 1, min_ready: 10s";
+pub(crate) const ONE_BY_ONE: &str = "strategy: replace, max_unavailable: 1, min_ready: 10s";
 
 #[test]
 fn what_is_tried_again_ends_also_where_only_something_is_lacking() {
@@ -407,159 +403,4 @@ fn what_may_fail_is_out_of_service_too() {
     assert!(message.contains("would have 7 instances in service, and is to have 8"), "{message}");
     assert_eq!(help, "set `max_unavailable: 1`, or less");
     assert_eq!(refused(", min_available: 9").1, "set `max_failures: 0`");
-}
-
-/// The fleet, with so many of its slots as a rollout leaves them that was cut short: they run, and no gate has seen them.
-fn unseen(slots: u32, update: &str) -> (World, Shop) {
-    let (mut world, next) = about_to_roll(5, update);
-    let first = |row: &&mut Object| row.addr.block == web() && row.addr.slot.is_some_and(|slot| slot < slots);
-    world.recorded.objects.iter_mut().filter(first).for_each(put_on_trial);
-    (world, next)
-}
-
-/// The fleet's instances, as the cloud shows them.
-fn seen(world: &mut World) -> impl Iterator<Item = &mut Instance> {
-    let all = world.observed.by_region.values_mut().flat_map(|region| region.instances.values_mut());
-    let there = all.filter_map(|seen| match seen {
-        Seen::Present(one) => Some(one.as_mut()),
-        Seen::Absent { .. } => None,
-    });
-    there.filter(|one| one.name.starts_with("shop-default-web-"))
-}
-
-/// In turn, the slots that are taken away by one call each.
-fn taken_away(plan: &Plan) -> Vec<Vec<u32>> {
-    let takes = |step: &&Step| {
-        let Do::Call(call) = &step.does else { return false };
-        is_of_web(step) && matches!(call.body.action(), "TerminateInstances" | "ResetInstance")
-    };
-    let slots = |step: &Step| step.targets.iter().filter_map(|target| target.addr.slot).collect();
-    plan.steps.iter().filter(takes).map(slots).collect()
-}
-
-#[test]
-fn what_runs_and_was_not_seen_comes_first_and_not_all_at_once() {
-    for update in [ONE_BY_ONE, "strategy: reset, max_unavailable: 1, min_ready: 10s, order: slots"] {
-        let (mut world, next) = unseen(3, update);
-        let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-        let taken = taken_away(&plan);
-        assert!(taken.iter().all(|slots| slots.len() == 1), "{taken:?}");
-        let (unseen, serving) = taken.split_at(3);
-        assert_eq!(unseen.iter().flatten().collect::<BTreeSet<_>>(), BTreeSet::from([&0, &1, &2]), "{taken:?}");
-        assert_eq!(serving.len(), 2);
-        let rollout = plan.rollouts.first().expect("a rollout");
-        assert_eq!((rollout.first, rollout.batches.as_slice(), rollout.least_available), (3, &[1, 1][..], 2));
-        // The gate of the first one is not passed.
-        world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
-        world.see_everything();
-        assert_eq!(running(&world, "shop-default-web-"), 5);
-    }
-    // Those that are off are missed by nobody.
-    let (mut world, next) = unseen(3, ONE_BY_ONE);
-    for one in seen(&mut world).take(2) {
-        one.state = InstanceState::Stopped;
-    }
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    assert_eq!(taken_away(&plan).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
-}
-
-#[test]
-fn what_was_not_seen_goes_after_its_successor_is_there_where_none_may_be_missing() {
-    let (mut world, next) = unseen(5, "strategy: replace, max_unavailable: 0, max_surge: 1, min_ready: 10s");
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    assert_eq!(deeds(&plan)[..3], ["RunInstances", "a gate", "TerminateInstances"]);
-    let mut least = u32::MAX as usize;
-    world.apply_until(&plan, 0, usize::MAX, &mut |world, _| {
-        least = least.min(running(world, "shop-default-web-"));
-        true
-    });
-    assert_eq!(least, 5);
-}
-
-/// Nobody was told that it is in service, so nobody is told that it leaves.
-#[test]
-fn what_was_not_seen_takes_no_leave() {
-    let (mut world, next) = unseen(1, HOOKS);
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    let leaving =
-        plan.steps.iter().filter(|step| matches!(&step.does, Do::Hook(hook) if hook.moment.word() == "before_stop"));
-    let leaving: BTreeSet<u32> = leaving.flat_map(|step| &step.targets).filter_map(|target| target.addr.slot).collect();
-    assert_eq!(leaving, BTreeSet::from([1, 2, 3, 4]));
-}
-
-/// What changes in place behind a gate is not taken for good where the gate is not passed.
-#[test]
-fn a_slot_that_fails_stays_on_trial_whatever_else_changes() {
-    let update = "strategy: reset, max_unavailable: 5, min_ready: 10s";
-    let shop = Shop { tagged: true, ..Shop::new(5, update) };
-    let mut world = first(&shop).expect("a world");
-    let next = Shop { script: 2, ..shop };
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    let deeds = deeds(&plan);
-    assert_eq!(deeds.last(), Some(&"TagResources"), "{deeds:?}");
-    world.apply_until(&plan, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
-    assert_eq!(runs(&world.recorded), (vec!["image.web@v2".to_owned(); 5], 5));
-    // They are looked at once more, and fail again.
-    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
-    world.see_everything();
-    let again = world.plan(&desired(&next.yaml())).expect("a plan");
-    assert_eq!(self::deeds(&again), ["a gate", "TagResources"]);
-    world.apply_until(&again, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
-    assert_eq!(runs(&world.recorded).1, 5);
-    // Somebody else was faster with the tags: only the state has to learn them.
-    for one in seen(&mut world) {
-        Arc::make_mut(&mut one.tags).insert("round".to_owned(), "2".to_owned());
-    }
-    for row in world.recorded.objects.iter_mut().filter(|row| row.addr.block == web()) {
-        let ObjectSpec::Slot(spec) = Arc::make_mut(&mut row.spec) else { continue };
-        spec.tags.insert("round".to_owned(), "1".to_owned());
-    }
-    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
-    let learnt = world.plan(&desired(&next.yaml())).expect("a plan");
-    assert_eq!(self::deeds(&learnt), ["a gate"]);
-    let records = learnt.steps.iter().filter(|step| matches!(step.does, Do::Record)).count();
-    assert_eq!(records, 1);
-    world.apply_until(&learnt, 0, usize::MAX, &mut |_, step| !matches!(step.does, Do::Gate(_)));
-    assert_eq!(runs(&world.recorded).1, 5);
-    world.recorded.rollouts.get_mut(&web()).expect("a rollout").phase = Phase::Running;
-    world.apply(&learnt);
-    assert_eq!(runs(&world.recorded).1, 0);
-}
-
-/// The cloud does nothing to an instance whose reset failed before it is reset, and that is what the rollout holds.
-#[test]
-fn what_a_failed_reset_left_is_left_alone_while_its_rollout_is_stopped() {
-    let update = "strategy: reset, max_unavailable: 1, min_ready: 10s";
-    let (mut world, next) = about_to_roll(1, update);
-    let before = world.plan(&desired(&next.yaml())).expect("a plan").rollouts.first().expect("a rollout").row.clone();
-    world.recorded.rollouts.insert(web(), Rollout { phase: Phase::Stopped, before: None, ..before });
-    for one in seen(&mut world) {
-        one.name = "mine".to_owned();
-        one.state = InstanceState::Stopped;
-        let (name, state) = ("ResetInstance".into(), OperationState::Failed);
-        one.latest = Some(LatestOperation { name, state, request_id: None, error: None });
-    }
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    assert!(deeds(&plan).is_empty(), "{:?}", deeds(&plan));
-    let held = plan.notes.iter().find(|note| note.code == codes::ROLLOUT_HELD).expect("a warning");
-    assert_eq!(held.help.as_deref(), Some("change what it rolls out, or try again with --retry"));
-}
-
-/// Somebody switched the old instance of a slot off, and no gate has seen the new one: that one runs, and may serve.
-#[test]
-fn of_two_of_a_slot_the_one_that_runs_is_replaced_and_not_let_go_before() {
-    let update = "strategy: replace, max_unavailable: 0, max_surge: 1, min_ready: 10s";
-    let (mut world, next) = about_to_roll(1, update);
-    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
-    let gate = plan.steps.iter().find(|step| matches!(step.does, Do::Gate(_))).expect("a gate").id;
-    world.apply_until(&plan, 0, gate.0 as usize, &mut |_, _| true);
-    world.see_everything();
-    seen(&mut world).next().expect("the old one").state = InstanceState::Stopped;
-    let third = Shop { script: 3, ..next };
-    let plan = world.plan(&desired(&third.yaml())).expect("a plan");
-    world.apply_until(&plan, 0, usize::MAX, &mut |world, step| {
-        assert!(running(world, "shop-default-web-") > 0, "{step:?}");
-        true
-    });
-    assert_eq!(runs(&world.recorded), (vec!["image.web@v3".to_owned()], 0));
 }

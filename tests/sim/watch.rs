@@ -7,8 +7,10 @@ use fleetwright::cloud::call::{Answer, Body, Call, Fault};
 use fleetwright::cloud::embedded::Embedded;
 use fleetwright::cloud::embedded::inspect::{Holding, InstanceHeld};
 use fleetwright::model::Millis;
+use fleetwright::model::ids::InstanceId;
 use fleetwright::model::naming::{BUILDER, TAG_KEY};
 use fleetwright::model::update::Check;
+use fleetwright::store::{SqliteStore, Store as _};
 
 use crate::crash::wire::LooksOn;
 use crate::kit::GZ;
@@ -126,6 +128,21 @@ pub(crate) fn serving(rig: &Rig) -> usize {
 /// How many instances of the fleet serve, and answer.
 pub(crate) fn well(rig: &Rig, check: &Check) -> usize {
     answering(&rig.cloud(), rig.now_ms(), rig.holdings().of(OWNER, GZ), FLEET, check)
+}
+
+/// How many instances of the fleet the state takes for good that run, and do not answer.
+pub(crate) fn taken_for_well(rig: &Rig, check: &Check) -> usize {
+    let file = rig.dir().join("state").join("default.db");
+    let Ok(Some(mut store)) = SqliteStore::open_read_only(&file) else { return 0 };
+    let (cloud, holdings) = (rig.cloud(), rig.holdings());
+    let held = holdings.of(OWNER, GZ);
+    let rows = store.load().expect("a state").recorded.objects.into_iter().filter(|row| !row.is_on_trial());
+    let ids = rows.filter_map(|row| row.cloud_id.instance().cloned());
+    let sick = |id: &InstanceId| {
+        held.and_then(|held| held.instances.get(id.as_str())).is_some_and(|one| serves(FLEET, one))
+            && cloud.probe(rig.now_ms(), GZ, id.as_str(), check).is_err()
+    };
+    ids.filter(sick).count()
 }
 
 /// How many instances of the fleet there are, or will be.

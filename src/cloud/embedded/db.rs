@@ -99,7 +99,9 @@ pub(crate) fn open(path: Option<&Path>, seed: u64) -> Result<Connection, OpenErr
             if !is_there(path)? {
                 // To turn a fresh file to its log takes all of it, and SQLite does not wait for others who look at it.
                 let make = |beside: &Path| {
-                    Connection::open(beside).map_err(fault).and_then(|db| prepare(db, &shown, seed, fault)).map(drop)
+                    let db = prepare(Connection::open(beside).map_err(fault)?, &shown, seed, fault)?;
+                    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+                    db.close().map_err(|(_, source)| fault(source))
                 };
                 database::put_whole(path, make, |error| of_io(path, error))?;
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ancestors;
 use crate::cloud::call::{Arg, Body, InstanceAttr, StepId};
+use crate::diff;
 use crate::model::addr::{Addr, Block, Kind};
 use crate::model::ids::InstanceId;
 use crate::model::observed::{Instance, InstanceState, Seen};
@@ -31,9 +32,9 @@ impl Known<'_> {
         self.ids.get(&(&target.addr, target.generation)).copied()
     }
 
-    /// Whether it was seen switched off.
+    /// Whether it was seen not to run.
     fn is_off(&self, target: &Target) -> bool {
-        let off = |seen: &&Instance| matches!(seen.state, InstanceState::Stopped | InstanceState::Stopping);
+        let off = |seen: &&Instance| diff::power_of(&seen.state) != Some(Power::Running);
         self.id(target).and_then(|id| self.seen.get(id)).is_some_and(off)
     }
 
@@ -270,9 +271,9 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
                 continue;
             }
             if let Some(left) = serve.get_mut(&target.addr).filter(|_| goes) {
-                // Nobody misses it while another one of its slot serves.
+                // Nobody misses it while another one of its slot serves, nor one that did not beside another.
                 *left -= usize::from(!known.is_out(target)).min(*left);
-                if *left > 0 {
+                if *left > 0 || known.is_out(target) {
                     continue;
                 }
             }
@@ -281,9 +282,8 @@ fn outages<'p>(plan: &'p Plan, known: &Known<'_>) -> BTreeMap<&'p Block, Vec<Out
                 let outage = away.entry(key).or_insert(Outage { from: step.id, to: step.id, served: false });
                 outage.from = outage.from.min(step.id);
                 outage.to = outage.to.max(step.id);
-                // What no gate has seen may serve all the same, but not beside another one of its slot.
-                let beside = known.several.contains_key(&target.addr);
-                outage.served |= goes && !if beside { known.is_out(target) } else { known.is_off(target) };
+                // What no gate has seen may serve all the same.
+                outage.served |= goes && !known.is_off(target);
             }
             if returns {
                 back.insert(key);

@@ -176,7 +176,7 @@ fn standing<'a>(draft: &Draft<'a>, rolling: &Rolling<'_>, rows: &[&'a Object]) -
     let fits = |row: &Object| rolling.is_made(row) || reached(row);
     let find = |wanted: &dyn Fn(&Object) -> bool| rows.iter().position(|row| there(row) && wanted(row));
     let on = |seen: &Instance| diff::power_of(&seen.state) == Some(Power::Running);
-    let runs = |row: &Object| matches!(now(draft, row), Now::Live(seen) if on(seen));
+    let runs = |row: &Object| matches!(now(draft, row), Now::Live(seen) | Now::UnderWay(Some(seen)) if on(seen));
     let proven = find(&|row| fits(row) && !row.is_on_trial());
     let tried = find(&|row| fits(row) && rolling.reached.is_none()).filter(|_| proven.is_none());
     let others = || {
@@ -373,6 +373,7 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
     let asked = draft.input.options.asked.replaces(&row.full_addr());
     if held && diff::reset_failed(seen) && !asked {
         // The cloud does nothing to it before it is reset, and that is what the rollout holds.
+        rolling.awaited.extend(ready);
         return;
     }
     let mut other = held.then(|| SlotSpec { hostname: recorded.hostname.clone(), ..course::as_made(recorded, spec) });
@@ -434,10 +435,11 @@ fn slot<'a>(draft: &mut Draft<'a>, rolling: &mut Rolling<'a>, row: &'a Object, t
         let (zone, found) = (zone.clone(), diff::power_of(&seen.state));
         let next = rolling.next(row);
         let on_trial = recorded.on_trial && rolling.course.hold == Hold::Rest;
-        let work =
+        let mut work =
             Work { slot, zone, ordinal, to, row, seen, wanted, diff, found, halted, asked, on_trial, next, ready };
-        // What is rebuilt is looked at when that is done.
+        // What is rebuilt is looked at when that is done; what changes in place changes before it is looked at.
         if recorded.on_trial && !on_trial && !rolling.disrupts(&work) {
+            work.on_trial = true;
             let older = rolling.older.remove(&slot);
             rolling.trials.push(Trial { row, older, ready: work.ready.clone() });
         }

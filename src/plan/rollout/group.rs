@@ -1,6 +1,7 @@
 //! One group of slots: what goes, what comes in its place or is changed, the gate behind it, and what that frees.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::gate::{self, Place, Watched, gate, hook, hooked};
 use super::groups::launched_first;
@@ -16,7 +17,7 @@ use crate::model::desired::Strategy;
 use crate::model::ids::Zone;
 use crate::model::observed::InstanceState;
 use crate::model::recorded::Object;
-use crate::model::spec::Power;
+use crate::model::spec::{ObjectSpec, Power};
 use crate::model::update::Moment;
 use crate::plan::draft::{Draft, detail};
 use crate::plan::fleets::charge_type;
@@ -283,30 +284,33 @@ pub(super) fn take_leave(draft: &mut Draft<'_>, rolling: &Rolling<'_>) {
     }
 }
 
-/// Looks at what is on trial from before; where another instance serves in its place, that one goes then. Answers what has
-/// to be over before what follows, and by what each slot is handed on that passes.
+/// Looks at what is on trial from before, and says what slots are then that changed in place; where another instance serves
+/// in its place, that one goes then.
 pub(super) fn try_again(
     draft: &mut Draft<'_>,
     rolling: &Rolling<'_>,
     guide: &Guide,
-    trials: &[Trial<'_>],
+    (trials, become_so): (&[Trial<'_>], &BTreeMap<u32, Arc<ObjectSpec>>),
     before: Vec<Need>,
     place: Place,
-) -> (Vec<Need>, BTreeMap<u32, Output>) {
+) -> Vec<Need> {
     let mut needs = before;
     needs.extend(trials.iter().flat_map(|trial| trial.ready.iter().copied()));
     for trial in trials {
         let shown = detail(vec![Reason::OnTrial], Vec::new());
         draft.change(trial.row.full_addr(), Action::Await, Some(trial.row.cloud_id.clone()), &trial.row.name, &shown);
     }
-    let watched = trials.iter().map(gate::watched).collect();
-    let Passed { gate, last, over } = seen(draft, rolling, guide, (watched, Vec::new()), (needs, place));
-    let passed = trials.iter().zip(0..).filter_map(|(trial, n)| Some((trial.row.addr.slot?, (last, n)))).collect();
+    let watched = trials.iter().map(|trial| {
+        let changed = trial.row.addr.slot.and_then(|slot| become_so.get(&slot)).cloned();
+        let seen = gate::watched(trial);
+        Watched { spec: changed.or(seen.spec), ..seen }
+    });
+    let Passed { gate, last: _, over } = seen(draft, rolling, guide, (watched.collect(), Vec::new()), (needs, place));
     let older: Vec<(usize, &Object)> =
         trials.iter().enumerate().filter_map(|(n, trial)| Some((n, trial.older?))).collect();
     for (_, row) in &older {
         let detail = detail(vec![Reason::Succeeded], Vec::new());
         draft.change(row.full_addr(), Action::Delete, Some(row.cloud_id.clone()), &row.name, &detail);
     }
-    (let_go(draft, rolling, (gate, trials.len()), &older, over), passed)
+    let_go(draft, rolling, (gate, trials.len()), &older, over)
 }

@@ -192,6 +192,8 @@ pub(super) struct Rolling<'a> {
     pub(super) generations: BTreeMap<u32, u32>,
     /// Slots that no gate has seen since they were launched or changed.
     pub(super) trials: Vec<Trial<'a>>,
+    /// Whether none of its instances may be out of service.
+    none_missing: bool,
     /// What `strategy: auto` is here, and why.
     chosen: Option<(Strategy, String)>,
     /// Whether what is launched or changed in place of something is on trial until a gate has seen it; and its specs then.
@@ -250,6 +252,7 @@ impl<'a> Rolling<'a> {
             older: BTreeMap::new(),
             generations: BTreeMap::new(),
             trials: Vec::new(),
+            none_missing: fleet.power != Some(Power::Stopped) && fleet.update.at_once(fleet.count).down == 0,
             chosen: None,
             on_trial: false,
             trial_specs: BTreeMap::new(),
@@ -352,7 +355,12 @@ impl<'a> Rolling<'a> {
         }
         let rebuilds = diff.takes(Takes::Rebuild) || diff.reset_failed;
         let strategy = self.chosen.as_ref().map_or(self.fleet.update.strategy, |(strategy, _)| *strategy);
-        rebuilds.then_some(strategy)
+        if rebuilds {
+            return Some(strategy);
+        }
+        // Where none may be missing, a new instance takes the place of one that would be off for a moment.
+        let is_missed = || work.is_up() && (diff.takes(Takes::Resize) || power::reboots(work));
+        (self.none_missing && is_missed()).then_some(Strategy::Replace)
     }
 
     /// Whether a slot is out of service for a while.

@@ -108,8 +108,8 @@ struct Way {
     parts: Parts,
 }
 
-/// Changes what can be changed in place. Whoever captures a slot waits until it is as it should be.
-pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, mut in_place: Vec<Placed<'_>>) {
+/// Changes what can be changed in place. Whoever captures a slot waits until it is as it should be. Answers the steps.
+pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, mut in_place: Vec<Placed<'_>>) -> BTreeSet<StepId> {
     // What waits comes together in as few calls as it takes: those of the others may serve other fleets, too.
     in_place.sort_by_key(|placed| !placed.waits());
     let mut batches: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
@@ -146,6 +146,7 @@ pub(super) fn modify(draft: &mut Draft<'_>, rolling: &Rolling<'_>, mut in_place:
             at.ready.extend(placed.needs.iter().copied().chain(steps.iter().copied().map(Need::Over)));
         }
     }
+    ways.into_values().flat_map(|way| way.steps).collect()
 }
 
 fn batch(
@@ -171,7 +172,7 @@ fn batch(
         let id =
             output.map_or_else(|| Arg::Known(work.row.cloud_id.clone()), |(step, target)| Arg::Output { step, target });
         way.parts.extend(change.part());
-        let done: Parts = parts.union(&way.parts).copied().collect();
+        let done: Parts = parts.union(&way.parts).copied().chain([Part::InPlace]).collect();
         let spec = rolling.spec_with(work, &done);
         let effect = spec.map_or(Effect::Nothing, Effect::Become);
         targets.push(Target { id: Some(id.clone()), ..known(work.row, effect) });
@@ -214,39 +215,17 @@ fn batch(
     draft.step(NewStep { needs, does, targets, expect, settle, holds: Vec::new() })
 }
 
-/// Enters what the cloud has already, and the state does not: somebody else was faster than the config. `passed`: by what
-/// slots are handed on that have to pass something first.
-pub(super) fn enter(
-    draft: &mut Draft<'_>,
-    rolling: &mut Rolling<'_>,
-    works: Vec<Work<'_>>,
-    passed: &BTreeMap<u32, Output>,
-) {
-    let (later, now): (Vec<Work<'_>>, Vec<Work<'_>>) =
-        works.into_iter().partition(|work| passed.contains_key(&work.slot));
-    for works in [now, later] {
-        let (mut needs, mut targets) = (BTreeSet::new(), Vec::new());
-        for work in works {
-            note_change(draft, rolling, &work, Action::Update);
-            let Some(spec) = rolling.spec_with(&work, &all_in_place()) else { continue };
-            let mut target = known(work.row, Effect::Become(spec));
-            if let Some((step, target_of)) = passed.get(&work.slot).copied() {
-                needs.insert(Need::Over(step));
-                target.id = Some(Arg::Output { step, target: target_of });
-            }
-            targets.push(target);
-        }
-        if targets.is_empty() {
-            continue;
-        }
-        let needs = needs.into_iter().collect();
-        draft.step(NewStep {
-            needs,
-            does: Do::Record,
-            targets,
-            expect: Vec::new(),
-            settle: at_once(),
-            holds: Vec::new(),
-        });
+/// Enters what the cloud has already, and the state does not: somebody else was faster than the config. Answers the step.
+pub(super) fn enter(draft: &mut Draft<'_>, rolling: &mut Rolling<'_>, works: Vec<Work<'_>>) -> Option<StepId> {
+    let mut targets = Vec::new();
+    for work in works {
+        note_change(draft, rolling, &work, Action::Update);
+        let spec = rolling.spec_with(&work, &all_in_place());
+        targets.extend(spec.map(|spec| known(work.row, Effect::Become(spec))));
     }
+    if targets.is_empty() {
+        return None;
+    }
+    let (needs, expect, holds) = (Vec::new(), Vec::new(), Vec::new());
+    Some(draft.step(NewStep { needs, does: Do::Record, targets, expect, settle: at_once(), holds }))
 }

@@ -1,18 +1,19 @@
 //! In which order a fleet gets there: first what it lacks, then what is on trial and stays, what is out of service, what is
 //! on trial and changes, and batch by batch all else; what takes nobody out of service at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::gate::{self, Place};
 use super::group::{self, make_lacking, one_group, try_again};
 use super::groups::{at_worst, check_available, groups};
 use super::guide::{Cut, Guide};
 use super::launch::{self, Purpose, launch};
-use super::replace::{self, Output};
-use super::spec::Parts;
-use super::{Creation, Placed, Rolling, Trial, Work, auto, modify, note_change, power, refused};
+use super::spec::{self, Part, Parts};
+use super::{Creation, Placed, Rolling, Trial, Work, auto, modify, note_change, power, refused, replace};
 use crate::diff::Takes;
 use crate::model::desired::Strategy;
+use crate::model::spec::ObjectSpec;
 use crate::model::update::AtOnce;
 use crate::plan::draft::{Draft, NewStep, at_once, known};
 use crate::plan::fleets::course;
@@ -35,7 +36,7 @@ struct Sorted<'a> {
 
 /// Makes the steps of one fleet.
 pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
-    let Sorted { known_already, disruptive, mut gentle } = sorted(draft, &mut rolling);
+    let Sorted { mut known_already, disruptive, mut gentle } = sorted(draft, &mut rolling);
     let trials = std::mem::take(&mut rolling.trials);
     let creations = std::mem::take(&mut rolling.creations);
     rolling.lacking = creations.iter().map(|creation| creation.slot).collect();
@@ -52,26 +53,24 @@ pub(in crate::plan) fn roll(draft: &mut Draft<'_>, mut rolling: Rolling<'_>) {
     let lacking = if looked_at.is_some() { creations.len() } else { 0 };
     let mut gate = make(draft, &mut rolling, &guide, creations, (disrupted, looked_at, &gentle));
     tell(draft, &rolling, &guide, (lacking, &trials, &cut));
-    let mut passed = BTreeMap::new();
     if !trials.is_empty() {
+        let on_trial: BTreeSet<u32> = trials.iter().filter_map(|trial| trial.row.addr.slot).collect();
+        let mine = |work: &mut Work<'_>| on_trial.contains(&work.slot);
+        let changes = gentle.extract_if(.., mine).collect();
+        let learnt = known_already.extract_if(.., mine).collect();
+        let become_so = made_so(draft, &mut rolling, changes, learnt, &mut gate);
         let mark = guide.mark((guide.canary_first, true), nothing_more, !cut.left.is_empty());
         let place = Place { mark, ends: true };
-        (gate, passed) = try_again(draft, &rolling, &guide, &trials, gate, place);
-        for work in gentle.iter_mut().filter(|work| passed.contains_key(&work.slot)) {
-            work.ready.extend(gate.iter().copied());
-        }
+        gate = try_again(draft, &rolling, &guide, (&trials, &become_so), gate, place);
     }
     let mut in_place: Vec<Placed<'_>> = Vec::new();
     let gate = take_turns(draft, &mut rolling, &guide, (cut, gate), &mut in_place);
     if guide.ends {
         gate::end(draft, &rolling, &guide, gate);
     }
-    in_place.extend(gentle.into_iter().map(|work| {
-        let after = passed.get(&work.slot).copied();
-        change(draft, &mut rolling, work, after)
-    }));
+    in_place.extend(gentle.into_iter().map(|work| change(draft, &mut rolling, work)));
     modify::modify(draft, &rolling, in_place);
-    modify::enter(draft, &mut rolling, known_already, &passed);
+    modify::enter(draft, &mut rolling, known_already);
     launch::stop_launched(draft, &mut rolling);
 }
 
@@ -144,7 +143,7 @@ fn tell(
     let at_worst = at_worst(rolling, guide, at_first, cut);
     // What is out of service before the plan begins is no reason to refuse it.
     check_available(draft, rolling, guide, at_worst);
-    // None of what nobody has seen yet may serve.
+    // It may be that none of what nobody has seen yet serves.
     let first = first + unseen;
     let down = at_worst.down.max(number(first - tried_above));
     guide.tell(draft, rolling, (first, cut), AtOnce { surge: at_worst.surge.max(at_first.surge), down });
@@ -197,8 +196,26 @@ fn narrowed(draft: &mut Draft<'_>, group: &[Work<'_>], gate: Vec<Need>) -> Vec<N
     }))]
 }
 
-/// A slot that changes while it serves. `after`: what hands it on, where it has to pass something first.
-fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>, after: Option<Output>) -> Placed<'a> {
+/// Changes what is on trial in place before it is looked at: that may be what it takes to be healthy. Answers what each
+/// slot is when it has passed.
+fn made_so<'a>(
+    draft: &mut Draft<'_>,
+    rolling: &mut Rolling<'a>,
+    changes: Vec<Work<'a>>,
+    learnt: Vec<Work<'a>>,
+    gate: &mut Vec<Need>,
+) -> BTreeMap<u32, Arc<ObjectSpec>> {
+    let all = spec::all_in_place().into_iter().chain([Part::Tried]).collect();
+    let spec = |work: &Work<'_>| Some((work.slot, rolling.spec_with(work, &all)?));
+    let become_so = changes.iter().chain(&learnt).filter_map(spec).collect();
+    let placed = changes.into_iter().map(|work| change(draft, rolling, work)).collect();
+    gate.extend(modify::modify(draft, rolling, placed).into_iter().map(Need::Success));
+    gate.extend(modify::enter(draft, rolling, learnt).map(Need::Success));
+    become_so
+}
+
+/// A slot that changes while it serves.
+fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>) -> Placed<'a> {
     let mut needs = work.ready.clone();
     if work.diff.takes(Takes::Resize) {
         draft.dues.single("ResetInstancesType", 1);
@@ -206,5 +223,5 @@ fn change<'a>(draft: &mut Draft<'_>, rolling: &mut Rolling<'a>, work: Work<'a>, 
     }
     note_change(draft, rolling, &work, Action::Update);
     let (hostname, power) = (work.diff.hostname.clone(), work.diff.power);
-    Placed { work, after, needs, parts: Parts::new(), hostname, power }
+    Placed { work, after: None, needs, parts: Parts::new(), hostname, power }
 }

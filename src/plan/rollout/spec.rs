@@ -24,6 +24,9 @@ pub(super) enum Part {
     Powered,
     /// A gate has seen that it is healthy.
     Tried,
+    /// What changes in place is being changed. Until then the state says what it was: else what a run does not come to were
+    /// taken for somebody else's change.
+    InPlace,
 }
 
 /// What has been done of a slot's change.
@@ -31,7 +34,7 @@ pub(super) type Parts = BTreeSet<Part>;
 
 /// All that can be done without a new disk.
 pub(super) fn all_in_place() -> Parts {
-    Parts::from([Part::Untagged, Part::Roleless, Part::Unprotected, Part::Powered])
+    Parts::from([Part::Untagged, Part::Roleless, Part::Unprotected, Part::Powered, Part::InPlace])
 }
 
 impl Rolling<'_> {
@@ -70,13 +73,29 @@ impl Rolling<'_> {
             protect,
             on_trial: _,
         } = wanted.as_ref();
+        let to_come = !parts.contains(&Part::InPlace);
         let mut tags = tags.clone();
+        if to_come {
+            let set: Vec<&String> = work.diff.tags.set.keys().collect();
+            tags.retain(|key, _| !set.contains(&key));
+            tags.extend(set.into_iter().filter_map(|key| Some((key.clone(), recorded.tags.get(key)?.clone()))));
+        }
+        let regroups = to_come && work.diff.groups.is_some();
+        let security_groups = if regroups { &recorded.network.security_groups } else { security_groups };
         if !parts.contains(&Part::Untagged) {
             let going = recorded.tags.iter().filter(|(key, _)| work.diff.tags.unset.contains(*key));
             tags.extend(going.map(|(key, value)| (key.clone(), value.clone())));
         }
-        let unbinds = work.diff.cam_role == Some(None) && !parts.contains(&Part::Roleless);
-        let unprotects = work.diff.protect == Some(false) && !parts.contains(&Part::Unprotected);
+        let keeps_role = match &work.diff.cam_role {
+            Some(None) => !parts.contains(&Part::Roleless),
+            Some(Some(_)) => to_come,
+            None => false,
+        };
+        let keeps_protection = match work.diff.protect {
+            Some(false) => !parts.contains(&Part::Unprotected),
+            Some(true) => to_come,
+            None => false,
+        };
         let power = match (parts.contains(&Part::Powered), rebuilt) {
             (true, _) => *power,
             // Whatever was reset runs, and is switched off later where it is to be off.
@@ -84,6 +103,9 @@ impl Rolling<'_> {
             (false, false) if work.diff.power.is_some() => recorded.power,
             (false, false) => *power,
         };
+        // What is out of service for a while is looked at afterwards, where anything is.
+        let disrupted = work.diff.takes(Takes::Resize) || (recorded.on_trial && self.disrupts(work));
+        let retried = self.on_trial && disrupted;
         let spec = SlotSpec {
             image: of_disk(FleetAttr::Image).image.clone(),
             instance_type: instance_type.clone(),
@@ -103,13 +125,10 @@ impl Rolling<'_> {
             hostname: if rebuilt { config.hostname.clone() } else { wanted.hostname.clone() },
             charge: for_life(FleetAttr::ChargeType).charge.clone(),
             placement_group: for_life(FleetAttr::PlacementGroup).placement_group.clone(),
-            cam_role: if unbinds { recorded.cam_role.clone() } else { cam_role.clone() },
+            cam_role: if keeps_role { recorded.cam_role.clone() } else { cam_role.clone() },
             power,
-            protect: if unprotects { recorded.protect } else { *protect },
-            on_trial: match rebuilt || (self.on_trial && work.diff.takes(Takes::Resize)) {
-                true => self.on_trial && !parts.contains(&Part::Tried),
-                false => work.on_trial,
-            },
+            protect: if keeps_protection { recorded.protect } else { *protect },
+            on_trial: !parts.contains(&Part::Tried) && if rebuilt || retried { self.on_trial } else { work.on_trial },
         };
         // One value for all slots that come to be the same.
         if spec == **config {

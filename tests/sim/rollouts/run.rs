@@ -15,7 +15,7 @@ use crate::rig::{OWNER, Ran, Rig};
 use crate::sim::script::RUNS;
 use crate::sim::stage::{Hears, Stage, Teller, secrets};
 use crate::sim::story::Tally;
-use crate::sim::watch::{Bounds, FLEET, Fleets, Serving, Watch, idle, there, well};
+use crate::sim::watch::{Bounds, FLEET, Fleets, Serving, Watch, idle, taken_for_well, there, well};
 
 const APPLY: &str = "apply --auto-approve";
 /// How often something may have to be said until the world is at rest: each batch may end with a pause.
@@ -204,7 +204,7 @@ impl<'s> RollTeller<'s> {
         let stay = well.saturating_sub(before.saturating_sub(count));
         let away = most(Way::away) + idle(rig);
         // Nobody knows of those that no gate had to look at, as the fleet was new, that they are not well: any may go.
-        let blind = self.sick && before.min(count) > well + away;
+        let blind = self.sick && taken_for_well(rig, &check) > 0;
         let stay = if blind { stay.saturating_sub(away) } else { stay };
         let bounds = Bounds {
             fewest: stay.min(before.min(count).saturating_sub(away)),
