@@ -112,11 +112,13 @@ impl Default for Update {
 
 impl Update {
     /// How many of a fleet of `count` may be above it, and how many out of service, at once. Where both would be none,
-    /// one may be out of service: nothing could change else.
+    /// one may be out of service: nothing could change else. Where slots are reset, one may be in any case, for those above
+    /// the count help nothing there.
     #[must_use]
     pub fn at_once(&self, count: u32) -> AtOnce {
         let (surge, down) = (self.max_surge.up(count), self.max_unavailable.down(count));
-        AtOnce { surge, down: if surge == 0 { down.max(1) } else { down } }
+        let needs_one = surge == 0 || self.strategy == Strategy::Reset;
+        AtOnce { surge, down: if needs_one { down.max(1) } else { down } }
     }
 }
 
@@ -296,5 +298,7 @@ mod tests {
         assert_eq!(update(Amount::NONE, Amount::Percent(10)).at_once(5), AtOnce { surge: 0, down: 1 });
         assert_eq!(update(Amount::Percent(10), Amount::NONE).at_once(5), AtOnce { surge: 1, down: 0 });
         assert_eq!(update(Amount::Count(2), Amount::Percent(50)).at_once(5), AtOnce { surge: 2, down: 2 });
+        let reset = Update { strategy: Strategy::Reset, ..update(Amount::Count(2), Amount::Percent(10)) };
+        assert_eq!(reset.at_once(5), AtOnce { surge: 2, down: 1 });
     }
 }

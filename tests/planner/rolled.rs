@@ -404,3 +404,15 @@ fn what_may_fail_is_out_of_service_too() {
     assert_eq!(help, "set `max_unavailable: 1`, or less");
     assert_eq!(refused(", min_available: 9").1, "set `max_failures: 0`");
 }
+
+/// A percentage of few is none: a reset takes one all the same, and `auto` makes new instances then.
+#[test]
+fn where_a_share_of_few_comes_to_none_resets_go_one_by_one() {
+    let (mut world, next) = about_to_roll(5, "strategy: reset, max_surge: 1, max_unavailable: 10%");
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert_eq!(deeds(&plan).iter().filter(|deed| **deed == "ResetInstance").count(), 5);
+    assert_eq!(plan.rollouts.first().map_or(4, |rollout| rollout.least_available), 4);
+    let (mut world, next) = about_to_roll(5, "strategy: auto, max_surge: 1, max_unavailable: 10%");
+    let plan = world.plan(&desired(&next.yaml())).expect("a plan");
+    assert!(!deeds(&plan).contains(&"ResetInstance"), "{:?}", deeds(&plan));
+}

@@ -15,7 +15,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, rolling: &Rolling<'_>, works: &[Work
     let slots = rebuilt.len();
     let AtOnce { surge, down } = fleet.update.at_once(fleet.count);
     let replace = |why: &str| (Strategy::Replace, why.to_owned());
-    if fleet.update.max_unavailable.is_none() {
+    if down == 0 {
         return replace("an instance is out of service while it is reset, and none may be");
     }
     if fleet.login == Login::Unset {
